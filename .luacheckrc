@@ -1,0 +1,5 @@
+std = "luajit"
+max_line_length = 120
+files["spec/**/*_spec.lua"] = { std = "luajit+busted" }
+files["examples/**/*_spec.lua"] = { std = "luajit+busted" }
+exclude_files = { "build*/**", "**/node_modules/**" }

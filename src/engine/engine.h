@@ -1,0 +1,37 @@
+/* engine — one database: its tables, log, module, clients, and the thread that runs them.
+ *
+ * Life     engine_open (recovers, loads, migrates; the log's thread runs), engine_start (the engine's
+ *          thread), engine_stop, engine_close.
+ * Threads  After engine_start only the functions marked "any thread" may be called from outside. */
+#pragma once
+
+#include "base/disk.h"
+#include "engine/port.h"
+#include "host/module.h"
+
+struct engine;
+
+struct engine_options {
+    const struct disk *disk;
+    const char *dir;             /* the database's folder */
+    const char *name;
+    identity owner;
+    struct module *module;       /* taken over, also on failure */
+    struct port *port;           /* borrowed */
+    struct module_limits limits;
+    /* Called once from any thread when the database can go on no longer (W3). */
+    void (*on_failure)(void *context, const struct diag *diag);
+    void *context;
+};
+
+err engine_open(struct engine **engine, const struct engine_options *options, struct diag *diag);
+void engine_start(struct engine *engine);
+/* Ends the thread after the turn it is in: disconnects every client, syncs. */
+void engine_stop(struct engine *engine);
+void engine_close(struct engine *engine);
+
+const identity *engine_identity(const struct engine *engine); /* of the database; any thread */
+
+/* Any thread: puts a new version of the module in force between two calls. Takes the module over. Waits for
+ * the outcome: OK and a one-line summary in diag->text, or the reason; the old one serves on then. */
+err engine_publish(struct engine *engine, struct module *module, struct diag *diag);

@@ -1,0 +1,134 @@
+/* port — the two queues between a net thread and a database's engine.
+ *
+ * Down go posts: frames and requests, copied once from the socket into blocks that the engine reads in
+ * place. Up come packets: finished messages for one session, made during one turn. Both are handed over in
+ * bulk: one lock and at most one wake-up for all that gathered.
+ *
+ * Rules
+ *   O1  A session belongs to net. After POST_DISCONNECT net sends nothing for it and frees it when
+ *       PACKET_GONE has come back: the engine never meets a dead one.
+ *   O2  Packets of a session leave in the order they were made. A confirmed session's packet waits until
+ *       everything below `needs` is durable; those behind it wait too.
+ *   O3  A request is answered exactly once, by PACKET_REPLY, whatever happens. */
+#pragma once
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "sats/ident.h"
+
+#include <stdatomic.h>
+
+enum protocol { PROTOCOL_V2, PROTOCOL_V3 };
+
+/* One WebSocket connection, as both sides see it. */
+struct session {
+    void *net;                 /* net's */
+    void *client;              /* the engine's */
+    enum protocol protocol;
+    bool confirmed;
+    identity who;
+    connection_id connection;
+    char *token;               /* owned: what the client is told in InitialConnection */
+    atomic_uint waiting;       /* frames posted and not yet taken: net closes beyond 16,384 */
+    atomic_size_t waiting_bytes; /* net stops reading the socket while this is over 64 MiB */
+};
+
+enum request_kind {
+    REQUEST_CALL,      /* name, body: JSON arguments */
+    REQUEST_SQL,       /* body: statement */
+    REQUEST_SCHEMA,    /* version */
+    REQUEST_INFO,      /* GET /v1/database/:db */
+    REQUEST_LOGS,      /* line_count, follow: answered by PACKET_REPLY, then PACKET_LOG_LINES while followed */
+    REQUEST_LOGS_END,  /* the follower went away; not answered by itself: the REQUEST_LOGS gets PACKET_REPLY_END */
+};
+
+/* One HTTP request to a database. Made by net, answered by the engine, freed by net. */
+struct request {
+    void *net;
+    enum request_kind kind;
+    identity who;
+    char *name;                /* owned */
+    struct buf body;           /* in */
+    uint32_t version;
+    int64_t line_count;        /* -1: not given */
+    bool follow;
+    bool confirmed;            /* wait for durability before the answer leaves */
+    struct request *subject;   /* REQUEST_LOGS_END: the REQUEST_LOGS meant */
+    /* the answer */
+    int status;
+    const char *content_type;  /* static */
+    struct buf answer;
+    int64_t duration_us;       /* for the header; -1: none */
+    struct request *next;      /* the engine's, while it follows */
+};
+
+enum post_kind { POST_CONNECT, POST_FRAME, POST_DISCONNECT, POST_REQUEST };
+
+/* In a block: this head, then `size` bytes, then up to a multiple of 8. */
+struct post {
+    uint32_t size;
+    enum post_kind kind;
+    union { struct session *session; struct request *request; } to;
+    uint8_t data[];
+};
+
+struct block {
+    struct block *next;
+    size_t used, capacity;
+    uint8_t data[];
+};
+
+enum packet_kind {
+    PACKET_MESSAGES,  /* parts */
+    PACKET_CLOSE,     /* close code and reason, after what is queued */
+    PACKET_DROP,      /* end the connection without a close frame */
+    PACKET_GONE,      /* O1 */
+    PACKET_REPLY,     /* to.request is answered */
+    PACKET_LOG_LINES, /* more of a followed log, in `data` */
+    PACKET_REPLY_END, /* a followed log is over: the request is net's to free */
+};
+
+struct packet_part {
+    uint32_t size;
+    bool ends_message;
+    struct shared *shared; /* NULL: the next `size` bytes of packet.data */
+};
+
+struct packet {
+    struct packet *next;
+    enum packet_kind kind;
+    union { struct session *session; struct request *request; } to;
+    uint64_t needs;            /* O2; 0: nothing */
+    uint16_t close_code;
+    uint32_t message_count;
+    struct buf data;           /* inline bytes of parts; for PACKET_CLOSE the reason */
+    struct packet_part *parts; /* owned */
+    uint32_t part_count, part_capacity;
+    size_t size;               /* of all parts */
+};
+
+void packet_free(struct packet *packet); /* drops its shared parts */
+
+struct port;
+
+/* `wake_net` is called from the engine's and the log's threads when net should look at port_take(). */
+struct port *port_new(void (*wake_net)(void *context), void *context);
+void port_free(struct port *port);
+
+/* Net's side. port_post() copies into the open block; port_flush() hands all gathered blocks over and
+ * wakes the engine. Call it once per beat of the loop. */
+void port_post(struct port *port, enum post_kind kind, void *to, bytes data);
+void port_flush(struct port *port);
+/* All packets since the last time, in order; net owns them. */
+struct packet *port_take(struct port *port);
+uint64_t port_durable(struct port *port); /* everything below it is on disk */
+
+/* The engine's side. port_receive() waits up to `timeout_us` for posts (or port_interrupt) and hands over all
+ * blocks, to be freed with port_done(). port_send() gathers; port_send_flush() hands over and wakes net. */
+struct block *port_receive(struct port *port, int64_t timeout_us);
+void port_done(struct port *port, struct block *blocks);
+void port_send(struct port *port, struct packet *packet);
+void port_send_flush(struct port *port, bool wake);
+void port_interrupt(struct port *port); /* any thread */
+/* From the log's thread. Wakes net. */
+void port_set_durable(struct port *port, uint64_t durable);

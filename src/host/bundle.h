@@ -1,0 +1,15 @@
+/* bundle — the Lua that travels inside the binary: lua/ (trusted), stdlib/ (what a module may require) and
+ * the text of host/abi.cdef. Made by tools/embed.lua at build time. */
+#pragma once
+
+#include "base/base.h"
+
+struct bundle_file {
+    const char *name; /* "lua/stdb/boot.lua", "stdlib/stdb.lua", "src/host/abi.cdef" */
+    bytes text;
+};
+extern const struct bundle_file bundle_files[];
+extern const uint32_t bundle_file_count;
+
+/* The text of a file, {NULL, 0} when there is none of this name. */
+bytes bundle_find(const char *name);

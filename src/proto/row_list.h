@@ -1,0 +1,27 @@
+/* row_list — many rows in one block: BsatnRowList.
+ *
+ * The hint is chosen by the rows' actual sizes: none: offsets, empty; all of one size from 1 to 65535:
+ * FixedSize; else the offset of each row. */
+#pragma once
+
+#include "base/buf.h"
+
+struct row_list {
+    struct buf rows;      /* the rows back to back */
+    struct buf offsets;   /* u64 start of each row; made only once sizes differ */
+    uint32_t count;
+    uint32_t size;        /* of every row so far, while they are equal */
+    bool mixed;
+};
+
+void row_list_init(struct row_list *list);
+void row_list_deinit(struct row_list *list);
+void row_list_clear(struct row_list *list);
+void row_list_add(struct row_list *list, bytes row);
+/* Appends the BsatnRowList. */
+void row_list_encode(struct buf *out, const struct row_list *list);
+size_t row_list_encoded_size(const struct row_list *list);
+
+/* A TableUpdateRows: PersistentTable { inserts, deletes } or, for event tables, EventTable { events }. */
+void row_list_update(struct buf *out, const struct row_list *inserts, const struct row_list *deletes);
+void row_list_events(struct buf *out, const struct row_list *events);

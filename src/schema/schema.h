@@ -1,0 +1,97 @@
+/* schema — what a module declares: tables, indexes, constraints, sequences, reducers.
+ *
+ * A module describes itself as a RawModuleDefV10, the value that official tools exchange. Its bytes are
+ * the description: the log keeps them, /schema prints them, and schema_build() checks them and makes
+ * this structure, which is what the engine works with. One source, so they cannot differ.
+ *
+ * Rules
+ *   S1  Table ids are stable: a name that was there before keeps its id, a new one gets the next, and
+ *       an id is never used again. Ids of user tables start at 4097. Index and sequence ids likewise.
+ *   S2  Every unique constraint has an index over exactly its columns. A primary key is unique.
+ *   S3  A built schema never changes. It owns its arena. */
+#pragma once
+
+#include "sats/type.h"
+
+enum { SCHEMA_FIRST_ID = 4097, SCHEMA_COLUMNS_MAX = 1000, SCHEMA_KEY_COLUMNS_MAX = 16, SCHEMA_NO_COLUMN = -1 };
+
+enum index_kind { INDEX_BTREE, INDEX_HASH, INDEX_DIRECT };
+enum table_access { ACCESS_PUBLIC, ACCESS_PRIVATE };
+enum lifecycle { LIFECYCLE_INIT, LIFECYCLE_CONNECT, LIFECYCLE_DISCONNECT, LIFECYCLE_COUNT };
+
+struct column_def {
+    bytes name;
+    const struct type *type;
+    int32_t offset;         /* in the row, when all columns before have a fixed size; else -1 */
+    bool has_default;
+    bytes default_value;    /* BSATN */
+};
+
+struct index_def {
+    uint32_t id;
+    bytes name;
+    bytes accessor;         /* the name by which a module reaches it */
+    enum index_kind kind;
+    bool unique;
+    uint32_t column_count;
+    uint16_t columns[SCHEMA_KEY_COLUMNS_MAX];
+};
+
+struct sequence_def {
+    uint32_t id;
+    bytes name;
+    uint16_t column;
+    __int128 start, min, max, increment; /* max is cut to what the column holds */
+};
+
+struct table_def {
+    uint32_t id;
+    bytes name;
+    enum table_access access;
+    bool is_event;
+    int32_t primary_key;    /* column or SCHEMA_NO_COLUMN */
+    uint32_t type_ref;      /* the row type's place in the typespace */
+    const struct type *row_type; /* product of the columns, resolved */
+    uint32_t column_count;
+    struct column_def *columns;
+    uint32_t index_count;
+    struct index_def *indexes;
+    uint32_t sequence_count;
+    struct sequence_def *sequences;
+};
+
+struct reducer_def {
+    bytes name;
+    const struct type *params; /* product, resolved */
+    int lifecycle;             /* enum lifecycle, or -1 */
+    bool is_private;
+};
+
+struct schema {
+    struct arena arena;
+    bytes def;                 /* BSATN of RawModuleDefV10, owned by the arena */
+    uint32_t next_id;          /* S1 */
+    uint32_t table_count;
+    struct table_def *tables;  /* in the module's order */
+    uint32_t reducer_count;
+    struct reducer_def *reducers; /* in the module's order */
+    int32_t lifecycle[LIFECYCLE_COUNT]; /* place in reducers, or -1 */
+};
+
+/* Names what a refused description was about, so that the host can add the line that declared it. */
+struct schema_fault {
+    enum { FAULT_MODULE, FAULT_TABLE, FAULT_REDUCER, FAULT_TYPE } subject;
+    char name[128];
+};
+
+/* Decodes and checks a description. `previous` may be NULL; it gives the ids that must stay (S1). */
+err schema_build(bytes def, const struct schema *previous, struct schema **schema, struct schema_fault *fault, struct diag *diag);
+void schema_free(struct schema *schema); /* NULL is fine */
+
+const struct table_def *schema_find_table(const struct schema *schema, bytes name);     /* NULL when absent */
+int32_t schema_find_reducer(const struct schema *schema, bytes name);                   /* -1 when absent */
+int32_t table_def_find_column(const struct table_def *table, bytes name);               /* -1 when absent */
+
+/* The body of GET /schema?version=9 and 10. */
+void schema_print_v9(struct buf *out, const struct schema *schema);
+void schema_print_v10(struct buf *out, const struct schema *schema);

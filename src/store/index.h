@@ -1,0 +1,57 @@
+/* index — one face for the kinds of index: a switch, not pointers.
+ *
+ * An index maps a key (the values of its columns) to row references. B-trees keep (prefix, reference)
+ * pairs, where prefix is bsatn_prefix() of the first column: a search looks at rows only where prefixes
+ * are equal and not exact. Hash indexes keep (hash, reference).
+ *
+ * A probe is the BSATN of the leading columns, one after the other, as in a row.
+ *
+ * Rules
+ *   X1  Every live row of the table that is not ROW_GONE is in every index once.
+ *   X2  A unique index never holds two rows of one key: the table asks before it adds.
+ *   X3  add and remove cannot fail. */
+#pragma once
+
+#include "schema/schema.h"
+#include "store/page.h"
+
+struct index;
+
+struct index_bound {
+    bytes key;             /* BSATN of `column_count` leading columns; ignored when column_count is 0 */
+    uint32_t column_count; /* 0: unbounded */
+    bool inclusive;
+};
+
+/* A position in an ordered walk. Valid until the next change of the index. */
+struct index_cursor {
+    void *leaf;
+    uint32_t place;
+    rowref single; /* hash and direct */
+    uint32_t state;
+};
+
+struct index *index_new(const struct index_def *def, const struct table_def *table, const struct pages *pages);
+void index_free(struct index *index);
+const struct index_def *index_def(const struct index *index);
+
+void index_add(struct index *index, rowref ref);
+void index_remove(struct index *index, rowref ref);
+/* Any row with this full key, or ROWREF_NONE. For unique indexes: the row. */
+rowref index_find(const struct index *index, bytes key);
+/* The row that would collide with `row` (bytes of a whole row) in a unique index; ROWREF_NONE if none. */
+rowref index_find_row(const struct index *index, const uint8_t *row);
+/* The key of a whole row, appended to `out` (BSATN of the index's columns). */
+void index_key(const struct index *index, const uint8_t *row, struct buf *out);
+/* Whether two whole rows have the same key here. */
+bool index_same_key(const struct index *index, const uint8_t *left, const uint8_t *right);
+
+/* Calls `each` with the references between the bounds: in key order (B-tree, direct) or in no order
+ * (hash: full equality only, both bounds the same full key). `reverse` walks downwards. Stops when
+ * `each` returns false. ERR_WRONG_INDEX when this kind cannot answer. */
+err index_walk(const struct index *index, struct index_bound lower, struct index_bound upper, bool reverse,
+               bool (*each)(void *context, rowref ref), void *context, struct diag *diag);
+uint64_t index_count(const struct index *index);
+uint64_t index_memory(const struct index *index);
+/* Verifies X1 to X3 and the structure's own rules; check() on failure. */
+void index_check(const struct index *index);

@@ -1,0 +1,64 @@
+/* page — 64 KiB of rows of one size.
+ *
+ * Rows are found by a 32-bit reference instead of a pointer: indexes are half as large, and a table's
+ * pages may move or be copied behind a reader's back. A page is aligned to its size, so the page of a
+ * row is a mask away: a later reader on another thread can have a page copied before it is written.
+ *
+ *     row     | u32 head | BSATN bytes …      |   size class: a multiple of 4 bytes
+ *     head    bits 0..27 size of the bytes, bits 28..31 flags
+ *
+ * A row IS its BSATN bytes. The log, the delta, the wire and equality take them as they are; a column
+ * before the first variable-size one is a load at a constant offset.
+ *
+ * Rows larger than a page have pages of their own, longer than 64 KiB.
+ *
+ * Rules
+ *   P1  A slot is live when its page's bit says so. A free slot's bytes mean nothing.
+ *   P2  row.head's flags are zero between transactions.
+ *   P3  References are given again only after the transaction that freed them has ended. */
+#pragma once
+
+#include "base/base.h"
+
+typedef uint32_t rowref; /* page number << 14 | slot offset in 4-byte units; ROWREF_NONE for none */
+
+#define ROWREF_NONE UINT32_MAX
+
+enum { PAGE_SIZE_BYTES = 65536, ROW_SIZE_MAX = 1 << 24 };
+
+enum row_flag {
+    ROW_FRESH = 1u << 28,   /* inserted by the running transaction */
+    ROW_CHANGED = 1u << 29, /* updated in place by it; it holds the old bytes */
+    ROW_GONE = 1u << 30,    /* deleted by it; in no index any more, the slot waits for the end */
+};
+#define ROW_SIZE_MASK ((1u << 28) - 1)
+
+struct row {
+    uint32_t head;
+    uint8_t data[];
+};
+
+static inline bytes row_bytes(const struct row *row) { return bytes_of(row->data, row->head & ROW_SIZE_MASK); }
+
+struct page;
+
+/* All pages of one table. */
+struct pages {
+    struct page **pages;  /* owned; index = page number */
+    uint32_t count;
+    uint32_t capacity;
+    uint64_t row_count;   /* live slots */
+    uint64_t byte_count;  /* memory taken */
+    struct page_class *classes; /* owned: free places by size class */
+};
+
+void pages_init(struct pages *pages);
+void pages_deinit(struct pages *pages);
+rowref pages_take(struct pages *pages, size_t size); /* a slot for `size` bytes, head set to size, live */
+void pages_free(struct pages *pages, rowref ref);
+/* Whether a row of `size` bytes fits the slot of `ref`, so that it can be changed in place. */
+bool pages_fits(const struct pages *pages, rowref ref, size_t size);
+/* The next live row after *ref in page order; start with ROWREF_NONE; NULL at the end. */
+struct row *pages_next(const struct pages *pages, rowref *ref);
+
+struct row *pages_row(const struct pages *pages, rowref ref);

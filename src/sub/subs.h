@@ -1,0 +1,63 @@
+/* subs — who is to be told what when a commit changes rows.
+ *
+ * Equal queries are one: one plan, one evaluation a commit, one encoded update, however many clients hold
+ * it. A commit finds the queries it may concern through a lookup, not by asking all: by table, and within a
+ * table by the value of a column that a query demands to be equal (query->equalities). What cannot be
+ * looked up so is asked row by row.
+ *
+ *     delta row ──> table ──> column = value ──> shared queries ──> holders (client, query set)
+ *
+ * Rules
+ *   Q1  A commit does not look at a query that its rows cannot touch: other tables, other constants.
+ *   Q2  Rows of a query that a commit changed are encoded once and shared.
+ *   Q3  Nothing is merged across queries: two overlapping queries of one client deliver a row twice.
+ *   Q4  Per client, query sets ascend by id and tables by name. */
+#pragma once
+
+#include "proto/row_list.h"
+#include "sql/query.h"
+#include "txn/delta.h"
+
+struct subs;
+struct shared_query;
+
+/* One client's subscriptions; embedded in the engine's client. */
+struct subscriber {
+    uint32_t set_count;
+    struct query_set **sets;    /* owned; ascending by id */
+    struct update_item *items;  /* what this commit brings it; subs's, between begin and end */
+    uint32_t item_count, item_capacity;
+    bool touched;
+};
+
+struct subs *subs_new(void);
+void subs_free(struct subs *subs);
+void subscriber_init(struct subscriber *subscriber);
+
+/* Compiles and registers a whole set, or nothing: ERR_BUSY when the id is in use, ERR_TOO_LARGE beyond 10,000
+ * queries a client, errors of query_compile. Byte-equal texts (trimmed) in one set count once.
+ * `store` is the tables' state now; the initial rows are appended to `out` as QueryRows (u32 tables; per
+ * table: name, row list): one entry a query in request order, but none for a query on an empty table. */
+struct store;
+err subs_subscribe(struct subs *subs, struct subscriber *subscriber, const struct query_caller *caller, const struct store *store,
+                   uint32_t query_set_id, struct reader queries, uint32_t query_count, struct buf *out, struct diag *diag);
+/* Removes a set. With `out`, the current rows of its queries are appended as QueryRows. ERR_NOT_FOUND. */
+err subs_unsubscribe(struct subs *subs, struct subscriber *subscriber, const struct store *store, uint32_t query_set_id,
+                     struct buf *out, struct diag *diag);
+/* Removes all sets of a client that goes. */
+void subs_drop(struct subs *subs, struct subscriber *subscriber);
+
+/* Works out one commit. Calls `deliver` once for each client that it concerns, with the body of its
+ * TransactionUpdate (u32 query sets, ...) as parts: small bytes and, for large row lists, shared buffers.
+ * Order of clients is not defined. `caller` (may be NULL) is delivered too: its part goes into its
+ * ReducerResult, which is for `deliver` to know. */
+struct update_part { bytes inline_bytes; struct shared *shared; }; /* shared != NULL: its data instead */
+typedef void subs_deliver_fn(void *context, struct subscriber *subscriber, const struct update_part *parts, uint32_t part_count);
+void subs_publish(struct subs *subs, const struct delta *delta, subs_deliver_fn *deliver, void *context);
+
+/* Before and after a migration: queries point at the schema, so all are compiled again. A query that no
+ * longer compiles ends alone: `ended` is told the set and the reason. */
+typedef void subs_ended_fn(void *context, struct subscriber *subscriber, uint32_t query_set_id, const struct diag *diag);
+void subs_recompile(struct subs *subs, const struct schema *schema, subs_ended_fn *ended, void *context);
+
+uint32_t subs_query_count(const struct subs *subs); /* distinct */

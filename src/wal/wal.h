@@ -1,0 +1,86 @@
+/* wal — the write-ahead log: one list of records that only grows, made durable in groups.
+ *
+ * The engine appends records to memory and goes on. A thread of the log's own takes all that has
+ * gathered, writes it as one frame, syncs once, publishes the new durable offset, and takes what gathered
+ * meanwhile. No timer: the disk's own pace makes the groups. A record is opaque bytes here.
+ *
+ * Files: <dir>/<first offset, 20 digits>.wal, preallocated. Offsets count records from 0.
+ *
+ *   segment header, 64 bytes
+ *      0  char[8]  "STDBWAL1"
+ *      8  u32      format version (1)
+ *     12  u32      zero
+ *     16  u8[16]   id of the database this log belongs to
+ *     32  u64      offset of the first record
+ *     40  u32      chain: checksum of the last frame before this segment (0 in the first)
+ *     44  u8[16]   zero
+ *     60  u32      crc32c of bytes 0..59
+ *   frame, starts at a multiple of 8
+ *      0  u32      magic 0x4d415246 ("FRAM")
+ *      4  u32      size of the body
+ *      8  u64      offset of its first record
+ *     16  u32      number of records; 0 is a mark
+ *     20  u32      chain: checksum of the frame before
+ *     24  u32      crc32c of the body
+ *     28  u32      checksum: crc32c of bytes 0..27
+ *     32  body     per record: u32 size, bytes
+ *         zeros    up to a multiple of 8
+ *
+ * Rules
+ *   W1  Frame n+1 is not written before frame n is synced. So a frame behind a bad one proves that the bad
+ *       one was acknowledged: that stops the database, with file and offset. A bad frame with nothing good
+ *       behind it is a torn tail: it is cut, once, and said so.
+ *   W2  When the log falls idle it writes a mark (a frame without records), so that W1 covers the last
+ *       group too.
+ *   W3  After a failed write or sync nothing is acknowledged any more: `on_failure` is called once, and the
+ *       durable offset stands still for ever.
+ *   W4  Every frame carries the checksum of the one before, over segments: a missing, swapped, doubled or
+ *       foreign segment is found. */
+#pragma once
+
+#include "base/disk.h"
+
+struct wal;
+
+struct wal_options {
+    const struct disk *disk;
+    const char *dir;
+    uint8_t database_id[16];
+    uint64_t segment_size; /* bytes after which a new segment is begun; 0: the default of 64 MiB */
+    /* From the log's thread, after each sync: everything below `durable` is on disk. */
+    void (*on_durable)(void *context, uint64_t durable);
+    /* From the log's thread, once (W3). */
+    void (*on_failure)(void *context, const struct diag *diag);
+    void *context;
+};
+
+/* What recovery found, for the one line it prints. */
+struct wal_report {
+    uint64_t record_count;
+    uint64_t byte_count;
+    bool tail_cut;
+    char tail_text[300]; /* file, position and size of what was cut */
+};
+
+/* Opens or creates the log, verifies all of it, and hands each record to `replay` in order. Leaves it ready
+ * to append; the thread does not run yet. ERR_CORRUPT names file, byte and offset. */
+err wal_open(struct wal **wal, const struct wal_options *options,
+             err (*replay)(void *context, uint64_t offset, bytes record, struct diag *diag), void *context,
+             struct wal_report *report, struct diag *diag);
+/* Starts the log's thread. */
+void wal_start(struct wal *wal);
+/* Writes and syncs what is left, stops the thread, closes. NULL is fine. */
+void wal_close(struct wal *wal);
+
+/* Appending one record: get the buffer, write the record's bytes into it, end it. The engine's thread only.
+ * The record gets the next offset, which wal_append_end() returns. It is on its way to disk after
+ * wal_flush(). */
+struct buf *wal_append_begin(struct wal *wal);
+uint64_t wal_append_end(struct wal *wal);
+/* Hands all appended records to the log's thread. Waits when more than 256 MiB are not yet durable. */
+void wal_flush(struct wal *wal);
+
+uint64_t wal_next_offset(const struct wal *wal);    /* engine's thread */
+uint64_t wal_durable_offset(const struct wal *wal); /* any thread: records below it are on disk */
+/* Blocks until everything flushed is durable or the log has failed; false then. */
+bool wal_wait(struct wal *wal);
