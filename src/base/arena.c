@@ -1,4 +1,4 @@
-/* Blocks in a chain; each is at least as large as all before it together, so there are few. */
+/* Blocks in a chain. They double from one to the next, so that there are few. */
 #include "base/arena.h"
 
 #include <stdarg.h>

@@ -8,6 +8,8 @@
 #include "base/base.h"
 
 uint32_t crc32c(uint32_t seed, const void *data, size_t size); /* seed 0 to start, or a previous sum */
+/* The same sum by tables alone, for specs on processors that have the instruction. */
+uint32_t crc32c_portable(uint32_t seed, const void *data, size_t size);
 uint64_t hash_bytes(const void *data, size_t size);
 void blake3(const void *data, size_t size, uint8_t digest[32]);
 void keccak256(const void *data, size_t size, uint8_t digest[32]);

@@ -105,6 +105,7 @@ struct packet {
     struct packet_part *parts; /* owned */
     uint32_t part_count, part_capacity;
     size_t size;               /* of all parts */
+    size_t counted;            /* bytes of `data` that parts account for; the engine's while it builds */
 };
 
 void packet_free(struct packet *packet); /* drops its shared parts */

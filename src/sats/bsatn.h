@@ -8,11 +8,15 @@
 
 #include "sats/type.h"
 
-enum { BSATN_DEPTH_MAX = 64 };
+enum { BSATN_DEPTH_MAX = TYPE_DEPTH_MAX };
+
+/* Elements of zero size that one value may hold in all: they cost no bytes, so the input does not bound
+ * them, yet whoever prints or walks the value pays for each. */
+enum { BSATN_EMPTY_ELEMENTS_MAX = 65536 };
 
 /* Whether `value` begins with a valid value of `type`; *used gets its size. Refuses short input, unknown
- * tags, bools other than 0 and 1, bad UTF-8, counts beyond the input. Arrays of zero-size elements
- * longer than 65,536 are refused, since their count costs no bytes. */
+ * tags, bools other than 0 and 1, bad UTF-8, counts beyond the input, and more empty elements than
+ * BSATN_EMPTY_ELEMENTS_MAX. Errors carry the path: "pos[3].name: the string is not valid UTF-8". */
 err bsatn_check(const struct type *type, bytes value, size_t *used, struct diag *diag);
 
 /* The size of the valid value at `at`. */

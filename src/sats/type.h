@@ -7,7 +7,9 @@
  *   T1  fixed_size is the size of every value in BSATN, or TYPE_VARIABLE.
  *   T2  plain means: any fixed_size bytes are a valid value. Checking one is comparing a size.
  *   T3  special is found by shape alone (names and kinds of the one field or the variants), as
- *       clients do. */
+ *       clients do.
+ *   T4  depth is how many types lie inside each other, a scalar being 1. Values of types deeper than
+ *       TYPE_DEPTH_MAX are refused, so every walk by type is a bounded recursion. */
 #pragma once
 
 #include "base/arena.h"
@@ -25,7 +27,9 @@ enum type_special {
     SPECIAL_UUID, SPECIAL_OPTION, SPECIAL_RESULT, SPECIAL_SCHEDULE_AT,
 };
 
-enum { TYPE_VARIABLE = -1, TYPE_DEPTH_MAX = 64 };
+/* TYPE_PARTS_MAX keeps a few bytes of type description, each part naming the one before twice, from
+ * becoming a type of 2^64 parts. */
+enum { TYPE_VARIABLE = -1, TYPE_DEPTH_MAX = 64, TYPE_VARIANTS_MAX = 256, TYPE_PARTS_MAX = 65536 };
 
 struct type_field {
     bytes name; /* at == NULL: unnamed */
@@ -38,6 +42,7 @@ struct type {
     bool plain;
     int32_t fixed_size;         /* T1 */
     uint32_t min_size;          /* no value is shorter */
+    uint32_t depth;             /* T4 */
     uint32_t ref;               /* TYPE_REF: place in the typespace */
     uint32_t count;             /* fields or variants */
     struct type_field *fields;  /* product: fields; sum: variants */
@@ -50,7 +55,8 @@ const struct type *type_bytes(void);                 /* [u8] */
 const struct type *type_unit(void);                  /* product without fields */
 const struct type *type_special(enum type_special special); /* not OPTION, RESULT */
 
-/* Making composed ones in an arena; sizes, plain and special are worked out here. */
+/* Making composed ones in an arena; sizes, plain and special are worked out here. Names are copied,
+ * types are not: they must live as long. */
 const struct type *type_product(struct arena *arena, const struct type_field *fields, uint32_t count);
 const struct type *type_sum(struct arena *arena, const struct type_field *variants, uint32_t count);
 const struct type *type_array(struct arena *arena, const struct type *element);
@@ -58,7 +64,7 @@ const struct type *type_option(struct arena *arena, const struct type *some);
 const struct type *type_ref(struct arena *arena, uint32_t ref);
 
 /* Copies `type` with every TYPE_REF replaced by what it names. Refuses unknown and recursive refs and
- * nesting over TYPE_DEPTH_MAX. */
+ * nesting over TYPE_DEPTH_MAX, and more than TYPE_PARTS_MAX parts. */
 err type_resolve(struct arena *arena, const struct type *const *typespace, uint32_t count, const struct type *type,
                  const struct type **resolved, struct diag *diag);
 
@@ -71,7 +77,8 @@ bool type_is_enum(const struct type *type); /* a sum without payloads */
 /* For error texts: "u32", "string", "option<u8>", "Identity", "{x: f32, y: f32}", "array<u8>". */
 void type_print(struct buf *out, const struct type *type);
 
-/* Types as data (AlgebraicType on the wire): BSATN both ways. Decoding keeps TYPE_REF. */
+/* Types as data (AlgebraicType on the wire): BSATN both ways. Decoding keeps TYPE_REF and holds no part of
+ * the bytes it read. */
 err type_decode(struct arena *arena, struct reader *from, const struct type **type, struct diag *diag);
 void type_encode(struct buf *out, const struct type *type);
 /* The type of AlgebraicType itself is recursive, so JSON of schemas has writers of its own. */

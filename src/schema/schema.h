@@ -8,12 +8,18 @@
  *   S1  Table ids are stable: a name that was there before keeps its id, a new one gets the next, and
  *       an id is never used again. Ids of user tables start at 4097. Index and sequence ids likewise.
  *   S2  Every unique constraint has an index over exactly its columns. A primary key is unique.
- *   S3  A built schema never changes. It owns its arena. */
+ *   S3  A built schema never changes. It owns its arena.
+ *   S4  Names: tables, indexes, constraints and sequences share one space, reducers have another. */
 #pragma once
 
+#include "base/map.h"
 #include "sats/type.h"
 
 enum { SCHEMA_FIRST_ID = 4097, SCHEMA_COLUMNS_MAX = 1000, SCHEMA_KEY_COLUMNS_MAX = 16, SCHEMA_NO_COLUMN = -1 };
+
+/* References let a few bytes name a huge type: what all types of a description come to when every reference is
+ * written out is limited, and so is the description itself. */
+enum { SCHEMA_DEF_SIZE_MAX = 16 << 20, SCHEMA_TYPE_NODES_MAX = 1 << 18 };
 
 enum index_kind { INDEX_BTREE, INDEX_HASH, INDEX_DIRECT };
 enum table_access { ACCESS_PUBLIC, ACCESS_PRIVATE };
@@ -30,9 +36,9 @@ struct column_def {
 struct index_def {
     uint32_t id;
     bytes name;
-    bytes accessor;         /* the name by which a module reaches it */
+    bytes accessor;         /* the name by which a module reaches it; the index's name when none was given */
     enum index_kind kind;
-    bool unique;
+    bool unique;            /* a unique constraint has exactly its columns */
     uint32_t column_count;
     uint16_t columns[SCHEMA_KEY_COLUMNS_MAX];
 };
@@ -76,6 +82,8 @@ struct schema {
     uint32_t reducer_count;
     struct reducer_def *reducers; /* in the module's order */
     int32_t lifecycle[LIFECYCLE_COUNT]; /* place in reducers, or -1 */
+    struct map table_names;    /* to struct table_def */
+    struct map reducer_names;  /* to struct reducer_def */
 };
 
 /* Names what a refused description was about, so that the host can add the line that declared it. */
@@ -84,7 +92,8 @@ struct schema_fault {
     char name[128];
 };
 
-/* Decodes and checks a description. `previous` may be NULL; it gives the ids that must stay (S1). */
+/* Decodes and checks a description. `previous` may be NULL; it gives the ids that must stay (S1). `fault` may be
+ * NULL. ERR_SCHEMA, ERR_TOO_LARGE: diag has the whole sentence, "table `x`: ..." in front where it is about one. */
 err schema_build(bytes def, const struct schema *previous, struct schema **schema, struct schema_fault *fault, struct diag *diag);
 void schema_free(struct schema *schema); /* NULL is fine */
 

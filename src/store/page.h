@@ -4,18 +4,20 @@
  * pages may move or be copied behind a reader's back. A page is aligned to its size, so the page of a
  * row is a mask away: a later reader on another thread can have a page copied before it is written.
  *
- *     row     | u32 head | BSATN bytes …      |   size class: a multiple of 4 bytes
+ *     row     | u32 head | BSATN bytes …      |   slot sizes: multiples of 4 up to 128, then 16 steps an octave
  *     head    bits 0..27 size of the bytes, bits 28..31 flags
  *
  * A row IS its BSATN bytes. The log, the delta, the wire and equality take them as they are; a column
  * before the first variable-size one is a load at a constant offset.
  *
- * Rows larger than a page have pages of their own, longer than 64 KiB.
+ * Rows over a quarter of a page have a block of their own, which may be longer than a page. A page that
+ * becomes empty goes back to the system while its class has room elsewhere.
  *
  * Rules
  *   P1  A slot is live when its page's bit says so. A free slot's bytes mean nothing.
  *   P2  row.head's flags are zero between transactions.
- *   P3  References are given again only after the transaction that freed them has ended. */
+ *   P3  References are given again only after the transaction that freed them has ended: it hides rows
+ *       (ROW_GONE) and frees their slots at its end. */
 #pragma once
 
 #include "base/base.h"
@@ -24,7 +26,7 @@ typedef uint32_t rowref; /* page number << 14 | slot offset in 4-byte units; ROW
 
 #define ROWREF_NONE UINT32_MAX
 
-enum { PAGE_SIZE_BYTES = 65536, ROW_SIZE_MAX = 1 << 24 };
+enum { PAGE_SIZE_BYTES = 65536, ROW_SIZE_MAX = 1 << 24, ROWREF_PAGE_SHIFT = 14 };
 
 enum row_flag {
     ROW_FRESH = 1u << 28,   /* inserted by the running transaction */
@@ -44,21 +46,33 @@ struct page;
 
 /* All pages of one table. */
 struct pages {
-    struct page **pages;  /* owned; index = page number */
+    struct page **pages;   /* owned; index = page number; NULL where a page was given back */
     uint32_t count;
     uint32_t capacity;
-    uint64_t row_count;   /* live slots */
-    uint64_t byte_count;  /* memory taken */
-    struct page_class *classes; /* owned: free places by size class */
+    uint32_t first_vacant; /* no page number below it is unused */
+    uint64_t row_count;    /* rows that can be read: live slots less hidden ones */
+    uint64_t byte_count;   /* memory taken */
+    uint32_t *roomy;       /* owned: per size class, the first of its pages with a free slot */
 };
 
 void pages_init(struct pages *pages);
 void pages_deinit(struct pages *pages);
-rowref pages_take(struct pages *pages, size_t size); /* a slot for `size` bytes, head set to size, live */
+/* A slot for `size` bytes, head set to size, live. ROWREF_NONE when all page numbers are in use: 16 GiB. */
+rowref pages_take(struct pages *pages, size_t size);
 void pages_free(struct pages *pages, rowref ref);
-/* Whether a row of `size` bytes fits the slot of `ref`, so that it can be changed in place. */
+/* Whether a row of `size` bytes fits the slot of `ref`, so that it can be changed in place. A slot more
+ * than twice too large does not fit: rows that shrink give their room back. */
 bool pages_fits(const struct pages *pages, rowref ref, size_t size);
-/* The next live row after *ref in page order; start with ROWREF_NONE; NULL at the end. */
+/* Sets and clears ROW_GONE: a hidden row is not counted and not met by pages_next(). */
+void pages_hide(struct pages *pages, rowref ref);
+void pages_show(struct pages *pages, rowref ref);
+/* The next live row after *ref in page order that is not hidden; start with ROWREF_NONE; NULL at the end. */
 struct row *pages_next(const struct pages *pages, rowref *ref);
+/* Verifies P1 and the pages' own counts; check() on failure. */
+void pages_check(const struct pages *pages);
 
-struct row *pages_row(const struct pages *pages, rowref ref);
+static inline struct row *pages_row(const struct pages *pages, rowref ref)
+{
+    uint8_t *page = (uint8_t *)pages->pages[ref >> ROWREF_PAGE_SHIFT];
+    return (struct row *)(page + ((ref & ((1u << ROWREF_PAGE_SHIFT) - 1)) << 2));
+}

@@ -23,25 +23,30 @@ struct shared_query;
 
 /* One client's subscriptions; embedded in the engine's client. */
 struct subscriber {
-    uint32_t set_count;
-    struct query_set **sets;    /* owned; ascending by id */
-    struct update_item *items;  /* what this commit brings it; subs's, between begin and end */
+    uint32_t set_count, set_capacity;
+    struct query_set **sets;         /* owned; ascending by id */
+    uint32_t query_count;            /* in all sets */
+    struct holding **items;          /* owned; what the running commit brings it, empty between commits */
     uint32_t item_count, item_capacity;
-    bool touched;
 };
 
 struct subs *subs_new(void);
 void subs_free(struct subs *subs);
 void subscriber_init(struct subscriber *subscriber);
 
-/* Compiles and registers a whole set, or nothing: ERR_BUSY when the id is in use, ERR_TOO_LARGE beyond 10,000
- * queries a client, errors of query_compile. Byte-equal texts (trimmed) in one set count once.
+/* Bounds on one client. The rows of one answer end below what the sizes on the wire can say. */
+enum { SUBS_QUERIES_MAX = 10000, SUBS_SETS_MAX = 10000, SUBS_ROWS_SIZE_MAX = 1 << 30 };
+
+/* Compiles and registers a whole set, or nothing: ERR_BUSY when the id is in use, ERR_TOO_LARGE beyond the bounds
+ * above, errors of query_compile. Byte-equal texts (trimmed) in one set count once; `SELECT * FROM *` is a query
+ * for each table that the caller may read and that keeps rows.
  * `store` is the tables' state now; the initial rows are appended to `out` as QueryRows (u32 tables; per
  * table: name, row list): one entry a query in request order, but none for a query on an empty table. */
 struct store;
 err subs_subscribe(struct subs *subs, struct subscriber *subscriber, const struct query_caller *caller, const struct store *store,
                    uint32_t query_set_id, struct reader queries, uint32_t query_count, struct buf *out, struct diag *diag);
-/* Removes a set. With `out`, the current rows of its queries are appended as QueryRows. ERR_NOT_FOUND. */
+/* Removes a set. With `out`, the current rows of its queries are appended as QueryRows. ERR_NOT_FOUND; ERR_TOO_LARGE
+ * when the rows are: the set stays then. */
 err subs_unsubscribe(struct subs *subs, struct subscriber *subscriber, const struct store *store, uint32_t query_set_id,
                      struct buf *out, struct diag *diag);
 /* Removes all sets of a client that goes. */
@@ -49,14 +54,16 @@ void subs_drop(struct subs *subs, struct subscriber *subscriber);
 
 /* Works out one commit. Calls `deliver` once for each client that it concerns, with the body of its
  * TransactionUpdate (u32 query sets, ...) as parts: small bytes and, for large row lists, shared buffers.
- * Order of clients is not defined. `caller` (may be NULL) is delivered too: its part goes into its
- * ReducerResult, which is for `deliver` to know. */
+ * Order of clients is not defined. The one whose call made the commit is delivered to as well: its part goes into
+ * its ReducerResult, which is for `deliver` to know. `deliver` keeps shared buffers by shared_ref(), copies inline
+ * bytes, and changes no subscription. */
 struct update_part { bytes inline_bytes; struct shared *shared; }; /* shared != NULL: its data instead */
 typedef void subs_deliver_fn(void *context, struct subscriber *subscriber, const struct update_part *parts, uint32_t part_count);
 void subs_publish(struct subs *subs, const struct delta *delta, subs_deliver_fn *deliver, void *context);
 
-/* Before and after a migration: queries point at the schema, so all are compiled again. A query that no
- * longer compiles ends alone: `ended` is told the set and the reason. */
+/* After a migration: queries point at the schema, so all are compiled again. The old schema may be gone by then. A set
+ * with a query that no longer compiles ends as a whole, others live on: `ended` is told the set and the reason, and
+ * changes no subscription. */
 typedef void subs_ended_fn(void *context, struct subscriber *subscriber, uint32_t query_set_id, const struct diag *diag);
 void subs_recompile(struct subs *subs, const struct schema *schema, subs_ended_fn *ended, void *context);
 

@@ -1,0 +1,50 @@
+/* main — picks the command. */
+#include "cli/commands.h"
+
+#include "base/base.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+static const struct {
+    const char *name;
+    const char *about;
+} commands[] = {
+    { "run", "serve a module, and reload it whenever it is saved" },
+    { "call", "call a reducer of a running database" },
+    { "sql", "ask a running database a question" },
+    { "logs", "show what a module has said" },
+    { "describe", "show a database's tables and reducers" },
+    { "generate", "write client code for a module" },
+};
+
+static int print_help(FILE *out, int exit_code)
+{
+    fputs("stdb-lua " STDB_VERSION ": a database that is the server, scripted in Lua\n\nUsage: stdb-lua COMMAND ...\n\nCommands:\n", out);
+    for (size_t idx = 0; idx < COUNTOF(commands); idx++)
+        fprintf(out, "  %-10s %s\n", commands[idx].name, commands[idx].about);
+    fputs("\n`stdb-lua COMMAND --help` tells more about each.\n", out);
+    return exit_code;
+}
+
+int main(int argc, char **argv)
+{
+    signal(SIGPIPE, SIG_IGN);
+    if (argc < 2)
+        return print_help(stderr, 2);
+    const char *name = argv[1];
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0)
+        return print_help(stdout, 0);
+    if (strcmp(name, "--version") == 0) {
+        puts("stdb-lua " STDB_VERSION);
+        return 0;
+    }
+    if (strcmp(name, "run") == 0)
+        return command_run(argc - 2, argv + 2);
+    for (size_t idx = 1; idx < COUNTOF(commands); idx++) {
+        if (strcmp(name, commands[idx].name) == 0)
+            return command_script(name, argc - 2, argv + 2);
+    }
+    fprintf(stderr, "stdb-lua: there is no command %s\n\n", name);
+    return print_help(stderr, 2);
+}

@@ -1,0 +1,20 @@
+/* answer — messages on their way out: gathered per client during a turn, sent together at its end.
+ *
+ * Every message depends on the log up to some offset. The packet keeps the highest, and net holds it back
+ * until that much is durable (O2). */
+#pragma once
+
+#include "engine/state.h"
+
+/* A message for a client: write it into the buffer, then end it. `needs`: the log must be durable below it
+ * before a confirmed client may see the message; 0 for none. */
+struct buf *answer_begin(struct engine *engine, struct client *client);
+void answer_add_parts(struct client *client, const struct update_part *parts, uint32_t count);
+void answer_end(struct client *client, uint64_t needs);
+
+/* Ends the connection: with a close frame after what is queued, or without any. */
+void answer_close(struct engine *engine, struct client *client, uint16_t code, const char *reason);
+void answer_drop(struct engine *engine, struct session *session);
+
+/* Hands all that was gathered to net. The last step of a turn. */
+void answer_flush(struct engine *engine);

@@ -1,0 +1,137 @@
+#include "engine/call.h"
+
+#include "base/hash.h"
+#include "engine/answer.h"
+#include "proto/server_msg.h"
+#include "sats/bsatn.h"
+
+err call_prepare(struct engine *engine, bytes name, bool is_owner, uint32_t *reducer, struct diag *diag)
+{
+    const uintptr_t place = (uintptr_t)map_find(&engine->reducers, name);
+    if (place == 0)
+        return diag_set(diag, ERR_NO_REDUCER, "no such reducer: %.*s", BYTES_FORMAT(name));
+    *reducer = (uint32_t)(place - 1);
+    const struct reducer_def *def = &engine->store.schema->reducers[*reducer];
+    if (def->lifecycle >= 0)
+        return diag_set(diag, ERR_FORBIDDEN, "lifecycle reducer %.*s cannot be called directly", BYTES_FORMAT(name));
+    if (def->is_private && !is_owner)
+        return diag_set(diag, ERR_NO_REDUCER, "no such reducer: %.*s", BYTES_FORMAT(name));
+    return OK;
+}
+
+err call_check_args(struct engine *engine, uint32_t reducer, bytes *args, struct diag *diag)
+{
+    const struct reducer_def *def = &engine->store.schema->reducers[reducer];
+    size_t used = 0;
+    if (bsatn_check(def->params, *args, &used, diag) != OK) {
+        diag_note(diag, "invalid arguments for reducer %.*s", BYTES_FORMAT(def->name));
+        return diag->code = ERR_BAD_ARGS;
+    }
+    args->size = used; /* trailing bytes are ignored, as the protocol has it */
+    return OK;
+}
+
+/* Where a published update goes: the caller's part to `tell`, everybody else's into a TransactionUpdate. */
+struct delivery {
+    struct engine *engine;
+    struct client *client;
+    call_tell_fn *tell;
+    void *context;
+    uint64_t needs;
+    bool told;
+};
+
+static void deliver(void *context, struct subscriber *subscriber, const struct update_part *parts, uint32_t count)
+{
+    struct delivery *delivery = context;
+    struct client *client = container_of(subscriber, struct client, subscriber);
+    if (client == delivery->client) {
+        delivery->tell(delivery->context, parts, count, delivery->needs);
+        delivery->told = true;
+        return;
+    }
+    if (client->closing)
+        return;
+    server_msg_transaction_update(answer_begin(delivery->engine, client));
+    answer_add_parts(client, parts, count);
+    answer_end(client, delivery->needs);
+}
+
+static uint64_t log_append(struct engine *engine, const struct record *record, const struct delta *delta)
+{
+    record_encode(wal_append_begin(engine->wal), record, delta);
+    return wal_append_end(engine->wal) + 1;
+}
+
+/* A transaction that changed nothing is not logged, but it has read: what it saw must be durable before
+ * the outcome is told. Clients coming and going, and publishing, are always logged. */
+static bool must_be_logged(const struct record *record, const struct delta *delta)
+{
+    return delta != NULL || record->kind != RECORD_CALL;
+}
+
+uint64_t call_commit(struct engine *engine, const struct record *record, struct client *client, call_tell_fn *tell, void *context)
+{
+    const struct delta *delta = txn_commit(engine->txn);
+    const uint64_t needs = must_be_logged(record, delta) ? log_append(engine, record, delta) : wal_next_offset(engine->wal);
+
+    struct delivery delivery = { engine, client, tell, context, needs, false };
+    if (delta != NULL)
+        subs_publish(engine->subs, delta, deliver, &delivery);
+    if (tell != NULL && !delivery.told)
+        tell(context, NULL, 0, needs);
+    txn_end(engine->txn);
+    return needs;
+}
+
+/* The seed of a call's random source follows from what its record holds, so that a replay draws the same. */
+static err run_reducer(struct engine *engine, const struct caller *caller, uint32_t reducer, bytes args, struct diag *diag)
+{
+    const struct call_context context = {
+        .sender = caller->who,
+        .connection = caller->connection,
+        .timestamp_us = engine->now_us,
+        .random_seed = hash_mix((uint64_t)engine->now_us, wal_next_offset(engine->wal)),
+    };
+    return module_call(engine->module, engine->txn, &context, reducer, args, diag);
+}
+
+struct call_result call_run(struct engine *engine, const struct caller *caller, struct client *client, uint32_t reducer, bytes args,
+                            call_tell_fn *tell, void *context, struct diag *diag)
+{
+    txn_begin(engine->txn);
+    const err code = run_reducer(engine, caller, reducer, args, diag);
+    if (code != OK) {
+        txn_abort(engine->txn);
+        return (struct call_result){ code, wal_next_offset(engine->wal) };
+    }
+    const struct record record = { .kind = RECORD_CALL,
+                                   .timestamp_us = engine->now_us,
+                                   .client = caller->number,
+                                   .reducer = (uint16_t)reducer,
+                                   .args = args };
+    return (struct call_result){ OK, call_commit(engine, &record, client, tell, context) };
+}
+
+struct call_result call_run_lifecycle(struct engine *engine, const struct caller *caller, enum lifecycle event,
+                                      bool even_if_it_fails, struct diag *diag)
+{
+    check(event == LIFECYCLE_CONNECT || event == LIFECYCLE_DISCONNECT);
+    const struct record record = { .kind = event == LIFECYCLE_CONNECT ? RECORD_CONNECT : RECORD_DISCONNECT,
+                                   .timestamp_us = engine->now_us,
+                                   .client = caller->number,
+                                   .who = caller->who,
+                                   .connection = caller->connection };
+    const int32_t reducer = engine->store.schema->lifecycle[event];
+    err code = OK;
+    txn_begin(engine->txn);
+    if (reducer >= 0)
+        code = run_reducer(engine, caller, (uint32_t)reducer, bytes_of("", 0), diag);
+    if (code != OK) {
+        txn_abort(engine->txn);
+        if (!even_if_it_fails)
+            return (struct call_result){ code, wal_next_offset(engine->wal) };
+        txn_begin(engine->txn);
+    }
+    return (struct call_result){ code, call_commit(engine, &record, NULL, NULL, NULL) };
+}

@@ -1,0 +1,32 @@
+/* call — one reducer, one transaction: the middle of the way of a call. */
+#pragma once
+
+#include "engine/state.h"
+
+/* What became of a call. */
+struct call_result {
+    err code;         /* OK; or why nothing changed; the text is in diag */
+    uint64_t needs;   /* the log must be durable below it before the outcome is told */
+};
+
+/* Finds a reducer that `is_owner` or anybody may call, and checks the arguments against it. ERR_NO_REDUCER,
+ * ERR_FORBIDDEN for lifecycle reducers, ERR_BAD_ARGS. */
+err call_prepare(struct engine *engine, bytes name, bool is_owner, uint32_t *reducer, struct diag *diag);
+err call_check_args(struct engine *engine, uint32_t reducer, bytes *args, struct diag *diag);
+
+/* Runs, commits, logs and publishes. Every subscriber but `client` (may be NULL) is told here; what the
+ * commit brings `client` is left to `tell`, which is called exactly once on success with the parts of its
+ * update (none when nothing concerns it). */
+typedef void call_tell_fn(void *context, const struct update_part *parts, uint32_t count, uint64_t needs);
+struct call_result call_run(struct engine *engine, const struct caller *caller, struct client *client, uint32_t reducer, bytes args,
+                            call_tell_fn *tell, void *context, struct diag *diag);
+
+/* A lifecycle reducer, or only the record when the module has none: `record` says CONNECT or DISCONNECT. When
+ * the reducer fails, nothing changes and nothing is logged, unless `even_if_it_fails`: then the record is
+ * logged without changes. */
+struct call_result call_run_lifecycle(struct engine *engine, const struct caller *caller, enum lifecycle event,
+                                      bool even_if_it_fails, struct diag *diag);
+
+/* Commits the open transaction: log record, then every subscriber. Returns what the outcome needs. For
+ * transactions that no reducer made. */
+uint64_t call_commit(struct engine *engine, const struct record *record, struct client *client, call_tell_fn *tell, void *context);

@@ -1,0 +1,256 @@
+#include "engine/module_log.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "sats/ident.h"
+#include "sats/json.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    MESSAGE_MAX = 4096,
+    PENDING_MAX = 4 << 20,      /* a turn's lines beyond this are counted, not kept */
+    FOLLOW_LINES_DEFAULT = 0,   /* follow alone: only what comes */
+    FOLLOW_LINES_MAX = 2500,
+    TAIL_CHUNK = 65536,
+};
+
+struct module_log {
+    char *dir;                  /* owned */
+    struct port *port;
+    struct request *followers;
+    struct buf pending;         /* whole lines of this turn */
+    uint64_t dropped;           /* lines of this turn that found no room */
+    int fd;
+    char day[16];
+    bool echo;
+};
+
+static const char *const level_names[] = { "Error", "Warn", "Info", "Debug", "Trace" };
+
+struct module_log *module_log_new(const char *dir, bool echo, struct port *port)
+{
+    struct module_log *log = memory_new(sizeof *log);
+    log->dir = memory_copy(dir, strlen(dir) + 1);
+    log->port = port;
+    log->fd = -1;
+    log->echo = echo;
+    return log;
+}
+
+void module_log_free(struct module_log *log)
+{
+    if (log == NULL)
+        return;
+    module_log_flush(log);
+    if (log->fd >= 0)
+        close(log->fd);
+    buf_deinit(&log->pending);
+    memory_free(log->dir);
+    memory_free(log);
+}
+
+static void put_field(struct buf *out, const char *name, bytes value)
+{
+    buf_put_format(out, ",\"%s\":", name);
+    json_print_string(out, value);
+}
+
+/* Cut at a character, so that the line stays UTF-8. */
+static bytes cut_message(bytes message)
+{
+    if (message.size <= MESSAGE_MAX)
+        return message;
+    message.size = MESSAGE_MAX;
+    while (message.size > 0 && (message.at[message.size] & 0xC0) == 0x80)
+        message.size--;
+    return message;
+}
+
+static void echo_line(const struct module_log_line *line)
+{
+    static const char *const short_names[] = { "error", "warn", "info", "debug", "trace" };
+    const bytes message = cut_message(line->message);
+    fprintf(stderr, "  %s%s%.*s%s%.*s%s", short_names[line->level], line->function.size > 0 ? " " : "",
+            BYTES_FORMAT(line->function), line->file.size > 0 ? " " : "", BYTES_FORMAT(line->file),
+            line->line > 0 ? "" : ": ");
+    if (line->line > 0)
+        fprintf(stderr, ":%d: ", line->line);
+    /* Control characters could fool a terminal; newlines are part of stack traces. */
+    for (size_t idx = 0; idx < message.size; idx++) {
+        const uint8_t byte = message.at[idx];
+        if (byte == '\n')
+            fputs("\n    ", stderr);
+        else
+            fputc(byte < 0x20 || byte == 0x7f ? '?' : byte, stderr);
+    }
+    fputc('\n', stderr);
+}
+
+void module_log_write(void *context, const struct module_log_line *line)
+{
+    struct module_log *log = context;
+    check(line->level >= 0 && line->level < (int)COUNTOF(level_names));
+    if (log->pending.size > PENDING_MAX) {
+        log->dropped++;
+        return;
+    }
+    struct buf *out = &log->pending;
+    buf_put_format(out, "{\"level\":\"%s\",\"ts\":%lld", level_names[line->level], (long long)line->timestamp_us);
+    if (line->file.size > 0)
+        put_field(out, "filename", line->file);
+    if (line->line > 0)
+        buf_put_format(out, ",\"line_number\":%d", line->line);
+    if (line->function.size > 0)
+        put_field(out, "function", line->function);
+    put_field(out, "message", cut_message(line->message));
+    buf_put_text(out, "}\n");
+    if (log->echo)
+        echo_line(line);
+}
+
+void module_log_system(struct module_log *log, int level, const char *format, ...)
+{
+    char text[MESSAGE_MAX];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    const struct module_log_line line = { .level = level,
+                                          .timestamp_us = clock_wall_us(),
+                                          .function = BYTES_LITERAL("__spacetimedb__"),
+                                          .file = BYTES_LITERAL("__spacetimedb__"),
+                                          .message = bytes_of_text(text) };
+    const bool echo = log->echo;
+    log->echo = false; /* the server says such things in its own words */
+    module_log_write(log, &line);
+    log->echo = echo;
+}
+
+static void day_name(char name[static 16])
+{
+    struct buf text = { 0 };
+    timestamp_print(&text, clock_wall_us());
+    snprintf(name, 16, "%.10s", (const char *)text.data);
+    buf_deinit(&text);
+}
+
+/* Opens today's file. A log that cannot be written is no reason to stop serving: it is said once. */
+static int open_today(struct module_log *log)
+{
+    char day[16];
+    day_name(day);
+    if (log->fd >= 0 && strcmp(day, log->day) == 0)
+        return log->fd;
+    if (log->fd >= 0)
+        close(log->fd);
+    memcpy(log->day, day, sizeof day);
+    char path[4096];
+    mkdir(log->dir, 0777);
+    snprintf(path, sizeof path, "%s/%s.log", log->dir, day);
+    log->fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+    if (log->fd < 0)
+        log_warn("the module's log %s cannot be opened: %s", path, strerror(errno));
+    return log->fd;
+}
+
+static void send_lines(struct module_log *log, struct request *request, bytes lines, enum packet_kind kind)
+{
+    struct packet *packet = memory_new(sizeof *packet);
+    packet->kind = kind;
+    packet->to.request = request;
+    buf_put_bytes(&packet->data, lines);
+    port_send(log->port, packet);
+}
+
+void module_log_flush(struct module_log *log)
+{
+    if (log->pending.size == 0)
+        return;
+    if (log->dropped > 0) {
+        const uint64_t dropped = log->dropped;
+        log->dropped = 0;
+        module_log_system(log, 1, "%llu lines were dropped: a turn may log 4 MiB", (unsigned long long)dropped);
+    }
+    const int fd = open_today(log);
+    const bytes lines = buf_bytes(&log->pending);
+    for (size_t done = 0; fd >= 0 && done < lines.size;) {
+        const ssize_t written = write(fd, lines.at + done, lines.size - done);
+        if (written < 0 && errno != EINTR) {
+            log_warn("the module's log cannot be written: %s", strerror(errno));
+            break;
+        }
+        done += written > 0 ? (size_t)written : 0;
+    }
+    for (struct request *follower = log->followers; follower != NULL; follower = follower->next)
+        send_lines(log, follower, lines, PACKET_LOG_LINES);
+    buf_clear(&log->pending);
+}
+
+/* The last `wanted` lines of the file, or all when wanted < 0: reads backwards until enough are there. */
+static void read_tail(int fd, int64_t wanted, struct buf *out)
+{
+    struct stat stat;
+    if (fd < 0 || fstat(fd, &stat) != 0 || wanted == 0)
+        return;
+    off_t start = stat.st_size;
+    int64_t lines = 0;
+    uint8_t chunk[TAIL_CHUNK];
+    while (start > 0 && (wanted < 0 || lines <= wanted)) {
+        const off_t from = start > TAIL_CHUNK ? start - TAIL_CHUNK : 0;
+        const ssize_t size = pread(fd, chunk, (size_t)(start - from), from);
+        if (size <= 0)
+            break;
+        ssize_t idx = size;
+        while (idx > 0 && !(chunk[idx - 1] == '\n' && wanted >= 0 && ++lines > wanted))
+            idx--;
+        start = from + idx;
+        if (idx > 0)
+            break;
+    }
+    const size_t size = (size_t)(stat.st_size - start);
+    uint8_t *room = buf_extend(out, size);
+    if (pread(fd, room, size, start) != (ssize_t)size)
+        out->size -= size;
+}
+
+bool module_log_serve(struct module_log *log, struct request *request)
+{
+    module_log_flush(log);
+    int64_t wanted = request->line_count;
+    if (request->follow && wanted < 0)
+        wanted = FOLLOW_LINES_DEFAULT;
+    if (request->follow && wanted > FOLLOW_LINES_MAX)
+        wanted = FOLLOW_LINES_MAX;
+    request->status = 200;
+    request->content_type = "application/x-ndjson";
+    read_tail(open_today(log), wanted, &request->answer);
+    if (!request->follow)
+        return false;
+    request->next = log->followers;
+    log->followers = request;
+    return true;
+}
+
+void module_log_end(struct module_log *log, struct request *request)
+{
+    for (struct request **place = &log->followers; *place != NULL; place = &(*place)->next) {
+        if (*place != request)
+            continue;
+        *place = request->next;
+        send_lines(log, request, bytes_of("", 0), PACKET_REPLY_END);
+        return;
+    }
+}
+
+void module_log_end_all(struct module_log *log)
+{
+    while (log->followers != NULL)
+        module_log_end(log, log->followers);
+}

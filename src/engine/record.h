@@ -1,0 +1,46 @@
+/* record — what one log record says: who caused it, when, by which call, and what changed.
+ *
+ * The log itself keeps opaque bytes. With this one layout it is recovery, audit and, read backwards, the
+ * past: the inputs of a call stand beside its changes.
+ *
+ *   0  u8   kind
+ *   1  i64  wall-clock microseconds
+ *   9  u64  client: the number its CONNECT record gave it; 0 for none
+ *      then by kind
+ *   CALL        u16 place of the reducer in the module in force, sized args, delta
+ *   CONNECT     u8[32] identity, u8[16] connection id, delta of client_connected
+ *   DISCONNECT  delta of client_disconnected
+ *   PUBLISH     u8[32] hash, sized RawModuleDefV10, u32 files, per file sized name and sized text, delta of init
+ *   RESERVE     u32 sequence id, i128 value up to which the sequence is taken
+ *
+ * The module in force is that of the last PUBLISH before the record. A delta without tables is 4 zero bytes. */
+#pragma once
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "sats/ident.h"
+#include "txn/delta.h"
+
+enum record_kind { RECORD_CALL = 1, RECORD_CONNECT, RECORD_DISCONNECT, RECORD_PUBLISH, RECORD_RESERVE };
+
+struct record {
+    enum record_kind kind;
+    int64_t timestamp_us;
+    uint64_t client;
+    uint16_t reducer;         /* CALL */
+    bytes args;               /* CALL */
+    identity who;             /* CONNECT */
+    connection_id connection; /* CONNECT */
+    uint8_t hash[32];         /* PUBLISH */
+    bytes def;                /* PUBLISH */
+    uint32_t file_count;      /* PUBLISH */
+    bytes files;              /* PUBLISH: file_count times sized name, sized text */
+    uint32_t sequence_id;     /* RESERVE */
+    __int128 reserved;        /* RESERVE */
+    bytes delta;              /* decoded: the encoded delta */
+};
+
+/* Appends the record; `delta` may be NULL for none. record->delta is not used. */
+void record_encode(struct buf *out, const struct record *record, const struct delta *delta);
+/* All views point into `from`. ERR_CORRUPT. */
+err record_decode(bytes from, struct record *record, struct diag *diag);

@@ -1,0 +1,203 @@
+#include "engine/requests.h"
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "engine/answer.h"
+#include "engine/call.h"
+#include "sats/json.h"
+
+enum {
+    STATUS_OK = 200, STATUS_BAD_REQUEST = 400, STATUS_FORBIDDEN = 403, STATUS_NOT_FOUND = 404,
+    STATUS_INTERNAL = 500, STATUS_REDUCER_FAILED = 530, /* SpacetimeDB's own: the reducer said no */
+};
+
+static const char *const CONTENT_JSON = "application/json";
+static const char *const CONTENT_TEXT = "text/plain; charset=utf-8";
+
+static void reply(struct engine *engine, struct request *request, uint64_t needs)
+{
+    struct packet *packet = memory_new(sizeof *packet);
+    packet->kind = PACKET_REPLY;
+    packet->to.request = request;
+    packet->needs = request->confirmed ? needs : 0;
+    port_send(engine->port, packet);
+}
+
+static void set_text(struct request *request, int status, const char *text)
+{
+    request->status = status;
+    request->content_type = CONTENT_TEXT;
+    buf_clear(&request->answer);
+    buf_put_text(&request->answer, text);
+}
+
+static int status_of_call(err code)
+{
+    switch (code) {
+    case ERR_NO_REDUCER: return STATUS_NOT_FOUND;
+    case ERR_FORBIDDEN:
+    case ERR_BAD_ARGS: return STATUS_BAD_REQUEST;
+    default: return STATUS_REDUCER_FAILED;
+    }
+}
+
+static err parse_args(struct engine *engine, struct request *request, uint32_t reducer, struct buf *args, struct diag *diag)
+{
+    const struct reducer_def *def = &engine->store.schema->reducers[reducer];
+    if (json_parse(def->params, buf_bytes(&request->body), args, diag) == OK)
+        return OK;
+    diag_note(diag, "invalid arguments for reducer %.*s", BYTES_FORMAT(def->name));
+    return diag->code = ERR_BAD_ARGS;
+}
+
+static void run_call(struct engine *engine, struct request *request, const struct caller *caller)
+{
+    const bool is_owner = memcmp(&caller->who, &engine->owner, sizeof caller->who) == 0;
+    const int64_t start = clock_monotonic_us();
+    struct buf args = { 0 };
+    struct diag diag;
+    uint32_t reducer;
+    err code = call_prepare(engine, bytes_of_text(request->name), is_owner, &reducer, &diag);
+    if (code == OK)
+        code = parse_args(engine, request, reducer, &args, &diag);
+    if (code == OK)
+        code = call_run(engine, caller, NULL, reducer, buf_bytes(&args), NULL, NULL, &diag).code;
+    if (code == OK)
+        set_text(request, STATUS_OK, "");
+    else
+        set_text(request, status_of_call(code), diag.text);
+    request->duration_us = clock_monotonic_us() - start;
+    buf_deinit(&args);
+}
+
+struct sql_rows {
+    struct buf *out;
+    const struct type *row_type;
+    bool any;
+};
+
+static void print_row(void *context, bytes row)
+{
+    struct sql_rows *rows = context;
+    if (rows->any)
+        buf_put_u8(rows->out, ',');
+    rows->any = true;
+    json_print(rows->out, rows->row_type, row, JSON_UNTYPED);
+}
+
+static void print_columns(struct buf *out, const struct table_def *table)
+{
+    for (uint32_t idx = 0; idx < table->column_count; idx++) {
+        buf_put_text(out, idx > 0 ? ",{\"name\":{\"some\":" : "{\"name\":{\"some\":");
+        json_print_string(out, table->columns[idx].name);
+        buf_put_text(out, "},\"algebraic_type\":");
+        type_print_json(out, table->columns[idx].type);
+        buf_put_u8(out, '}');
+    }
+}
+
+static void run_sql(struct engine *engine, struct request *request, const struct caller *who)
+{
+    const struct query_caller caller = { who->who, memcmp(&who->who, &engine->owner, sizeof who->who) == 0 };
+    const int64_t start = clock_monotonic_us();
+    struct query *query;
+    struct diag diag;
+    if (query_compile(&query, buf_bytes(&request->body), engine->store.schema, &caller, &diag) != OK) {
+        set_text(request, STATUS_BAD_REQUEST, diag.text);
+        return;
+    }
+    struct buf *out = &request->answer;
+    buf_put_text(out, "[{\"schema\":{\"elements\":[");
+    print_columns(out, query->table);
+    buf_put_text(out, "]},\"rows\":[");
+    struct sql_rows rows = { out, query->table->row_type, false };
+    query_run(query, store_find(&engine->store, query->table->id), print_row, &rows);
+    request->duration_us = clock_monotonic_us() - start;
+    buf_put_format(out, "],\"total_duration_micros\":%lld,\"stats\":{\"rows_inserted\":0,\"rows_deleted\":0,\"rows_updated\":0}}]",
+                   (long long)request->duration_us);
+    request->status = STATUS_OK;
+    request->content_type = CONTENT_JSON;
+    query_free(query);
+}
+
+/* Calls and SQL come from a client that is there for the length of the request: the module sees it connect
+ * and go, and may refuse it. */
+static void run_as_client(struct engine *engine, struct request *request,
+                          void (*run)(struct engine *, struct request *, const struct caller *))
+{
+    struct caller caller = { .who = request->who, .number = ++engine->last_client };
+    struct diag diag;
+    random_bytes(caller.connection.at, sizeof caller.connection.at);
+    if (call_run_lifecycle(engine, &caller, LIFECYCLE_CONNECT, false, &diag).code != OK) {
+        set_text(request, STATUS_FORBIDDEN, diag.text);
+        reply(engine, request, 0);
+        return;
+    }
+    run(engine, request, &caller);
+    (void)call_run_lifecycle(engine, &caller, LIFECYCLE_DISCONNECT, true, &diag);
+    reply(engine, request, wal_next_offset(engine->wal));
+}
+
+static void print_schema(struct engine *engine, struct request *request)
+{
+    request->status = STATUS_OK;
+    request->content_type = CONTENT_JSON;
+    if (request->version == 9)
+        schema_print_v9(&request->answer, engine->store.schema);
+    else if (request->version == 10)
+        schema_print_v10(&request->answer, engine->store.schema);
+    else
+        set_text(request, STATUS_BAD_REQUEST, "the schema comes in version 9 or 10: add ?version=10");
+    reply(engine, request, 0);
+}
+
+static void print_identity(struct buf *out, const identity *who)
+{
+    buf_put_text(out, "{\"__identity__\":\"");
+    number_print_hex(out, who->at, sizeof who->at, false);
+    buf_put_text(out, "\"}");
+}
+
+/* The hash is printed as a number whose little-endian bytes it is, as SpacetimeDB has it. */
+static void print_info(struct engine *engine, struct request *request)
+{
+    struct buf *out = &request->answer;
+    request->status = STATUS_OK;
+    request->content_type = CONTENT_JSON;
+    buf_put_text(out, "{\"database_identity\":");
+    print_identity(out, &engine->identity);
+    buf_put_text(out, ",\"owner_identity\":");
+    print_identity(out, &engine->owner);
+    buf_put_text(out, ",\"host_type\":{\"Js\":[]},\"initial_program\":\"");
+    number_print_hex(out, engine->first_hash, sizeof engine->first_hash, false);
+    buf_put_text(out, "\"}");
+    reply(engine, request, 0);
+}
+
+static void serve_logs(struct engine *engine, struct request *request)
+{
+    if (memcmp(&request->who, &engine->owner, sizeof request->who) != 0)
+        set_text(request, STATUS_FORBIDDEN, "only the database's owner may read its log");
+    else
+        (void)module_log_serve(engine->module_log, request);
+    reply(engine, request, 0);
+}
+
+static void end_logs(struct engine *engine, struct request *request)
+{
+    module_log_end(engine->module_log, request->subject);
+    reply(engine, request, 0);
+}
+
+void requests_run(struct engine *engine, struct request *request)
+{
+    request->duration_us = -1;
+    switch (request->kind) {
+    case REQUEST_CALL: run_as_client(engine, request, run_call); break;
+    case REQUEST_SQL: run_as_client(engine, request, run_sql); break;
+    case REQUEST_SCHEMA: print_schema(engine, request); break;
+    case REQUEST_INFO: print_info(engine, request); break;
+    case REQUEST_LOGS: serve_logs(engine, request); break;
+    case REQUEST_LOGS_END: end_logs(engine, request); break;
+    }
+}

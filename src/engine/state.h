@@ -1,0 +1,71 @@
+/* state — what one database consists of, for the files of this folder.
+ *
+ * All of it belongs to the engine's thread once engine_start() has run, except where it says otherwise. */
+#pragma once
+
+#include "base/map.h"
+#include "engine/engine.h"
+#include "engine/module_log.h"
+#include "engine/record.h"
+#include "sub/subs.h"
+#include "txn/txn.h"
+#include "wal/wal.h"
+
+#include <pthread.h>
+
+/* Who causes a transaction: a WebSocket client, an HTTP request, or the database itself. */
+struct caller {
+    identity who;
+    connection_id connection; /* all zero: the database itself */
+    uint64_t number;          /* as the log knows it; 0: none */
+};
+
+/* One WebSocket client. */
+struct client {
+    struct subscriber subscriber; /* its subscriptions */
+    struct session *session;
+    struct caller caller;
+    bool is_owner;
+    bool connected;               /* client_connected has committed; nothing is done for it otherwise */
+    bool closing;                 /* a close is on its way: what still comes in is ignored */
+    struct packet *open;          /* this turn's messages for it, or NULL */
+    struct client *next_open;
+    struct client *previous, *next; /* all clients */
+};
+
+struct publication;
+
+struct engine {
+    const struct disk *disk;      /* borrowed */
+    char *dir;                    /* owned */
+    char *name;                   /* owned */
+    identity identity;            /* of the database */
+    identity owner;
+    struct store store;
+    struct txn *txn;              /* owned */
+    struct wal *wal;              /* owned */
+    struct module *module;        /* owned */
+    struct module_limits limits;
+    struct subs *subs;            /* owned */
+    struct port *port;            /* borrowed */
+    struct module_log *module_log; /* owned */
+    struct map reducers;          /* name -> place + 1, of the module in force */
+    uint8_t hash[32];             /* of the program in force */
+    uint8_t first_hash[32];       /* of the first program ever published */
+    bool was_published;           /* the log holds a PUBLISH record */
+    uint64_t last_client;         /* the highest client number given */
+    struct client *clients;       /* all connected */
+    struct client *open_clients;  /* with messages made in this turn */
+    int64_t now_us;               /* wall clock of the post at hand */
+
+    pthread_t thread;
+    bool thread_runs;
+    atomic_bool stopping;
+
+    pthread_mutex_t publication_lock;
+    pthread_cond_t publication_done;
+    struct publication *publication; /* under the lock */
+
+    void (*on_failure)(void *context, const struct diag *diag);
+    void *context;
+};

@@ -1,0 +1,74 @@
+#include "engine/subscription.h"
+
+#include "engine/answer.h"
+#include "proto/server_msg.h"
+
+static struct query_caller query_caller_of(const struct client *client)
+{
+    return (struct query_caller){ client->caller.who, client->is_owner };
+}
+
+/* A message that turns out to be an error is written over from where it began. */
+static void answer_error(struct engine *engine, struct client *client, size_t start, const struct client_msg *msg,
+                         const struct diag *diag)
+{
+    struct buf *out = answer_begin(engine, client);
+    out->size = start;
+    server_msg_subscription_error(out, &msg->request_id, msg->query_set_id, bytes_of_text(diag->text));
+    answer_end(client, 0);
+}
+
+void subscription_begin(struct engine *engine, struct client *client, const struct client_msg *msg)
+{
+    const struct query_caller caller = query_caller_of(client);
+    struct diag diag;
+    struct buf *out = answer_begin(engine, client);
+    const size_t start = out->size;
+    server_msg_subscribe_applied(out, msg->request_id, msg->query_set_id);
+    if (subs_subscribe(engine->subs, &client->subscriber, &caller, &engine->store, msg->query_set_id, msg->queries,
+                       msg->query_count, out, &diag) == OK)
+        answer_end(client, wal_next_offset(engine->wal));
+    else
+        answer_error(engine, client, start, msg, &diag);
+}
+
+void subscription_end(struct engine *engine, struct client *client, const struct client_msg *msg)
+{
+    struct diag diag;
+    struct buf *out = answer_begin(engine, client);
+    const size_t start = out->size;
+    server_msg_unsubscribe_applied(out, msg->request_id, msg->query_set_id, msg->send_dropped_rows);
+    if (subs_unsubscribe(engine->subs, &client->subscriber, &engine->store, msg->query_set_id,
+                         msg->send_dropped_rows ? out : NULL, &diag) == OK)
+        answer_end(client, wal_next_offset(engine->wal));
+    else
+        answer_error(engine, client, start, msg, &diag);
+}
+
+static void add_row(void *context, bytes row)
+{
+    row_list_add(context, row);
+}
+
+void subscription_ask_once(struct engine *engine, struct client *client, const struct client_msg *msg)
+{
+    const struct query_caller caller = query_caller_of(client);
+    struct diag diag;
+    struct query *query;
+    struct buf *out = answer_begin(engine, client);
+    if (query_compile(&query, msg->text, engine->store.schema, &caller, &diag) != OK) {
+        server_msg_one_off_error(out, msg->request_id, bytes_of_text(diag.text));
+        answer_end(client, 0);
+        return;
+    }
+    struct row_list rows;
+    row_list_init(&rows);
+    query_run(query, store_find(&engine->store, query->table->id), add_row, &rows);
+    server_msg_one_off_ok(out, msg->request_id);
+    buf_put_u32(out, 1);
+    buf_put_sized(out, query->table->name);
+    row_list_encode(out, &rows);
+    answer_end(client, wal_next_offset(engine->wal));
+    row_list_deinit(&rows);
+    query_free(query);
+}

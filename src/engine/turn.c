@@ -1,0 +1,125 @@
+#include "engine/turn.h"
+
+#include "base/clock.h"
+#include "engine/answer.h"
+#include "engine/call.h"
+#include "engine/clients.h"
+#include "engine/publication.h"
+#include "engine/requests.h"
+#include "engine/subscription.h"
+#include "proto/client_msg.h"
+#include "proto/server_msg.h"
+
+enum { CLOSE_INTERNAL = 1011, TURN_WAIT_US = 1000000 };
+
+/* What a finished reducer's answer is written from. */
+struct call_answer {
+    struct engine *engine;
+    struct client *client;
+    uint32_t request_id;
+};
+
+static void answer_committed(void *context, const struct update_part *parts, uint32_t count, uint64_t needs)
+{
+    const struct call_answer *answer = context;
+    struct buf *out = answer_begin(answer->engine, answer->client);
+    server_msg_reducer_ok(out, answer->request_id, answer->engine->now_us);
+    if (count == 0)
+        buf_put_u32(out, 0); /* an update without query sets */
+    answer_add_parts(answer->client, parts, count);
+    answer_end(answer->client, needs);
+}
+
+static void answer_refused(struct engine *engine, struct client *client, uint32_t request_id, const struct diag *diag)
+{
+    struct buf *out = answer_begin(engine, client);
+    if (diag->code == ERR_REJECTED)
+        server_msg_reducer_err(out, request_id, engine->now_us, bytes_of_text(diag->text));
+    else
+        server_msg_reducer_internal_error(out, request_id, engine->now_us, bytes_of_text(diag->text));
+    answer_end(client, 0);
+}
+
+/* One reducer, one transaction, one answer. */
+static void run_call(struct engine *engine, struct client *client, const struct client_msg *msg)
+{
+    struct diag diag;
+    uint32_t reducer;
+    bytes args = msg->args;
+    struct call_answer answer = { engine, client, msg->request_id };
+
+    err code = call_prepare(engine, msg->text, client->is_owner, &reducer, &diag);
+    if (code == OK)
+        code = call_check_args(engine, reducer, &args, &diag);
+    if (code == OK)
+        code = call_run(engine, &client->caller, client, reducer, args, answer_committed, &answer, &diag).code;
+    if (code != OK)
+        answer_refused(engine, client, msg->request_id, &diag);
+}
+
+static void run_message(struct engine *engine, struct client *client, struct client_msg *msg)
+{
+    switch (msg->kind) {
+    case CLIENT_CALL_REDUCER: run_call(engine, client, msg); break;
+    case CLIENT_SUBSCRIBE: subscription_begin(engine, client, msg); break;
+    case CLIENT_UNSUBSCRIBE: subscription_end(engine, client, msg); break;
+    case CLIENT_ONE_OFF_QUERY: subscription_ask_once(engine, client, msg); break;
+    case CLIENT_CALL_PROCEDURE:
+        server_msg_procedure_error(answer_begin(engine, client), msg->request_id, BYTES_LITERAL("no such procedure"));
+        answer_end(client, 0);
+        break;
+    }
+}
+
+/* A v2 frame is one message and whatever follows it is ignored; a v3 frame is messages to its end. */
+static void run_frame(struct engine *engine, struct client *client, bytes frame)
+{
+    struct reader reader = reader_of(frame);
+    do {
+        struct client_msg msg;
+        struct diag diag;
+        if (client_msg_decode(&reader, &msg, &diag) != OK) {
+            answer_close(engine, client, CLOSE_INTERNAL, diag.text);
+            return;
+        }
+        run_message(engine, client, &msg);
+    } while (client->session->protocol == PROTOCOL_V3 && reader_left(&reader) > 0 && !client->closing);
+}
+
+static void run_post(struct engine *engine, struct post *post)
+{
+    engine->now_us = clock_wall_us();
+    switch (post->kind) {
+    case POST_FRAME: {
+        struct session *session = post->to.session;
+        struct client *client = session->client;
+        if (client->connected && !client->closing)
+            run_frame(engine, client, bytes_of(post->data, post->size));
+        atomic_fetch_sub_explicit(&session->waiting, 1, memory_order_relaxed);
+        atomic_fetch_sub_explicit(&session->waiting_bytes, post->size, memory_order_relaxed);
+        break;
+    }
+    case POST_CONNECT: clients_connect(engine, post->to.session); break;
+    case POST_DISCONNECT: clients_disconnect(engine, post->to.session); break;
+    case POST_REQUEST: requests_run(engine, post->to.request); break;
+    }
+}
+
+void turn_run(struct engine *engine)
+{
+    struct block *blocks = port_receive(engine->port, TURN_WAIT_US);
+    for (struct block *block = blocks; block != NULL; block = block->next) {
+        for (size_t at = 0; at < block->used;) {
+            struct post *post = (struct post *)(block->data + at);
+            run_post(engine, post);
+            at += (sizeof *post + post->size + 7) & ~(size_t)7;
+        }
+    }
+    publication_run(engine);
+
+    wal_flush(engine->wal);
+    module_log_flush(engine->module_log);
+    answer_flush(engine);
+    port_send_flush(engine->port, true);
+    port_done(engine->port, blocks);
+}

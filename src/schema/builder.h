@@ -1,0 +1,34 @@
+/* builder — what the parts of schema_build() hand to each other. */
+#pragma once
+
+#include "base/map.h"
+#include "schema/module_def.h"
+
+struct builder {
+    struct schema *schema;         /* being made; its arena holds everything */
+    const struct schema *previous; /* NULL: the first one */
+    struct module_def def;
+    const struct type **types;     /* the typespace, resolved */
+    uint64_t type_nodes;           /* what they come to so far */
+    struct map names;              /* S4: taken names of tables, indexes, constraints, sequences */
+    struct schema_fault *fault;
+    struct diag *diag;
+};
+
+/* Letters (any beyond ASCII counts as one), digits and underscores, not beginning with a digit; UTF-8. The
+ * sentence begins with `what`: "the column". Words that SQL reserves are fine: names can be quoted there. */
+err identifier_check(bytes name, const char *what, struct diag *diag);
+
+/* Takes a name of the space that tables share with all that belongs to them. */
+err builder_take_name(struct builder *builder, bytes name, const char *what);
+
+/* Resolves the typespace and checks the names in it. On failure the fault names the type. */
+err builder_make_types(struct builder *builder);
+/* Resolves a type that uses the typespace. */
+err builder_resolve(struct builder *builder, const struct type *type, const struct type **resolved);
+
+/* Checks a table and makes its definition. `raw` gets names for all that has none. */
+err builder_make_table(struct builder *builder, struct def_table *raw, struct table_def *table);
+
+/* The type as people write it, in the arena. */
+bytes builder_type_text(struct builder *builder, const struct type *type);

@@ -1,0 +1,52 @@
+/* hashindex — from a 32-bit hash to row references, 8 bytes an entry.
+ *
+ * Open addressing where the home of a hash is hash * capacity / 2^32, so homes ascend with hashes and the
+ * whole array can be kept in order of hash. That makes a miss as short as a hit, lets the table grow in
+ * small steps by one pass from front to back, and leaves no tombstones: a removed entry's followers move
+ * down. Nothing wraps around; a margin behind the last home takes what overflows.
+ *
+ * Made for hashes that seldom repeat: many entries of one hash are a run to walk.
+ *
+ * Rules
+ *   H1  Entries ascend by hash. Every place from an entry's home up to the entry is taken.
+ *   H2  Between three eighths and nine tenths of the capacity are taken, unless the table is very small. */
+#pragma once
+
+#include "store/page.h"
+
+struct hashindex_entry {
+    uint32_t hash; /* HASH_FREE in a free place: above every hash */
+    rowref ref;
+};
+
+struct hashindex {
+    struct hashindex_entry *entries; /* owned: capacity + margin */
+    uint32_t capacity;
+    uint32_t margin;
+    uint32_t count;
+};
+
+#define HASH_FREE UINT32_MAX
+
+void hashindex_init(struct hashindex *index);
+void hashindex_deinit(struct hashindex *index);
+void hashindex_add(struct hashindex *index, uint32_t hash, rowref ref);
+void hashindex_remove(struct hashindex *index, uint32_t hash, rowref ref);
+uint64_t hashindex_memory(const struct hashindex *index);
+void hashindex_check(const struct hashindex *index);
+
+/* The 32 bits used here of a 64-bit hash. */
+static inline uint32_t hashindex_part(uint64_t hash)
+{
+    const uint32_t part = (uint32_t)(hash >> 32);
+    return part == HASH_FREE ? part - 1 : part;
+}
+
+/* The first entry of this hash or above; all entries of the hash follow one another. */
+static inline const struct hashindex_entry *hashindex_seek(const struct hashindex *index, uint32_t hash)
+{
+    const struct hashindex_entry *entry = &index->entries[(uint64_t)hash * index->capacity >> 32];
+    while (entry->hash < hash)
+        entry++;
+    return entry;
+}

@@ -1,0 +1,168 @@
+#include "sub/registry.h"
+
+void registry_init(struct registry *registry)
+{
+    memset(registry, 0, sizeof *registry);
+    map_init(&registry->queries);
+    buf_init(&registry->key);
+}
+
+static void forget_watches(struct registry *registry)
+{
+    for (uint32_t i = 0; i < registry->watch_capacity; i++) {
+        if (registry->watches[i] != NULL)
+            table_watch_free(registry->watches[i]);
+    }
+    memory_free(registry->watches);
+    registry->watches = NULL;
+    registry->watch_capacity = 0;
+}
+
+void registry_deinit(struct registry *registry)
+{
+    check(registry->queries.count == 0);
+    forget_watches(registry);
+    map_deinit(&registry->queries);
+    buf_deinit(&registry->key);
+}
+
+/* Ids are given in order, so the tables of one database lie close together. An id below the first one lies beyond
+ * the end. */
+static uint32_t watch_place(uint32_t table_id)
+{
+    return table_id - SCHEMA_FIRST_ID;
+}
+
+static struct table_watch *find_watch(const struct registry *registry, uint32_t table_id)
+{
+    const uint32_t place = watch_place(table_id);
+    return place < registry->watch_capacity ? registry->watches[place] : NULL;
+}
+
+static void watch_query(struct registry *registry, struct shared_query *query)
+{
+    check(query->table_id >= SCHEMA_FIRST_ID);
+    const uint32_t place = watch_place(query->table_id);
+    if (place >= registry->watch_capacity) {
+        const uint32_t capacity = place + 1;
+        registry->watches = memory_resize(registry->watches, sizeof *registry->watches * capacity);
+        memset(registry->watches + registry->watch_capacity, 0,
+               sizeof *registry->watches * (capacity - registry->watch_capacity));
+        registry->watch_capacity = capacity;
+    }
+    if (registry->watches[place] == NULL)
+        registry->watches[place] = table_watch_new();
+    table_watch_add(registry->watches[place], query);
+}
+
+static void unwatch_query(struct registry *registry, struct shared_query *query)
+{
+    struct table_watch **watch = &registry->watches[watch_place(query->table_id)];
+    table_watch_remove(*watch, query);
+    if ((*watch)->query_count > 0)
+        return;
+    table_watch_free(*watch);
+    *watch = NULL;
+}
+
+/* What makes two queries one: whether the owner asks, who asks where that matters, and the text. */
+enum { KEY_OWNER = 1, KEY_SENDER = 2 };
+
+static bytes make_key(struct registry *registry, bytes text, const struct query_caller *caller, bool with_sender)
+{
+    struct buf *key = &registry->key;
+    buf_clear(key);
+    buf_put_u8(key, (uint8_t)((caller->is_owner ? KEY_OWNER : 0) | (with_sender ? KEY_SENDER : 0)));
+    if (with_sender)
+        buf_put(key, caller->sender.at, sizeof caller->sender.at);
+    buf_put_bytes(key, text);
+    return buf_bytes(key);
+}
+
+/* A text alone does not tell whether it speaks of the sender, so both keys are tried. */
+static struct shared_query *find_query(struct registry *registry, bytes text, const struct query_caller *caller)
+{
+    struct shared_query *found = map_find(&registry->queries, make_key(registry, text, caller, false));
+    return found != NULL ? found : map_find(&registry->queries, make_key(registry, text, caller, true));
+}
+
+err registry_get(struct registry *registry, bytes text, const struct query_caller *caller, const struct schema *schema,
+                 struct shared_query **query, struct diag *diag)
+{
+    if (text.size > SQL_TEXT_MAX)
+        return diag_set(diag, ERR_TOO_LARGE, "a query may have %d bytes; this one has %zu", SQL_TEXT_MAX, text.size);
+    *query = find_query(registry, text, caller);
+    if (*query != NULL)
+        return OK;
+    struct query *compiled;
+    TRY(query_compile(&compiled, text, schema, caller, diag));
+    const bytes key = make_key(registry, text, caller, compiled->depends_on_sender);
+    *query = shared_query_new(compiled, caller, key, text.size);
+    check(map_put(&registry->queries, (*query)->key, *query) == NULL);
+    watch_query(registry, *query);
+    return OK;
+}
+
+static void forget_query(struct registry *registry, struct shared_query *query)
+{
+    check(map_remove(&registry->queries, query->key) == query);
+    shared_query_free(query);
+}
+
+void registry_release(struct registry *registry, struct shared_query *query)
+{
+    if (query->holder_count > 0 || query->query == NULL)
+        return;
+    unwatch_query(registry, query);
+    forget_query(registry, query);
+}
+
+void registry_collect(struct registry *registry, const struct delta *delta, struct query_list *touched)
+{
+    for (uint32_t i = 0; i < delta->table_count; i++) {
+        struct table_watch *watch = find_watch(registry, delta->tables[i].table_id);
+        if (watch != NULL)
+            table_watch_collect(watch, &delta->tables[i], touched);
+    }
+}
+
+/* The new plan in the old one's place. A query that cannot have one is broken: it has none, and nobody may forget
+ * it before all its holders have heard. */
+static err compile_again(struct shared_query *query, const struct schema *schema, struct diag *diag)
+{
+    query_free(query->query);
+    query->query = NULL;
+    struct query *compiled;
+    TRY(query_compile(&compiled, query->text, schema, &query->caller, diag));
+    query->query = compiled;
+    query->table_id = compiled->table->id;
+    return OK;
+}
+
+struct broken_query {
+    struct shared_query *query;
+    struct diag diag;
+};
+
+void registry_recompile(struct registry *registry, const struct schema *schema,
+                        void (*broken)(void *context, struct shared_query *query, const struct diag *diag),
+                        void *context)
+{
+    struct buf failures;
+    buf_init(&failures);
+    forget_watches(registry);
+    uint32_t place = 0;
+    for (struct map_entry *entry; (entry = map_next(&registry->queries, &place)) != NULL;) {
+        struct broken_query failure = { .query = entry->value };
+        if (compile_again(failure.query, schema, &failure.diag) == OK)
+            watch_query(registry, failure.query);
+        else
+            buf_put(&failures, &failure, sizeof failure);
+    }
+    for (size_t at = 0; at < failures.size; at += sizeof(struct broken_query)) {
+        const struct broken_query *failure = (const struct broken_query *)(failures.data + at);
+        broken(context, failure->query, &failure->diag);
+        forget_query(registry, failure->query);
+    }
+    buf_deinit(&failures);
+}

@@ -1,0 +1,33 @@
+/* registry — all distinct queries of a database, by what they say and by the table they watch.
+ *
+ * Two subscriptions are the same query when their trimmed texts are equal bytes and both callers would see the
+ * same: the owner sees private tables, and a text with :sender means another thing for each. */
+#pragma once
+
+#include "base/map.h"
+#include "sub/table_watch.h"
+
+struct registry {
+    struct map queries;     /* key -> struct shared_query */
+    struct table_watch **watches; /* owned; by table id - SCHEMA_FIRST_ID; NULL where no query watches */
+    uint32_t watch_capacity;
+    struct buf key; /* the one being looked up */
+};
+
+void registry_init(struct registry *registry);
+void registry_deinit(struct registry *registry); /* no query may be held */
+
+/* Finds the query or compiles it. A query that nobody holds afterwards must be given to registry_release(). */
+err registry_get(struct registry *registry, bytes text, const struct query_caller *caller, const struct schema *schema,
+                 struct shared_query **query, struct diag *diag);
+/* Forgets the query if nobody holds it and it is not broken. */
+void registry_release(struct registry *registry, struct shared_query *query);
+
+/* The commit's rows, handed to the queries they touch (Q1). */
+void registry_collect(struct registry *registry, const struct delta *delta, struct query_list *touched);
+
+/* Compiles every query again and watches anew; the old schema may be gone already. For one that fails, `broken` is
+ * called: it must make all holders let go. */
+void registry_recompile(struct registry *registry, const struct schema *schema,
+                        void (*broken)(void *context, struct shared_query *query, const struct diag *diag),
+                        void *context);

@@ -1,0 +1,79 @@
+/* shared_query — one query, however many clients hold it.
+ *
+ *     subscriber ──> query set ──> holding ──> shared query
+ *                                  ^______________| holders
+ *
+ * A holding is one query in one client's set. The shared query knows all its holdings and each holding knows its
+ * place among them, so that letting go is one swap.
+ *
+ * Rules
+ *   H1  query->holders[holding->place] == holding, for every holding of every set. */
+#pragma once
+
+#include "base/buf.h"
+#include "proto/row_list.h"
+#include "sql/query.h"
+
+struct subscriber;
+
+struct holding {
+    struct shared_query *query;
+    struct query_set *set;
+    uint32_t place; /* in query->holders */
+};
+
+/* What a client subscribed with one request. */
+struct query_set {
+    uint32_t id;
+    struct subscriber *subscriber;
+    uint32_t count;
+    struct holding holdings[]; /* in request order */
+};
+
+struct query_list {
+    struct shared_query **queries; /* owned; the queries are not */
+    uint32_t count;
+    uint32_t capacity;
+};
+
+struct shared_query {
+    struct query *query; /* owned; NULL while it is broken: see registry_recompile() */
+    struct query_caller caller;
+    uint32_t table_id;
+    bytes key;  /* owned; made by registry.c */
+    bytes text; /* the end of the key */
+
+    struct holding **holders; /* owned */
+    uint32_t holder_count;
+    uint32_t holder_capacity;
+    uint64_t request; /* the last request that named it, to see a text twice in one */
+
+    /* Where a changed row finds it: table_watch's. */
+    struct query_list *list; /* NULL: nowhere, it never matches */
+    uint32_t place;
+    int32_t column; /* looked up by this column's value, or -1 */
+
+    /* What the running commit brings: fanout's. */
+    bool touched;
+    struct row_list inserts;
+    struct row_list deletes;
+    size_t update_start; /* of the encoded update, when it is small */
+    size_t update_size;
+    struct shared *update; /* when it is large */
+};
+
+/* Takes `query` over and copies the key, whose last bytes are the text. */
+struct shared_query *shared_query_new(struct query *query, const struct query_caller *caller, bytes key,
+                                      size_t text_size);
+void shared_query_free(struct shared_query *query);
+
+/* Joins a holding to its query, and parts them. */
+void shared_query_hold(struct shared_query *query, struct holding *holding);
+void shared_query_let_go(struct holding *holding);
+
+/* The first changed row of a commit puts the query on `touched`. */
+void shared_query_touch(struct shared_query *query, struct query_list *touched);
+
+void query_list_init(struct query_list *list);
+void query_list_deinit(struct query_list *list);
+void query_list_add(struct query_list *list, struct shared_query *query);

@@ -1,0 +1,291 @@
+#include "sub/subs.h"
+
+#include "store/table.h"
+#include "sub/initial_rows.h"
+#include "sub/fanout.h"
+#include "sub/registry.h"
+
+struct subs {
+    struct registry registry;
+    struct fanout fanout;
+    struct query_list gathered; /* the queries of the request being served */
+    uint64_t request;           /* counts them */
+};
+
+struct subs *subs_new(void)
+{
+    struct subs *subs = memory_new(sizeof *subs);
+    registry_init(&subs->registry);
+    fanout_init(&subs->fanout);
+    query_list_init(&subs->gathered);
+    return subs;
+}
+
+void subs_free(struct subs *subs)
+{
+    registry_deinit(&subs->registry);
+    fanout_deinit(&subs->fanout);
+    query_list_deinit(&subs->gathered);
+    memory_free(subs);
+}
+
+void subscriber_init(struct subscriber *subscriber)
+{
+    memset(subscriber, 0, sizeof *subscriber);
+}
+
+uint32_t subs_query_count(const struct subs *subs)
+{
+    return subs->registry.queries.count;
+}
+
+/* Where the set with this id stands among the client's sets, or would stand. */
+static uint32_t set_place(const struct subscriber *subscriber, uint32_t query_set_id)
+{
+    uint32_t lower = 0, upper = subscriber->set_count;
+    while (lower < upper) {
+        const uint32_t middle = lower + (upper - lower) / 2;
+        if (subscriber->sets[middle]->id < query_set_id)
+            lower = middle + 1;
+        else
+            upper = middle;
+    }
+    return lower;
+}
+
+static struct query_set *find_set(const struct subscriber *subscriber, uint32_t query_set_id)
+{
+    const uint32_t place = set_place(subscriber, query_set_id);
+    if (place == subscriber->set_count || subscriber->sets[place]->id != query_set_id)
+        return NULL;
+    return subscriber->sets[place];
+}
+
+static void insert_set(struct subscriber *subscriber, struct query_set *set)
+{
+    if (subscriber->set_count == subscriber->set_capacity) {
+        subscriber->set_capacity = subscriber->set_capacity == 0 ? 2 : subscriber->set_capacity * 2;
+        subscriber->sets = memory_resize(subscriber->sets, sizeof *subscriber->sets * subscriber->set_capacity);
+    }
+    const uint32_t place = set_place(subscriber, set->id);
+    struct query_set **at = subscriber->sets + place;
+    memmove(at + 1, at, sizeof *at * (subscriber->set_count - place));
+    *at = set;
+    subscriber->set_count++;
+    subscriber->query_count += set->count;
+}
+
+static void remove_set(struct subscriber *subscriber, struct query_set *set)
+{
+    const uint32_t place = set_place(subscriber, set->id);
+    struct query_set **at = subscriber->sets + place;
+    check(*at == set);
+    memmove(at, at + 1, sizeof *at * (subscriber->set_count - place - 1));
+    subscriber->set_count--;
+    subscriber->query_count -= set->count;
+}
+
+static struct query_set *set_new(struct subscriber *subscriber, uint32_t query_set_id, const struct query_list *queries)
+{
+    struct query_set *set = memory_new(sizeof *set + sizeof *set->holdings * queries->count);
+    set->id = query_set_id;
+    set->subscriber = subscriber;
+    set->count = queries->count;
+    for (uint32_t i = 0; i < queries->count; i++) {
+        set->holdings[i].set = set;
+        shared_query_hold(queries->queries[i], &set->holdings[i]);
+    }
+    return set;
+}
+
+static void set_free(struct subs *subs, struct query_set *set)
+{
+    for (uint32_t i = 0; i < set->count; i++) {
+        struct shared_query *query = set->holdings[i].query;
+        shared_query_let_go(&set->holdings[i]);
+        registry_release(&subs->registry, query);
+    }
+    memory_free(set);
+}
+
+/* One Subscribe being served. */
+struct request {
+    struct subs *subs;
+    const struct subscriber *subscriber;
+    const struct query_caller *caller;
+    const struct schema *schema;
+};
+
+static err gather_query(const struct request *request, bytes text, struct diag *diag)
+{
+    struct subs *subs = request->subs;
+    struct shared_query *query;
+    TRY(registry_get(&subs->registry, text, request->caller, request->schema, &query, diag));
+    if (query->request == subs->request)
+        return OK;
+    query->request = subs->request;
+    query_list_add(&subs->gathered, query);
+    if (request->subscriber->query_count + subs->gathered.count > SUBS_QUERIES_MAX)
+        return diag_set(diag, ERR_TOO_LARGE, "a client may hold %d queries", SUBS_QUERIES_MAX);
+    return OK;
+}
+
+static bool is_space(uint8_t letter)
+{
+    return letter == ' ' || (letter >= '\t' && letter <= '\r');
+}
+
+static bytes trim(bytes text)
+{
+    while (text.size > 0 && is_space(text.at[0]))
+        text = bytes_of(text.at + 1, text.size - 1);
+    while (text.size > 0 && is_space(text.at[text.size - 1]))
+        text.size--;
+    return text;
+}
+
+/* Takes a word in lower case from the text's beginning, after any space. */
+static bool take_word(bytes *text, const char *word)
+{
+    bytes rest = trim(*text);
+    for (; *word != '\0'; word++) {
+        if (rest.size == 0 || (rest.at[0] | 0x20) != (*word | 0x20))
+            return false;
+        rest = bytes_of(rest.at + 1, rest.size - 1);
+    }
+    *text = rest;
+    return true;
+}
+
+static bool is_select_everything(bytes text)
+{
+    return take_word(&text, "select") && take_word(&text, "*") && take_word(&text, "from") && take_word(&text, "*") &&
+           text.size == 0;
+}
+
+static err gather_tables(const struct request *request, struct diag *diag)
+{
+    err code = OK;
+    struct buf text;
+    buf_init(&text);
+    for (uint32_t i = 0; i < request->schema->table_count && code == OK; i++) {
+        const struct table_def *table = &request->schema->tables[i];
+        if (table->is_event || (table->access == ACCESS_PRIVATE && !request->caller->is_owner))
+            continue;
+        buf_clear(&text);
+        buf_put_format(&text, "SELECT * FROM \"%.*s\"", BYTES_FORMAT(table->name));
+        code = gather_query(request, buf_bytes(&text), diag);
+    }
+    buf_deinit(&text);
+    return code;
+}
+
+static err gather_all(const struct request *request, struct reader texts, uint32_t count, struct diag *diag)
+{
+    request->subs->gathered.count = 0;
+    request->subs->request++;
+    for (uint32_t i = 0; i < count; i++) {
+        const bytes text = trim(reader_get_sized(&texts));
+        if (is_select_everything(text))
+            TRY(gather_tables(request, diag));
+        else
+            TRY(gather_query(request, text, diag));
+    }
+    check(!texts.failed);
+    return OK;
+}
+
+/* After a refusal: what was compiled for this request alone goes. */
+static void release_gathered(struct subs *subs)
+{
+    for (uint32_t i = 0; i < subs->gathered.count; i++)
+        registry_release(&subs->registry, subs->gathered.queries[i]);
+    subs->gathered.count = 0;
+}
+
+static err check_set_id(const struct subscriber *subscriber, uint32_t query_set_id, struct diag *diag)
+{
+    if (find_set(subscriber, query_set_id) != NULL)
+        return diag_set(diag, ERR_BUSY, "the query set %u is in use: unsubscribe it first or take another id",
+                        query_set_id);
+    if (subscriber->set_count == SUBS_SETS_MAX)
+        return diag_set(diag, ERR_TOO_LARGE, "a client may hold %d query sets", SUBS_SETS_MAX);
+    return OK;
+}
+
+err subs_subscribe(struct subs *subs, struct subscriber *subscriber, const struct query_caller *caller,
+                   const struct store *store, uint32_t query_set_id, struct reader queries, uint32_t query_count,
+                   struct buf *out, struct diag *diag)
+{
+    TRY(check_set_id(subscriber, query_set_id, diag));
+    const struct request request = { subs, subscriber, caller, store->schema };
+    err code = gather_all(&request, queries, query_count, diag);
+    if (code != OK) {
+        release_gathered(subs);
+        return code;
+    }
+    struct query_set *set = set_new(subscriber, query_set_id, &subs->gathered);
+    code = initial_rows_put(out, set, store, diag);
+    if (code != OK) {
+        set_free(subs, set);
+        return code;
+    }
+    insert_set(subscriber, set);
+    return OK;
+}
+
+err subs_unsubscribe(struct subs *subs, struct subscriber *subscriber, const struct store *store, uint32_t query_set_id,
+                     struct buf *out, struct diag *diag)
+{
+    struct query_set *set = find_set(subscriber, query_set_id);
+    if (set == NULL)
+        return diag_set(diag, ERR_NOT_FOUND, "there is no query set %u", query_set_id);
+    if (out != NULL)
+        TRY(initial_rows_put(out, set, store, diag));
+    remove_set(subscriber, set);
+    set_free(subs, set);
+    return OK;
+}
+
+void subs_drop(struct subs *subs, struct subscriber *subscriber)
+{
+    check(subscriber->item_count == 0);
+    for (uint32_t i = 0; i < subscriber->set_count; i++)
+        set_free(subs, subscriber->sets[i]);
+    memory_free(subscriber->sets);
+    memory_free(subscriber->items);
+    subscriber_init(subscriber);
+}
+
+void subs_publish(struct subs *subs, const struct delta *delta, subs_deliver_fn *deliver, void *context)
+{
+    registry_collect(&subs->registry, delta, &subs->fanout.touched);
+    if (subs->fanout.touched.count > 0)
+        fanout_deliver(&subs->fanout, deliver, context);
+}
+
+struct ending {
+    struct subs *subs;
+    subs_ended_fn *ended;
+    void *context;
+};
+
+/* Every set that holds the broken query ends. The query itself is the registry's to forget. */
+static void end_sets(void *context, struct shared_query *query, const struct diag *diag)
+{
+    const struct ending *ending = context;
+    while (query->holder_count > 0) {
+        struct query_set *set = query->holders[query->holder_count - 1]->set;
+        struct subscriber *subscriber = set->subscriber;
+        const uint32_t query_set_id = set->id;
+        remove_set(subscriber, set);
+        set_free(ending->subs, set);
+        ending->ended(ending->context, subscriber, query_set_id, diag);
+    }
+}
+
+void subs_recompile(struct subs *subs, const struct schema *schema, subs_ended_fn *ended, void *context)
+{
+    struct ending ending = { subs, ended, context };
+    registry_recompile(&subs->registry, schema, end_sets, &ending);
+}

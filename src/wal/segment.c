@@ -1,0 +1,90 @@
+/* Making, filling and closing one file of the log. */
+#include "wal/segment.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+enum { NAME_DIGITS = 20 };
+
+bool segment_name_parse(const char *name, uint64_t *first_offset)
+{
+    uint64_t number = 0;
+    for (int idx = 0; idx < NAME_DIGITS; idx++) {
+        const char digit = name[idx];
+        if (digit < '0' || digit > '9' || number > (UINT64_MAX - (uint64_t)(digit - '0')) / 10)
+            return false;
+        number = number * 10 + (uint64_t)(digit - '0');
+    }
+    *first_offset = number;
+    return strcmp(name + NAME_DIGITS, ".wal") == 0;
+}
+
+err segment_open(struct segment *segment, const struct disk *disk, const char *dir, uint64_t first_offset, bool create,
+                 struct diag *diag)
+{
+    *segment = (struct segment){ .disk = disk, .first_offset = first_offset, .position = SEGMENT_HEADER_SIZE };
+    const int length = snprintf(segment->path, sizeof segment->path, "%s/%020" PRIu64 ".wal", dir, first_offset);
+    if (length < 0 || (size_t)length >= sizeof segment->path)
+        return diag_set(diag, ERR_DISK, "the path of the log's folder is too long: %.200s…", dir);
+    TRY(disk->open(disk->self, segment->path, create, &segment->file, diag));
+
+    const err code = disk->size(disk->self, segment->file, &segment->size, diag);
+    if (code != OK)
+        segment_close(segment);
+    return code;
+}
+
+void segment_close(struct segment *segment)
+{
+    if (segment->file != NULL)
+        segment->disk->close(segment->disk->self, segment->file);
+    segment->file = NULL;
+}
+
+static err header_store(struct segment *segment, const char *dir, const struct segment_header *header,
+                        uint64_t size_limit, struct diag *diag)
+{
+    const struct disk *disk = segment->disk;
+    uint8_t bytes_out[SEGMENT_HEADER_SIZE];
+    segment_header_write(header, bytes_out);
+    TRY(disk->write_at(disk->self, segment->file, 0, bytes_out, sizeof bytes_out, diag));
+    if (segment->size < sizeof bytes_out)
+        segment->size = sizeof bytes_out;
+    TRY(segment_reserve(segment, 0, size_limit, diag));
+    TRY(disk->sync(disk->self, segment->file, diag));
+    return disk->dir_sync(disk->self, dir, diag); /* D2: a new name */
+}
+
+err segment_create(struct segment *segment, const struct disk *disk, const char *dir,
+                   const struct segment_header *header, uint64_t size_limit, struct diag *diag)
+{
+    TRY(segment_open(segment, disk, dir, header->first_offset, true, diag));
+    const err code = header_store(segment, dir, header, size_limit, diag);
+    if (code != OK)
+        segment_close(segment);
+    return code;
+}
+
+err segment_reserve(struct segment *segment, uint64_t size, uint64_t size_limit, struct diag *diag)
+{
+    const uint64_t needed = segment->position + size;
+    if (needed <= segment->size && segment->size > SEGMENT_HEADER_SIZE)
+        return OK;
+    uint64_t wanted = needed + SEGMENT_RESERVE_STEP;
+    if (wanted > size_limit)
+        wanted = needed > size_limit ? needed : size_limit;
+    TRY(segment->disk->reserve(segment->disk->self, segment->file, wanted, diag));
+    segment->size = wanted;
+    return OK;
+}
+
+err segment_append(struct segment *segment, bytes frame, uint64_t size_limit, struct diag *diag)
+{
+    const struct disk *disk = segment->disk;
+    check(segment->position % FRAME_ALIGNMENT == 0 && frame.size % FRAME_ALIGNMENT == 0);
+    TRY(segment_reserve(segment, frame.size, size_limit, diag));
+    TRY(disk->write_at(disk->self, segment->file, segment->position, frame.at, frame.size, diag));
+    TRY(disk->sync(disk->self, segment->file, diag));
+    segment->position += frame.size;
+    return OK;
+}

@@ -1,0 +1,35 @@
+/* segment — one file of the log, and the place in it where the next frame goes.
+ *
+ * A file is longer than what is written in it: zeros are stored ahead of the frames in steps, so that
+ * most syncs change no metadata and no single one has to wait for a whole segment of zeros. */
+#pragma once
+
+#include "base/disk.h"
+#include "wal/frame.h"
+
+enum { SEGMENT_PATH_MAX = 4096, SEGMENT_RESERVE_STEP = 4 << 20 };
+
+struct segment {
+    const struct disk *disk;
+    struct disk_file *file; /* owned; NULL when closed */
+    char path[SEGMENT_PATH_MAX];
+    uint64_t first_offset;
+    uint64_t position; /* where the next frame begins */
+    uint64_t size;     /* of the file */
+};
+
+/* "<20 digits>.wal" to its number; false for all other names. */
+bool segment_name_parse(const char *name, uint64_t *first_offset);
+
+/* Opens the file of that name and measures it; `position` stands behind the header. */
+err segment_open(struct segment *segment, const struct disk *disk, const char *dir, uint64_t first_offset, bool create,
+                 struct diag *diag);
+/* Makes a new segment whose header and name are on disk when this returns. */
+err segment_create(struct segment *segment, const struct disk *disk, const char *dir,
+                   const struct segment_header *header, uint64_t size_limit, struct diag *diag);
+void segment_close(struct segment *segment); /* closed or half-open is fine */
+
+/* Zeros ahead: room for `size` bytes at `position`, and a step more below `size_limit`. */
+err segment_reserve(struct segment *segment, uint64_t size, uint64_t size_limit, struct diag *diag);
+/* Writes a whole frame at `position`, syncs it, and moves on. */
+err segment_append(struct segment *segment, bytes frame, uint64_t size_limit, struct diag *diag);

@@ -1,0 +1,344 @@
+/* Appending, and the log's thread. Opening an existing log is recovery.c.
+ *
+ * Three buffers take turns: `filling` belongs to the engine's thread, `waiting` lies between the threads
+ * under the lock, `writing` belongs to the log's thread. Each starts with room for a frame header, so that
+ * a group goes to disk as it was appended, without a copy. */
+#include "wal/wal.h"
+
+#include "base/buf.h"
+#include "base/hash.h"
+#include "wal/recovery.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <time.h>
+
+enum { SEGMENT_SIZE_DEFAULT = 64 << 20, BACKLOG_MAX = 256 << 20, IDLE_BUFFER_MAX = 16 << 20 };
+/* So long nothing is appended before the log counts as idle (W2). A client that calls, waits for its answer
+ * and calls again must not find the thread in the middle of syncing a mark. */
+enum { IDLE_AFTER_NS = 10 * 1000 * 1000 };
+/* A frame counts its body in 32 bits. Three quarters of that for what a turn appends leave room for what
+ * may already be waiting. */
+#define FILLING_MAX (UINT32_MAX / 4 * 3)
+
+struct wal {
+    struct wal_options options;
+    char *dir; /* owned: options.dir */
+
+    /* the engine's thread */
+    struct buf filling;
+    uint32_t filling_count;
+    size_t record_start; /* of the record being written, 0 between records */
+    uint64_t next_offset;
+    bool started;
+    pthread_t thread;
+
+    /* both, under the lock */
+    pthread_mutex_t lock;
+    pthread_cond_t work;     /* for the log's thread: something waits, or stop */
+    pthread_cond_t progress; /* for the engine's thread: something is durable, or the log has failed */
+    struct buf waiting;
+    uint32_t waiting_count;
+    size_t writing_size;
+    uint64_t flushed_offset; /* records below it were handed over */
+    bool stopping;
+    bool failed;
+
+    uint64_t durable_offset; /* atomic; moved by the log's thread */
+
+    /* the log's thread */
+    struct buf writing;
+    uint32_t writing_count;
+    struct segment segment;
+    uint64_t written_offset; /* of the first record that is in no frame yet */
+    uint32_t chain;
+    bool marked;
+};
+
+static void locks_init(struct wal *wal)
+{
+    pthread_condattr_t attributes;
+    pthread_mutex_init(&wal->lock, NULL);
+    pthread_cond_init(&wal->progress, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&wal->work, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+static void wal_free(struct wal *wal)
+{
+    segment_close(&wal->segment);
+    buf_deinit(&wal->filling);
+    buf_deinit(&wal->waiting);
+    buf_deinit(&wal->writing);
+    pthread_cond_destroy(&wal->work);
+    pthread_cond_destroy(&wal->progress);
+    pthread_mutex_destroy(&wal->lock);
+    memory_free(wal->dir);
+    memory_free(wal);
+}
+
+err wal_open(struct wal **wal, const struct wal_options *options,
+             err (*replay)(void *context, uint64_t offset, bytes record, struct diag *diag), void *context,
+             struct wal_report *report, struct diag *diag)
+{
+    *wal = NULL;
+    struct wal_options settled = *options;
+    if (settled.segment_size == 0)
+        settled.segment_size = SEGMENT_SIZE_DEFAULT;
+
+    struct recovery_end end;
+    TRY(recovery_run(&settled, replay, context, &end, report, diag));
+
+    struct wal *made = memory_new(sizeof *made);
+    made->dir = memory_copy(settled.dir, strlen(settled.dir) + 1);
+    made->options = settled;
+    made->options.dir = made->dir;
+    made->segment = end.segment;
+    made->chain = end.chain;
+    made->marked = end.marked;
+    made->next_offset = made->flushed_offset = made->written_offset = made->durable_offset = end.next_offset;
+    locks_init(made);
+    *wal = made;
+    return OK;
+}
+
+/* The log's thread: writing. */
+
+static err segment_rotate(struct wal *wal, struct diag *diag)
+{
+    struct segment_header header = { SEGMENT_VERSION, { 0 }, wal->written_offset, wal->chain };
+    memcpy(header.database_id, wal->options.database_id, sizeof header.database_id);
+    segment_close(&wal->segment);
+    return segment_create(&wal->segment, wal->options.disk, wal->dir, &header, wal->options.segment_size, diag);
+}
+
+/* A segment is named after its first record, so it must have one before the next can begin. */
+static bool segment_is_full(const struct wal *wal, uint64_t frame_size)
+{
+    return wal->written_offset > wal->segment.first_offset &&
+           wal->segment.position + frame_size > wal->options.segment_size;
+}
+
+/* Turns `writing` into a frame, stores and syncs it. Nothing else is written before this returns (W1). */
+static err frame_store(struct wal *wal, struct diag *diag)
+{
+    struct buf *frame = &wal->writing;
+    check(frame->size >= FRAME_HEADER_SIZE && frame->size - FRAME_HEADER_SIZE <= UINT32_MAX);
+    struct frame_header header = {
+        .size = (uint32_t)(frame->size - FRAME_HEADER_SIZE),
+        .first_offset = wal->written_offset,
+        .record_count = wal->writing_count,
+        .chain = wal->chain, /* W4 */
+    };
+    header.body_sum = crc32c(0, frame->data + FRAME_HEADER_SIZE, header.size);
+    frame_header_write(&header, frame->data);
+    const size_t padding = (size_t)(frame_span(header.size) - frame->size);
+    memset(buf_extend(frame, padding), 0, padding);
+
+    if (header.record_count > 0 && segment_is_full(wal, frame->size))
+        TRY(segment_rotate(wal, diag));
+    TRY(segment_append(&wal->segment, buf_bytes(frame), wal->options.segment_size, diag));
+    wal->chain = header.checksum;
+    wal->written_offset += header.record_count;
+    wal->marked = header.record_count == 0;
+    return OK;
+}
+
+static void buf_reuse(struct buf *buf)
+{
+    buf_clear(buf);
+    if (buf->capacity > IDLE_BUFFER_MAX)
+        buf_deinit(buf);
+}
+
+static void durable_publish(struct wal *wal)
+{
+    pthread_mutex_lock(&wal->lock);
+    __atomic_store_n(&wal->durable_offset, wal->written_offset, __ATOMIC_RELEASE);
+    wal->writing_size = 0;
+    pthread_cond_broadcast(&wal->progress);
+    pthread_mutex_unlock(&wal->lock);
+    if (wal->options.on_durable != NULL)
+        wal->options.on_durable(wal->options.context, wal->written_offset);
+}
+
+/* W3: what was handed over and what will be is dropped; the durable offset stays where it is. */
+static void failure_publish(struct wal *wal, const struct diag *diag)
+{
+    pthread_mutex_lock(&wal->lock);
+    wal->failed = true;
+    buf_deinit(&wal->waiting);
+    wal->waiting_count = 0;
+    pthread_cond_broadcast(&wal->progress);
+    pthread_mutex_unlock(&wal->lock);
+    if (wal->options.on_failure != NULL)
+        wal->options.on_failure(wal->options.context, diag);
+}
+
+enum work { WORK_GROUP, WORK_MARK, WORK_STOP };
+
+/* Waits for something to be appended; true when the time of an unmarked log is up first. */
+static bool idle_wait(struct wal *wal)
+{
+    if (wal->marked) {
+        pthread_cond_wait(&wal->work, &wal->lock);
+        return false;
+    }
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += IDLE_AFTER_NS;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_nsec -= 1000000000;
+        until.tv_sec++;
+    }
+    return pthread_cond_timedwait(&wal->work, &wal->lock, &until) == ETIMEDOUT;
+}
+
+/* Waits for the next thing to do. A group is all that has gathered; it is in `writing` afterwards. */
+static enum work work_take(struct wal *wal)
+{
+    pthread_mutex_lock(&wal->lock);
+    bool idle = false;
+    while (wal->waiting_count == 0 && !wal->stopping && !idle)
+        idle = idle_wait(wal);
+
+    enum work work = WORK_GROUP;
+    if (wal->waiting_count == 0)
+        work = wal->marked ? WORK_STOP : WORK_MARK;
+    else {
+        const struct buf empty = wal->writing;
+        wal->writing = wal->waiting;
+        wal->waiting = empty;
+        wal->writing_count = wal->waiting_count;
+        wal->waiting_count = 0;
+        wal->writing_size = wal->writing.size;
+    }
+    pthread_mutex_unlock(&wal->lock);
+    return work;
+}
+
+/* Until told to stop: then the rest is written, and a mark behind it. */
+static void *thread_run(void *context)
+{
+    struct wal *wal = context;
+    struct diag diag;
+    for (enum work work = work_take(wal); work != WORK_STOP; work = work_take(wal)) {
+        if (work == WORK_MARK) { /* W2 */
+            wal->writing_count = 0;
+            buf_extend(&wal->writing, FRAME_HEADER_SIZE);
+        }
+        if (frame_store(wal, &diag) != OK) {
+            failure_publish(wal, &diag);
+            return NULL;
+        }
+        buf_reuse(&wal->writing);
+        if (work == WORK_GROUP)
+            durable_publish(wal);
+    }
+    return NULL;
+}
+
+/* The engine's thread. */
+
+void wal_start(struct wal *wal)
+{
+    check(!wal->started);
+    /* Signals are the main thread's. */
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    check(pthread_create(&wal->thread, NULL, thread_run, wal) == 0);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_setname_np(wal->thread, "log");
+    wal->started = true;
+}
+
+void wal_close(struct wal *wal)
+{
+    if (wal == NULL)
+        return;
+    wal_flush(wal);
+    pthread_mutex_lock(&wal->lock);
+    wal->stopping = true;
+    pthread_cond_signal(&wal->work);
+    pthread_mutex_unlock(&wal->lock);
+    if (wal->started)
+        pthread_join(wal->thread, NULL);
+    else
+        thread_run(wal);
+    wal_free(wal);
+}
+
+struct buf *wal_append_begin(struct wal *wal)
+{
+    check(wal->record_start == 0);
+    if (wal->filling.size == 0)
+        buf_extend(&wal->filling, FRAME_HEADER_SIZE);
+    wal->record_start = wal->filling.size;
+    buf_put_u32(&wal->filling, 0);
+    return &wal->filling;
+}
+
+uint64_t wal_append_end(struct wal *wal)
+{
+    const size_t body_start = wal->record_start + sizeof(uint32_t);
+    check(wal->record_start > 0 && wal->filling.size >= body_start && wal->filling.size <= FILLING_MAX);
+    const uint32_t size = (uint32_t)(wal->filling.size - body_start);
+    memcpy(wal->filling.data + wal->record_start, &size, sizeof size);
+    wal->record_start = 0;
+    wal->filling_count++;
+    return wal->next_offset++;
+}
+
+/* With nothing waiting the buffers change places; else the group joins those that wait. */
+static void filling_hand_over(struct wal *wal)
+{
+    if (wal->waiting_count == 0) {
+        const struct buf empty = wal->waiting;
+        wal->waiting = wal->filling;
+        wal->filling = empty;
+    } else {
+        buf_put(&wal->waiting, wal->filling.data + FRAME_HEADER_SIZE, wal->filling.size - FRAME_HEADER_SIZE);
+    }
+    wal->waiting_count += wal->filling_count;
+    wal->flushed_offset = wal->next_offset;
+    pthread_cond_signal(&wal->work);
+}
+
+void wal_flush(struct wal *wal)
+{
+    check(wal->record_start == 0);
+    if (wal->filling_count == 0)
+        return;
+    pthread_mutex_lock(&wal->lock);
+    if (!wal->failed)
+        filling_hand_over(wal);
+    while (!wal->failed && wal->started && wal->waiting.size + wal->writing_size > BACKLOG_MAX)
+        pthread_cond_wait(&wal->progress, &wal->lock);
+    pthread_mutex_unlock(&wal->lock);
+    buf_reuse(&wal->filling);
+    wal->filling_count = 0;
+}
+
+uint64_t wal_next_offset(const struct wal *wal)
+{
+    return wal->next_offset;
+}
+
+uint64_t wal_durable_offset(const struct wal *wal)
+{
+    return __atomic_load_n(&wal->durable_offset, __ATOMIC_ACQUIRE);
+}
+
+bool wal_wait(struct wal *wal)
+{
+    pthread_mutex_lock(&wal->lock);
+    while (!wal->failed && wal_durable_offset(wal) < wal->flushed_offset)
+        pthread_cond_wait(&wal->progress, &wal->lock);
+    const bool durable = !wal->failed;
+    pthread_mutex_unlock(&wal->lock);
+    return durable;
+}
