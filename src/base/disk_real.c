@@ -125,11 +125,8 @@ static err real_reserve(void *self, struct disk_file *file, uint64_t size, struc
     if (present >= size)
         return OK;
     /* One request for all of the space gives it in few pieces; file systems without it still take zeros. */
-    const int failure = posix_fallocate(file->fd, (off_t)present, (off_t)(size - present));
-    if (failure == ENOSPC || failure == EDQUOT || failure == EFBIG) {
-        errno = failure;
+    if (fallocate(file->fd, 0, (off_t)present, (off_t)(size - present)) != 0 && errno != EOPNOTSUPP && errno != EINTR)
         return refuse(diag, "cannot reserve space for", file->path);
-    }
     return zeros_write(file, present, size, diag);
 }
 

@@ -1,10 +1,17 @@
-/* token — who a caller is: JSON Web Tokens signed with ES256 (RFC 7519, RFC 7518 3.4), by OpenSSL. */
+/* token — who a caller is: JSON Web Tokens signed with ES256 (RFC 7519, RFC 7518 3.4), by OpenSSL.
+ *
+ * Rules
+ *   K1  One algorithm and one key: whatever the header says, nothing but ES256 under our own key is believed.
+ *   K2  A token's size is limited before anything of it is decoded; what it says counts only after its
+ *       signature has been checked. */
 #pragma once
 
 #include "base/buf.h"
 #include "base/disk.h"
 #include "base/err.h"
 #include "sats/ident.h"
+
+enum { TOKEN_SIZE_MAX = 8192 };
 
 struct token_keys;
 
@@ -31,3 +38,5 @@ void token_mint(const struct token_keys *keys, struct buf *token, identity *who)
 err token_verify(const struct token_keys *keys, bytes token, struct token_claims *claims, struct diag *diag);
 /* The same claims signed again, to expire `seconds` from now. */
 void token_resign(const struct token_keys *keys, const struct token_claims *claims, int64_t seconds, struct buf *token);
+/* Signs a payload of any content and appends the token: what the two above end in, and how specs make odd ones. */
+void token_sign(const struct token_keys *keys, bytes payload, struct buf *token);

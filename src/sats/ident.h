@@ -17,7 +17,8 @@ void connection_id_print(struct buf *out, const connection_id *value);
 bool connection_id_is_none(const connection_id *value);
 
 /* RFC 3339 <-> microseconds since 1970: "2026-11-20T08:15:30.123456Z"; reading takes T or a space, Z or
- * an offset, and no more than six digits of a second. */
+ * an offset, and no more than six digits of a second. Beyond the years 0000 to 9999 a year is spelled with
+ * a sign and six digits, so that every moment prints and reads back. */
 bool timestamp_parse(bytes text, int64_t *micros);
 void timestamp_print(struct buf *out, int64_t micros);
 

@@ -290,7 +290,7 @@ bool type_is_signed(const struct type *type)
     case TYPE_I64:
     case TYPE_I128:
     case TYPE_I256: return true;
-    default: return type_is_float(type);
+    default: return false;
     }
 }
 

@@ -70,7 +70,7 @@ err type_resolve(struct arena *arena, const struct type *const *typespace, uint3
 
 bool type_equal(const struct type *left, const struct type *right); /* names included */
 bool type_is_integer(const struct type *type);
-bool type_is_signed(const struct type *type);
+bool type_is_signed(const struct type *type); /* of integers */
 bool type_is_float(const struct type *type);
 bool type_is_enum(const struct type *type); /* a sum without payloads */
 

@@ -9,7 +9,7 @@ struct builder {
     const struct schema *previous; /* NULL: the first one */
     struct module_def def;
     const struct type **types;     /* the typespace, resolved */
-    uint64_t type_nodes;           /* what they come to so far */
+    uint64_t type_parts;           /* of all resolved types so far */
     struct map names;              /* S4: taken names of tables, indexes, constraints, sequences */
     struct schema_fault *fault;
     struct diag *diag;
@@ -19,12 +19,15 @@ struct builder {
  * sentence begins with `what`: "the column". Words that SQL reserves are fine: names can be quoted there. */
 err identifier_check(bytes name, const char *what, struct diag *diag);
 
+/* Says what the refusal in `diag` was about: in the fault, and as "table `x`: " in front of the sentence. */
+void builder_fault(struct builder *builder, enum fault_subject subject, const char *what, bytes name);
+
 /* Takes a name of the space that tables share with all that belongs to them. */
 err builder_take_name(struct builder *builder, bytes name, const char *what);
 
 /* Resolves the typespace and checks the names in it. On failure the fault names the type. */
 err builder_make_types(struct builder *builder);
-/* Resolves a type that uses the typespace. */
+/* Resolves a type that uses the typespace. ERR_TOO_LARGE when all of them together get too many parts. */
 err builder_resolve(struct builder *builder, const struct type *type, const struct type **resolved);
 
 /* Checks a table and makes its definition. `raw` gets names for all that has none. */

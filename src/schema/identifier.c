@@ -12,6 +12,9 @@ err identifier_check(bytes name, const char *what, struct diag *diag)
 {
     if (name.size == 0)
         return diag_set(diag, ERR_SCHEMA, "%s has an empty name", what);
+    if (name.size > SCHEMA_NAME_SIZE_MAX)
+        return diag_set(diag, ERR_SCHEMA, "%s has a name of %zu bytes: %d is the most", what, name.size,
+                        (int)SCHEMA_NAME_SIZE_MAX);
     if (!text_is_utf8(name))
         return diag_set(diag, ERR_SCHEMA, "%s has a name that is not UTF-8", what);
     if (!is_letter(name.at[0]))

@@ -19,7 +19,9 @@ enum { SCHEMA_FIRST_ID = 4097, SCHEMA_COLUMNS_MAX = 1000, SCHEMA_KEY_COLUMNS_MAX
 
 /* References let a few bytes name a huge type: what all types of a description come to when every reference is
  * written out is limited, and so is the description itself. */
-enum { SCHEMA_DEF_SIZE_MAX = 16 << 20, SCHEMA_TYPE_NODES_MAX = 1 << 18 };
+enum { SCHEMA_DEF_SIZE_MAX = 16 << 20, SCHEMA_TYPE_PARTS_MAX = 1 << 18 };
+/* A table's indexes, and the bytes of a name: limits that no sensible module meets. */
+enum { SCHEMA_INDEXES_MAX = 256, SCHEMA_NAME_SIZE_MAX = 1024 };
 
 enum index_kind { INDEX_BTREE, INDEX_HASH, INDEX_DIRECT };
 enum table_access { ACCESS_PUBLIC, ACCESS_PRIVATE };
@@ -88,7 +90,7 @@ struct schema {
 
 /* Names what a refused description was about, so that the host can add the line that declared it. */
 struct schema_fault {
-    enum { FAULT_MODULE, FAULT_TABLE, FAULT_REDUCER, FAULT_TYPE } subject;
+    enum fault_subject { FAULT_MODULE, FAULT_TABLE, FAULT_REDUCER, FAULT_TYPE } subject;
     char name[128];
 };
 

@@ -1,8 +1,12 @@
 /* index — one face for the kinds of index: a switch, not pointers.
  *
- * An index maps a key (the values of its columns) to row references. B-trees keep (prefix, reference)
- * pairs, where prefix is bsatn_prefix() of the first column: a search looks at rows only where prefixes
- * are equal and not exact. Hash indexes keep (hash, reference).
+ * An index maps a key (the values of its columns) to row references. What stands behind it:
+ *
+ *     B-tree                btree.h      in order; by value, by leading columns, by range
+ *     hash, unique          hashindex.h  by whole key; 9 bytes a row
+ *     hash, keys repeat     btree.h      over the hashes: taking one of many equal keys out stays cheap
+ *     direct, unique        direct.h     in order; an array by value (unsigned integers up to u64, enums)
+ *     direct, keys repeat   btree.h
  *
  * A probe is the BSATN of the leading columns, one after the other, as in a row.
  *
@@ -12,6 +16,7 @@
  *   X3  add and remove cannot fail. */
 #pragma once
 
+#include "base/buf.h"
 #include "schema/schema.h"
 #include "store/page.h"
 
@@ -23,18 +28,15 @@ struct index_bound {
     bool inclusive;
 };
 
-/* A position in an ordered walk. Valid until the next change of the index. */
-struct index_cursor {
-    void *leaf;
-    uint32_t place;
-    rowref single; /* hash and direct */
-    uint32_t state;
-};
-
 struct index *index_new(const struct index_def *def, const struct table_def *table, const struct pages *pages);
-void index_free(struct index *index);
+void index_free(struct index *index); /* NULL is fine */
 const struct index_def *index_def(const struct index *index);
+/* Whether two definitions make the same index: kind, uniqueness and columns. */
+bool index_def_equal(const struct index_def *left, const struct index_def *right);
+/* Replaces the definitions by equal ones of another schema. */
+void index_rebind(struct index *index, const struct index_def *def, const struct table_def *table);
 
+/* The row's bytes must be the indexed ones: remove before they change, add after it. */
 void index_add(struct index *index, rowref ref);
 void index_remove(struct index *index, rowref ref);
 /* Any row with this full key, or ROWREF_NONE. For unique indexes: the row. */
@@ -48,10 +50,13 @@ bool index_same_key(const struct index *index, const uint8_t *left, const uint8_
 
 /* Calls `each` with the references between the bounds: in key order (B-tree, direct) or in no order
  * (hash: full equality only, both bounds the same full key). `reverse` walks downwards. Stops when
- * `each` returns false. ERR_WRONG_INDEX when this kind cannot answer. */
+ * `each` returns false; `each` changes nothing in the table. ERR_WRONG_INDEX when this kind cannot answer. */
 err index_walk(const struct index *index, struct index_bound lower, struct index_bound upper, bool reverse,
                bool (*each)(void *context, rowref ref), void *context, struct diag *diag);
+/* The same, appending each reference (4 bytes) to `out`: for who changes rows on the way. */
+err index_collect(const struct index *index, struct index_bound lower, struct index_bound upper, bool reverse,
+                  struct buf *out, struct diag *diag);
 uint64_t index_count(const struct index *index);
 uint64_t index_memory(const struct index *index);
-/* Verifies X1 to X3 and the structure's own rules; check() on failure. */
+/* Verifies X1, X2 and the structure's own rules; check() on failure. */
 void index_check(const struct index *index);

@@ -20,8 +20,9 @@ struct recovery {
     uint64_t *firsts; /* owned: the first offsets of the segments, ascending */
     size_t count;
     size_t capacity;
-    struct buf frame;        /* the frame at hand; header and body */
-    uint64_t frame_position; /* where it stands in the segment; 0: the segment has none yet */
+    struct buf reading;      /* the frame at hand: header and body */
+    struct buf frame;        /* the last whole one */
+    uint64_t frame_position; /* where that stands in the segment; 0: the segment has none yet */
 };
 
 static void name_found(void *context, const char *name)
@@ -118,8 +119,9 @@ static err tail_cut(struct recovery *recovery)
     struct wal_report *report = recovery->report;
     report->tail_cut = true;
     snprintf(report->tail_text, sizeof report->tail_text,
-             "%s: cut an unfinished write behind record %" PRIu64 ", %" PRIu64 " bytes from byte %" PRIu64,
-             segment->path, recovery->end->next_offset, segment->size - segment->position, segment->position);
+             "%020" PRIu64 ".wal: an unfinished write was cut: %" PRIu64 " bytes from byte %" PRIu64
+             ", where record %" PRIu64 " would begin",
+             segment->first_offset, segment->size - segment->position, segment->position, recovery->end->next_offset);
 
     TRY(disk->truncate(disk->self, segment->file, segment->position, recovery->diag));
     segment->size = segment->position;
@@ -144,8 +146,7 @@ static err frame_bad(struct recovery *recovery, uint64_t behind, bool is_last)
 
 static err records_replay(struct recovery *recovery, const struct frame_header *header)
 {
-    struct reader reader =
-        reader_of(bytes_of(recovery->frame.data + FRAME_HEADER_SIZE, recovery->frame.size - FRAME_HEADER_SIZE));
+    struct reader reader = reader_of(bytes_of(recovery->reading.data + FRAME_HEADER_SIZE, header->size));
     for (uint32_t idx = 0; idx < header->record_count; idx++) {
         const bytes record = reader_get_sized(&reader);
         if (reader.failed)
@@ -180,6 +181,9 @@ static err frame_accept(struct recovery *recovery, const struct frame_header *he
     TRY(padding_verify(recovery, body_end, end->segment.position + frame_span(header->size)));
     TRY(records_replay(recovery, header));
 
+    const struct buf older = recovery->frame;
+    recovery->frame = recovery->reading;
+    recovery->reading = older;
     recovery->frame_position = end->segment.position;
     end->segment.position += frame_span(header->size);
     end->next_offset += header->record_count;
@@ -215,9 +219,9 @@ static err frame_take(struct recovery *recovery, bool is_last, bool *more)
         return frame_bad(recovery, segment->size, is_last);
 
     /* Bounded by the file, so that a header cannot ask for more memory than there are bytes. */
-    buf_clear(&recovery->frame);
-    buf_put(&recovery->frame, start, sizeof start);
-    uint8_t *body = buf_extend(&recovery->frame, header.size);
+    buf_clear(&recovery->reading);
+    buf_put(&recovery->reading, start, sizeof start);
+    uint8_t *body = buf_extend(&recovery->reading, header.size);
     TRY(bytes_read(recovery, segment->position + FRAME_HEADER_SIZE, body, header.size));
     if (crc32c(0, body, header.size) != header.body_sum)
         return frame_bad(recovery, segment->position + frame_span(header.size), is_last);
@@ -332,6 +336,7 @@ err recovery_run(const struct wal_options *options,
     struct recovery recovery = { .options = options, .replay = replay, .context = context,
                                  .end = end, .report = report, .diag = diag };
     const err code = segments_take(&recovery);
+    buf_deinit(&recovery.reading);
     buf_deinit(&recovery.frame);
     memory_free(recovery.firsts);
     if (code != OK)

@@ -50,7 +50,7 @@ static err header_store(struct segment *segment, const char *dir, const struct s
     TRY(disk->write_at(disk->self, segment->file, 0, bytes_out, sizeof bytes_out, diag));
     if (segment->size < sizeof bytes_out)
         segment->size = sizeof bytes_out;
-    TRY(segment_reserve(segment, 0, size_limit, diag));
+    TRY(segment_reserve(segment, FRAME_HEADER_SIZE, size_limit, diag));
     TRY(disk->sync(disk->self, segment->file, diag));
     return disk->dir_sync(disk->self, dir, diag); /* D2: a new name */
 }
@@ -68,7 +68,7 @@ err segment_create(struct segment *segment, const struct disk *disk, const char 
 err segment_reserve(struct segment *segment, uint64_t size, uint64_t size_limit, struct diag *diag)
 {
     const uint64_t needed = segment->position + size;
-    if (needed <= segment->size && segment->size > SEGMENT_HEADER_SIZE)
+    if (needed <= segment->size)
         return OK;
     uint64_t wanted = needed + SEGMENT_RESERVE_STEP;
     if (wanted > size_limit)

@@ -305,7 +305,14 @@ static void filling_hand_over(struct wal *wal)
     }
     wal->waiting_count += wal->filling_count;
     wal->flushed_offset = wal->next_offset;
-    pthread_cond_signal(&wal->work);
+}
+
+static void backlog_wait(struct wal *wal)
+{
+    pthread_mutex_lock(&wal->lock);
+    while (!wal->failed && wal->waiting.size + wal->writing_size > BACKLOG_MAX)
+        pthread_cond_wait(&wal->progress, &wal->lock);
+    pthread_mutex_unlock(&wal->lock);
 }
 
 void wal_flush(struct wal *wal)
@@ -316,11 +323,14 @@ void wal_flush(struct wal *wal)
     pthread_mutex_lock(&wal->lock);
     if (!wal->failed)
         filling_hand_over(wal);
-    while (!wal->failed && wal->started && wal->waiting.size + wal->writing_size > BACKLOG_MAX)
-        pthread_cond_wait(&wal->progress, &wal->lock);
+    const bool is_far_ahead = wal->started && wal->waiting.size + wal->writing_size > BACKLOG_MAX;
     pthread_mutex_unlock(&wal->lock);
+    pthread_cond_signal(&wal->work);
+
     buf_reuse(&wal->filling);
     wal->filling_count = 0;
+    if (is_far_ahead)
+        backlog_wait(wal);
 }
 
 uint64_t wal_next_offset(const struct wal *wal)
@@ -336,8 +346,10 @@ uint64_t wal_durable_offset(const struct wal *wal)
 bool wal_wait(struct wal *wal)
 {
     pthread_mutex_lock(&wal->lock);
-    while (!wal->failed && wal_durable_offset(wal) < wal->flushed_offset)
+    while (!wal->failed && wal_durable_offset(wal) < wal->flushed_offset) {
+        check(wal->started);
         pthread_cond_wait(&wal->progress, &wal->lock);
+    }
     const bool durable = !wal->failed;
     pthread_mutex_unlock(&wal->lock);
     return durable;

@@ -1,0 +1,59 @@
+--- stdb-lua describe: a database's tables and reducers, from a running server or a module file.
+local json = require "cli.json"
+local schema = require "cli.schema"
+local server = require "cli.server"
+
+local function column_notes(one, position)
+  local notes = {}
+  if one.primary_key == position then notes[#notes + 1] = "primary key" end
+  for _, unique in ipairs(one.uniques) do
+    if #unique.columns == 1 and unique.columns[1] == position and one.primary_key ~= position then notes[#notes + 1] = "unique" end
+  end
+  for _, index in ipairs(one.indexes) do
+    if #index.columns == 1 and index.columns[1] == position then notes[#notes + 1] = index.algorithm .. " index" end
+  end
+  if one.auto_inc[position] then notes[#notes + 1] = "auto-increment" end
+  return #notes > 0 and "  -- " .. table.concat(notes, ", ") or ""
+end
+
+local function print_table(read, one)
+  print(("table %s%s%s"):format(one.name, one.public and " (public)" or " (private)", one.is_event and " (event)" or ""))
+  for idx, column in ipairs(one.columns) do
+    print(("  %s: %s%s"):format(column.name, schema.type_text(read, column.type), column_notes(one, idx - 1)))
+  end
+end
+
+local function print_reducer(read, one)
+  local params = {}
+  for idx, param in ipairs(one.params) do params[idx] = param.name .. ": " .. schema.type_text(read, param.type) end
+  print(("reducer %s(%s)%s"):format(one.name, table.concat(params, ", "), one.lifecycle and "  -- runs by itself" or ""))
+end
+
+return {
+  arguments = "DATABASE|MODULE",
+  about = "Shows the tables and reducers of a running database, or of a module's file (a path that ends in .lua or\n" ..
+    "names a folder).",
+  options = server.with_options {
+    { "--json", false, "the raw description, as official tools read it" },
+  },
+  positionals = 1,
+  run = function(host, options, positionals)
+    local subject = positionals[1] or error("a database or a module is needed; see --help", 0)
+    local value
+    if subject:find "%.lua$" or subject:find "[/.]" then
+      local text, message = host.describe(subject)
+      if not text then error(message, 0) end
+      value = json.decode(text)
+    else
+      value = server.new(host, options):schema(subject)
+    end
+    if options.json then
+      print(json.pretty(value))
+      return 0
+    end
+    local read = schema.read(value)
+    for _, one in ipairs(read.tables) do print_table(read, one) end
+    for _, one in ipairs(read.reducers) do print_reducer(read, one) end
+    return 0
+  end,
+}

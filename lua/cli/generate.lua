@@ -1,0 +1,68 @@
+--- stdb-lua generate: client code for a module, from its file or a running server.
+local json = require "cli.json"
+local schema = require "cli.schema"
+local server = require "cli.server"
+
+local languages = { typescript = "generate.typescript" }
+
+local function make_folder(path)
+  local quoted = "'" .. path:gsub("'", "'\\''") .. "'"
+  if os.execute("mkdir -p " .. quoted) ~= 0 then error(path .. ": the folder cannot be made", 0) end
+end
+
+local function read_file(path)
+  local file = io.open(path, "rb")
+  if not file then return nil end
+  local text = file:read "*a"
+  file:close()
+  return text
+end
+
+-- A file that is as it would become is left alone, so that build tools see no change.
+local function write_file(path, text)
+  if read_file(path) == text then return false end
+  local file, message = io.open(path, "wb")
+  if not file then error(message, 0) end
+  file:write(text)
+  file:close()
+  return true
+end
+
+local function describe(host, options)
+  if options.module_path then
+    local text, message = host.describe(options.module_path)
+    if not text then error(message, 0) end
+    return json.decode(text)
+  end
+  return (server.new(host, options):schema(options.database))
+end
+
+return {
+  arguments = "",
+  about = "Writes client code that the official packages accept as it is. Takes the tables and reducers from a\n" ..
+    "module's file, or from a database on a running server.",
+  options = server.with_options {
+    { "--lang", "LANGUAGE", "typescript" },
+    { "--out-dir", "DIR", "where the files go" },
+    { "--module-path", "MODULE", "the module: a file, or a folder with a module.lua (default: this folder)" },
+    { "--database", "NAME", "take it from this database of a running server instead" },
+  },
+  positionals = 0,
+  run = function(host, options)
+    local language = options.lang or error("--lang is needed: typescript", 0)
+    local generator = languages[language] or error(("--lang %s is not known; there is: typescript"):format(language), 0)
+    local dir = options.out_dir or error("--out-dir is needed: where the files go", 0)
+    if not options.database then options.module_path = options.module_path or "." end
+    local files = require(generator).generate(schema.read(describe(host, options)))
+    make_folder(dir .. "/types")
+    local written = 0
+    for _, file in ipairs(files) do
+      if write_file(dir .. "/" .. file.path, file.text) then
+        written = written + 1
+        print("wrote " .. dir .. "/" .. file.path)
+      end
+    end
+    print(("%d files, %d of them changed"):format(#files, written))
+    return 0
+  end,
+}

@@ -1,0 +1,129 @@
+--- stdb-lua sql: one question, its answer as a table.
+local json = require "cli.json"
+local schema = require "cli.schema"
+local server = require "cli.server"
+
+local print_value
+
+local function print_fields(fields, values)
+  local parts = {}
+  for idx, field in ipairs(fields) do
+    parts[idx] = ("%s = %s"):format(field.name, print_value(field.type, values[idx]))
+  end
+  return "(" .. table.concat(parts, ", ") .. ")"
+end
+
+-- Days since 1970 to a date: Howard Hinnant, "chrono-compatible low-level date algorithms".
+local function date_of(days)
+  days = days + 719468
+  local era = math.floor(days / 146097)
+  local day = days - era * 146097
+  local year = math.floor((day - math.floor(day / 1460) + math.floor(day / 36524) - math.floor(day / 146096)) / 365)
+  local rest = day - (365 * year + math.floor(year / 4) - math.floor(year / 100))
+  local shifted = math.floor((5 * rest + 2) / 153)
+  local month = shifted < 10 and shifted + 3 or shifted - 9
+  return year + era * 400 + (month <= 2 and 1 or 0), month, rest - math.floor((153 * shifted + 2) / 5) + 1
+end
+
+local function print_timestamp(text)
+  local micros = tonumber(text)
+  local seconds = math.floor(micros / 1e6)
+  local days = math.floor(seconds / 86400)
+  local rest = seconds - days * 86400
+  local year, month, day = date_of(days)
+  return ("%04d-%02d-%02dT%02d:%02d:%02d.%06dZ"):format(year, month, day, math.floor(rest / 3600), math.floor(rest / 60) % 60,
+    rest % 60, micros - seconds * 1e6)
+end
+
+-- Values come untyped: products as arrays, sums as [tag, payload].
+local printers = {
+  string = json.quote,
+  bytes = function(value) return "0x" .. value end,
+  identity = function(value) return "0x" .. ("0"):rep(66 - #value[1]) .. value[1]:sub(3) end,
+  timestamp = function(value) return print_timestamp(value[1].number) end,
+  duration = function(value) return ("%+.6f"):format(tonumber(value[1].number) / 1e6) end,
+  product = function(value, one) return print_fields(one.fields, value) end,
+  array = function(value, one)
+    local parts = {}
+    for idx, item in ipairs(value) do parts[idx] = print_value(one.element, item) end
+    return "[" .. table.concat(parts, ", ") .. "]"
+  end,
+  option = function(value, one)
+    if value[1].number == "1" then return "(none = ())" end
+    return ("(some = %s)"):format(print_value(one.element, value[2]))
+  end,
+  result = function(value, one)
+    local is_ok = value[1].number == "0"
+    return ("(%s = %s)"):format(is_ok and "ok" or "err", print_value(is_ok and one.ok or one.err, value[2]))
+  end,
+  sum = function(value, one)
+    local variant = one.variants[tonumber(value[1].number) + 1]
+    return ("(%s = %s)"):format(variant.name, print_value(variant.type, value[2]))
+  end,
+}
+
+function print_value(one, value)
+  local printer = printers[one.kind]
+  if printer then return printer(value, one) end
+  return json.pretty(value):gsub("%s*\n%s*", " ")
+end
+
+local function width_of(text)
+  return #text:gsub("[\128-\191]", "")
+end
+
+local function print_table(result)
+  local columns, widths, lines = {}, {}, {}
+  for idx, element in ipairs(result.schema.elements) do
+    columns[idx] = { name = element.name.some, type = schema.read_type(element.algebraic_type) }
+    widths[idx] = width_of(columns[idx].name)
+  end
+  for row_idx, row in ipairs(result.rows) do
+    local cells = {}
+    for idx, column in ipairs(columns) do
+      cells[idx] = print_value(column.type, row[idx])
+      widths[idx] = math.max(widths[idx], width_of(cells[idx]))
+    end
+    lines[row_idx] = cells
+  end
+  local function write_line(cells)
+    local padded = {}
+    for idx, cell in ipairs(cells) do padded[idx] = " " .. cell .. (" "):rep(widths[idx] - width_of(cell)) end
+    print((table.concat(padded, " |"):gsub("%s+$", "")))
+  end
+  local names, rules = {}, {}
+  for idx, column in ipairs(columns) do
+    names[idx], rules[idx] = column.name, ("-"):rep(widths[idx] + 2)
+  end
+  write_line(names)
+  print(table.concat(rules, "+"))
+  for _, cells in ipairs(lines) do write_line(cells) end
+end
+
+return {
+  arguments = "DATABASE QUERY",
+  about = "Asks a running database: SELECT * FROM table [WHERE ...]. Prints a table, or the server's JSON.",
+  options = server.with_options {
+    { "--format", "FORMAT", "table (default) or json" },
+  },
+  positionals = 2,
+  run = function(host, options, positionals)
+    local database, query = positionals[1], positionals[2]
+    if not query then error("a database and a query are needed; see --help", 0) end
+    if options.format and options.format ~= "table" and options.format ~= "json" then
+      error("--format is table or json, not " .. options.format, 0)
+    end
+    local remote = server.new(host, options)
+    local status, answer = remote:request("POST", ("/v1/database/%s/sql"):format(server.escape(database)), query, "text/plain")
+    if status ~= 200 then
+      io.stderr:write(answer, "\n")
+      return 1
+    end
+    if options.format == "json" then
+      print(answer)
+    else
+      for _, result in ipairs(json.decode(answer)) do print_table(result) end
+    end
+    return 0
+  end,
+}

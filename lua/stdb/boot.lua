@@ -1,0 +1,49 @@
+--- The first file in a fresh VM: meets C, gathers the trusted parts and hands back what the host may call.
+--
+-- Trusted files are chunks that get one function, `use`, and return their noun. They hold the FFI; a module
+-- never sees them, only what env.lua and stdlib/ hand out.
+local host = ...
+local ffi = require "ffi"
+
+if host.cdef then
+  ffi.cdef(host.cdef)
+end
+
+-- A module's whole call is one trace with everything it inlines, so the recorder gets more room than it
+-- has by default.
+require("jit.opt").start("maxtrace=4000", "maxrecord=16000", "maxirconst=2000", "maxsnap=2000", "maxmcode=8192")
+
+local parts = {
+  host = host,
+  vm = ffi.cast("stdb_vm *", host.vm),
+  library = host.library or ffi.C,
+}
+
+local function use(name)
+  local part = parts[name]
+  if part == nil then
+    local text = assert(host.bundle("lua/stdb/" .. name .. ".lua"), name)
+    part = assert(loadstring(text, "=stdb/" .. name))(use)
+    parts[name] = part
+  end
+  return part
+end
+
+local define, calls = use "define", use "calls"
+
+return {
+  --- Runs the module's files. Raises what they raise.
+  run = function()
+    use("loader").run(host.entry)
+    define.close()
+    calls.bind()
+  end,
+  --- The description of what was declared: BSATN of RawModuleDefV10.
+  describe = function()
+    return use("describe").module(define.declared)
+  end,
+  --- Where things were declared: { ["table user"] = { file = "module.lua", line = 4 } }.
+  positions = define.declared.positions,
+  --- Runs the reducer at this place of the description, from 0. Its arguments are in vm.args.
+  dispatch = calls.dispatch,
+}

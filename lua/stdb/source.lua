@@ -1,0 +1,86 @@
+--- Lua that writes Lua: what runs for every row is made as source text, one for each table and type.
+--
+-- A text compiled anew has prototypes of its own, so LuaJIT takes its upvalues for constants and its traces
+-- meet one table only. One closure factory shared among tables would cost both.
+local use = ...
+local ffi = require "ffi"
+
+local source = {}
+
+local word = ffi.typeof [[
+  union __attribute__((packed)) {
+    bool flag; uint8_t u8; int8_t i8; uint16_t u16; int16_t i16; uint32_t u32; int32_t i32;
+    uint64_t u64; int64_t i64; float f32; double f64;
+  } *]]
+
+-- What every text may name without binding it.
+local common = {
+  C = use "library",
+  vm = use "vm",
+  word = word,
+  cast = ffi.cast,
+  copy = ffi.copy,
+  string_at = ffi.string,
+  floor = math.floor,
+  rawget = rawget,
+  getmetatable = getmetatable,
+  setmetatable = setmetatable,
+  type = type,
+  tonumber = tonumber,
+  next = next,
+}
+source.common = common
+source.word = word
+
+local function prelude()
+  local names, values = {}, {}
+  for name in pairs(common) do
+    names[#names + 1] = name
+    values[#values + 1] = "common." .. name
+  end
+  return "local common, bound = ...\nlocal " .. table.concat(names, ", ") .. " = " .. table.concat(values, ", ") .. "\n"
+end
+
+local methods = {}
+methods.__index = methods
+
+--- A new text. Its chunk name shows in stacks as stdb/NAME.
+function source.new(name)
+  return setmetatable({ name = name, head = {}, lines = {}, values = {}, name_of = {} }, methods)
+end
+
+--- Makes a value usable in the text; returns the name it has there.
+function methods:bind(value, hint)
+  local name = self.name_of[value]
+  if not name then
+    local place = #self.values + 1
+    name = hint .. "_" .. place
+    self.values[place] = value
+    self.name_of[value] = name
+    self.head[place] = ("local %s = bound[%d]\n"):format(name, place)
+  end
+  return name
+end
+
+--- Adds a line; with arguments it is a format.
+function methods:add(text, ...)
+  self.lines[#self.lines + 1] = select("#", ...) > 0 and text:format(...) or text
+end
+
+--- Compiles the text and returns what it returns.
+function methods:compile()
+  local text = prelude() .. table.concat(self.head) .. table.concat(self.lines, "\n")
+  return assert(loadstring(text, "=stdb/" .. self.name))(common, self.values)
+end
+
+--- Compiles a text that is complete as it stands; `bindings` are values by the names it uses for them.
+function source.compile(name, text, bindings)
+  local self = source.new(name)
+  for given, value in pairs(bindings) do
+    self:add("local %s = %s", given, self:bind(value, "given"))
+  end
+  self:add("%s", text)
+  return self:compile()
+end
+
+return source

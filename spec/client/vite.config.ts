@@ -1,0 +1,15 @@
+// Bundles each program of src/ for Node; packages stay outside.
+import { defineConfig } from 'vite';
+
+export default defineConfig({
+  build: {
+    ssr: true,
+    outDir: 'build',
+    emptyOutDir: false,
+    target: 'node20',
+    rollupOptions: {
+      input: { official_client: 'src/official_client.ts', chat_page: 'src/chat_page.ts' },
+      output: { entryFileNames: '[name].mjs', format: 'es' },
+    },
+  },
+});

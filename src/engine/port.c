@@ -1,0 +1,269 @@
+#include "engine/port.h"
+
+#include <pthread.h>
+#include <time.h>
+
+enum {
+    BLOCK_SIZE = 64 << 10,    /* about what one read of a busy socket brings */
+    SPARE_BLOCKS_MAX = 64,    /* 4 MiB wait for reuse; a burst's blocks beyond it go back to the system */
+    POST_ALIGNMENT = 8,
+};
+
+struct port {
+    void (*wake_net)(void *context);
+    void *context; /* borrowed */
+
+    pthread_mutex_t lock;
+    pthread_cond_t arrived;
+    /* Under the lock. */
+    struct block *down, *down_last;
+    struct packet *up, *up_last;
+    struct block *spare;
+    uint32_t spare_count;
+    bool engine_waits;
+    bool interrupted;
+    bool net_woken; /* since net last looked: one wake-up is enough */
+
+    /* Net's alone. */
+    struct block *gathered, *open;
+    struct block *reusable;
+    /* The engine's alone. */
+    struct packet *made, *made_last;
+
+    _Atomic uint64_t durable;
+};
+
+void packet_free(struct packet *packet)
+{
+    for (uint32_t idx = 0; idx < packet->part_count; idx++)
+        shared_unref(packet->parts[idx].shared);
+    memory_free(packet->parts);
+    buf_deinit(&packet->data);
+    memory_free(packet);
+}
+
+struct port *port_new(void (*wake_net)(void *context), void *context)
+{
+    struct port *port = memory_new(sizeof *port);
+    pthread_condattr_t attributes;
+    port->wake_net = wake_net;
+    port->context = context;
+    check(pthread_mutex_init(&port->lock, NULL) == 0);
+    check(pthread_condattr_init(&attributes) == 0);
+    check(pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0);
+    check(pthread_cond_init(&port->arrived, &attributes) == 0);
+    pthread_condattr_destroy(&attributes);
+    return port;
+}
+
+static void free_blocks(struct block *blocks)
+{
+    while (blocks != NULL) {
+        struct block *next = blocks->next;
+        memory_free(blocks);
+        blocks = next;
+    }
+}
+
+static void free_packets(struct packet *packets)
+{
+    while (packets != NULL) {
+        struct packet *next = packets->next;
+        packet_free(packets);
+        packets = next;
+    }
+}
+
+void port_free(struct port *port)
+{
+    if (port == NULL)
+        return;
+    free_blocks(port->down);
+    free_blocks(port->spare);
+    free_blocks(port->gathered);
+    free_blocks(port->reusable);
+    free_packets(port->up);
+    free_packets(port->made);
+    pthread_cond_destroy(&port->arrived);
+    pthread_mutex_destroy(&port->lock);
+    memory_free(port);
+}
+
+static struct block *block_new(struct port *port, size_t room)
+{
+    struct block *block = port->reusable;
+    if (room <= BLOCK_SIZE && block != NULL) {
+        port->reusable = block->next;
+    } else {
+        const size_t capacity = room > BLOCK_SIZE ? room : BLOCK_SIZE;
+        block = memory_resize(NULL, sizeof *block + capacity);
+        block->capacity = capacity;
+    }
+    block->next = NULL;
+    block->used = 0;
+    return block;
+}
+
+static struct block *block_with_room(struct port *port, size_t room)
+{
+    if (port->open != NULL && port->open->capacity - port->open->used >= room)
+        return port->open;
+    struct block *block = block_new(port, room);
+    if (port->open != NULL)
+        port->open->next = block;
+    else
+        port->gathered = block;
+    port->open = block;
+    return block;
+}
+
+void port_post(struct port *port, enum post_kind kind, void *to, bytes data)
+{
+    _Static_assert(sizeof(struct post) % POST_ALIGNMENT == 0, "posts follow one another");
+    check(data.size <= UINT32_MAX);
+    const size_t room = (sizeof(struct post) + data.size + POST_ALIGNMENT - 1) & ~(size_t)(POST_ALIGNMENT - 1);
+    struct block *block = block_with_room(port, room);
+    struct post *post = (struct post *)(block->data + block->used);
+    post->size = (uint32_t)data.size;
+    post->kind = kind;
+    post->to.session = to;
+    if (data.size > 0)
+        memcpy(post->data, data.at, data.size);
+    block->used += room;
+}
+
+void port_flush(struct port *port)
+{
+    if (port->gathered == NULL)
+        return;
+    pthread_mutex_lock(&port->lock);
+    if (port->down_last != NULL)
+        port->down_last->next = port->gathered;
+    else
+        port->down = port->gathered;
+    port->down_last = port->open;
+    if (port->reusable == NULL) {
+        port->reusable = port->spare;
+        port->spare = NULL;
+        port->spare_count = 0;
+    }
+    const bool engine_waits = port->engine_waits;
+    pthread_mutex_unlock(&port->lock);
+    port->gathered = port->open = NULL;
+    if (engine_waits)
+        pthread_cond_signal(&port->arrived);
+}
+
+struct packet *port_take(struct port *port)
+{
+    pthread_mutex_lock(&port->lock);
+    struct packet *packets = port->up;
+    port->up = port->up_last = NULL;
+    port->net_woken = false;
+    pthread_mutex_unlock(&port->lock);
+    return packets;
+}
+
+uint64_t port_durable(struct port *port)
+{
+    return atomic_load_explicit(&port->durable, memory_order_acquire);
+}
+
+static struct timespec moment_after(int64_t timeout_us)
+{
+    struct timespec moment;
+    clock_gettime(CLOCK_MONOTONIC, &moment);
+    moment.tv_sec += timeout_us / 1000000;
+    moment.tv_nsec += timeout_us % 1000000 * 1000;
+    if (moment.tv_nsec >= 1000000000) {
+        moment.tv_sec++;
+        moment.tv_nsec -= 1000000000;
+    }
+    return moment;
+}
+
+struct block *port_receive(struct port *port, int64_t timeout_us)
+{
+    pthread_mutex_lock(&port->lock);
+    if (port->down == NULL && !port->interrupted && timeout_us > 0) {
+        const struct timespec until = moment_after(timeout_us);
+        port->engine_waits = true;
+        while (port->down == NULL && !port->interrupted)
+            if (pthread_cond_timedwait(&port->arrived, &port->lock, &until) != 0)
+                break;
+        port->engine_waits = false;
+    }
+    struct block *blocks = port->down;
+    port->down = port->down_last = NULL;
+    port->interrupted = false;
+    pthread_mutex_unlock(&port->lock);
+    return blocks;
+}
+
+/* Blocks of the usual size go back to net, the rest to the system. */
+void port_done(struct port *port, struct block *blocks)
+{
+    struct block *dropped = NULL;
+    if (blocks == NULL)
+        return;
+    pthread_mutex_lock(&port->lock);
+    while (blocks != NULL) {
+        struct block *block = blocks;
+        blocks = block->next;
+        const bool kept = block->capacity == BLOCK_SIZE && port->spare_count < SPARE_BLOCKS_MAX;
+        struct block **list = kept ? &port->spare : &dropped;
+        block->next = *list;
+        *list = block;
+        port->spare_count += kept;
+    }
+    pthread_mutex_unlock(&port->lock);
+    free_blocks(dropped);
+}
+
+void port_send(struct port *port, struct packet *packet)
+{
+    packet->next = NULL;
+    if (port->made_last != NULL)
+        port->made_last->next = packet;
+    else
+        port->made = packet;
+    port->made_last = packet;
+}
+
+void port_send_flush(struct port *port, bool wake)
+{
+    if (port->made == NULL)
+        return;
+    pthread_mutex_lock(&port->lock);
+    if (port->up_last != NULL)
+        port->up_last->next = port->made;
+    else
+        port->up = port->made;
+    port->up_last = port->made_last;
+    wake = wake && !port->net_woken;
+    if (wake)
+        port->net_woken = true;
+    pthread_mutex_unlock(&port->lock);
+    port->made = port->made_last = NULL;
+    if (wake)
+        port->wake_net(port->context);
+}
+
+void port_interrupt(struct port *port)
+{
+    pthread_mutex_lock(&port->lock);
+    port->interrupted = true;
+    pthread_mutex_unlock(&port->lock);
+    pthread_cond_signal(&port->arrived);
+}
+
+void port_set_durable(struct port *port, uint64_t durable)
+{
+    atomic_store_explicit(&port->durable, durable, memory_order_release);
+    pthread_mutex_lock(&port->lock);
+    const bool wake = !port->net_woken;
+    port->net_woken = true;
+    pthread_mutex_unlock(&port->lock);
+    if (wake)
+        port->wake_net(port->context);
+}

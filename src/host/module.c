@@ -1,0 +1,286 @@
+#include "host/module.h"
+
+#include "base/clock.h"
+#include "host/guard.h"
+#include "host/vm.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+
+const struct module_limits module_limits_default = {
+    .call_us = 100 * 1000,
+    .load_us = 5 * 1000 * 1000,
+    .memory_max = 64 << 20,
+};
+
+struct module {
+    struct files files;
+    struct module_limits limits;
+    module_log_fn *log;
+    void *log_context;
+    struct vm_description description;
+    uint8_t hash[32];
+    struct binding binding;
+    struct vm *vm;         /* owned; NULL: the next call makes one */
+    uint64_t call_number;
+};
+
+/* Watchers want to know of files also when loading fails, and loading makes nothing then to ask. */
+static __thread module_opened_fn *opened_hook;
+static __thread void *opened_context;
+
+void module_on_open(module_opened_fn *opened, void *context)
+{
+    opened_hook = opened;
+    opened_context = context;
+}
+
+/* LuaJIT's FFI looks for the functions of host/abi.cdef among the process's symbols. A program exports them; a
+ * shared library that was opened privately has to show its own. */
+static void show_symbols(void)
+{
+    Dl_info library;
+    if (dlsym(RTLD_DEFAULT, "stdb_insert") == NULL && dladdr((void *)stdb_insert, &library) != 0)
+        dlopen(library.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_GLOBAL);
+}
+
+/* Puts "module.lua:12: text" and the source lines into the diag. */
+static err explain(const struct files *files, const char *file, int32_t line, const char *text, err code, struct diag *diag)
+{
+    struct buf whole;
+    buf_init(&whole);
+    report_print_place(&whole, file, line);
+    buf_put_text(&whole, text);
+    report_print_source(&whole, files, file, line);
+    diag_set(diag, code, "%.*s", (int)whole.size, (const char *)whole.data);
+    buf_deinit(&whole);
+    return code;
+}
+
+static void amount_print(char out[40], const struct module_limits *limits, err code, int64_t time_us)
+{
+    if (code == ERR_OUT_OF_MEMORY)
+        snprintf(out, 40, "%llu MiB", (unsigned long long)(limits->memory_max >> 20));
+    else if (time_us < 1000000)
+        snprintf(out, 40, "%lld ms", (long long)time_us / 1000);
+    else
+        snprintf(out, 40, "%g s", (double)time_us / 1e6);
+}
+
+static err explain_load(const struct module *module, const struct report *report, err code, struct diag *diag)
+{
+    char amount[40], text[sizeof report->message + 100];
+    amount_print(amount, &module->limits, code, module->limits.load_us);
+    if (code == ERR_OUT_OF_TIME)
+        snprintf(text, sizeof text, "loading was stopped after %s: is this an endless loop?", amount);
+    else if (code == ERR_OUT_OF_MEMORY)
+        snprintf(text, sizeof text, "loading needs more than the %s of memory a module may have", amount);
+    else if (code == ERR_REJECTED)
+        snprintf(text, sizeof text, "there is no call to refuse while the module loads");
+    else
+        snprintf(text, sizeof text, "%s", report->message);
+    return explain(&module->files, report->file, report->line, text, code == ERR_REJECTED ? ERR_MODULE : code, diag);
+}
+
+static err load(struct module *module, const char *path, struct diag *diag)
+{
+    struct report report;
+    TRY(guard_start(diag));
+    TRY(files_init(&module->files, path, diag));
+    module->files.opening = opened_hook;
+    module->files.context = opened_context;
+    const struct file *entry;
+    TRY(files_get(&module->files, bytes_of_text(module->files.entry), &entry, diag));
+    const err code = vm_new(&module->vm, &module->files, &module->limits, module->log, module->log_context,
+                            &module->description, &report);
+    if (code != OK)
+        return explain_load(module, &report, code, diag);
+    module->files.complete = true;
+    files_hash(&module->files, module->hash);
+    return OK;
+}
+
+err module_load(struct module **made, const char *path, const struct module_limits *limits, module_log_fn *log,
+                void *log_context, struct diag *diag)
+{
+    show_symbols();
+    struct module *module = memory_new(sizeof *module);
+    module->limits = *limits;
+    module->log = log;
+    module->log_context = log_context;
+    const err code = load(module, path, diag);
+    if (code != OK) {
+        module_free(module);
+        module = NULL;
+    }
+    *made = module;
+    return code;
+}
+
+void module_free(struct module *module)
+{
+    if (module == NULL)
+        return;
+    vm_free(module->vm);
+    binding_deinit(&module->binding);
+    vm_description_deinit(&module->description);
+    files_deinit(&module->files);
+    memory_free(module);
+}
+
+bytes module_def(const struct module *module) { return buf_bytes(&module->description.def); }
+const uint8_t *module_hash(const struct module *module) { return module->hash; }
+uint32_t module_file_count(const struct module *module) { return module->files.count; }
+const char *module_file_path(const struct module *module, uint32_t idx) { return module->files.items[idx]->path; }
+
+bytes module_file_name(const struct module *module, uint32_t idx)
+{
+    return bytes_of_text(module->files.items[idx]->name);
+}
+
+bytes module_file_text(const struct module *module, uint32_t idx)
+{
+    return buf_bytes(&module->files.items[idx]->text);
+}
+
+void module_explain(const struct module *module, const struct schema_fault *fault, struct diag *diag)
+{
+    static const char *const kinds[] = { "module", "table", "reducer", "type" };
+    char subject[160];
+    snprintf(subject, sizeof subject, "%s %s", kinds[fault->subject], fault->name);
+    for (uint32_t idx = 0; idx < module->description.position_count; idx++) {
+        const struct position *position = &module->description.positions[idx];
+        if (strcmp(position->subject, subject) == 0) {
+            const struct diag before = *diag;
+            explain(&module->files, position->file, position->line, before.text, before.code, diag);
+            return;
+        }
+    }
+}
+
+void module_bind(struct module *module, struct store *store)
+{
+    binding_deinit(&module->binding);
+    binding_init(&module->binding, store);
+}
+
+/* Made from the same texts, it has to say the same of itself: tables are found by their place in what the
+ * first one said. */
+static err vm_again(struct module *module, struct diag *diag)
+{
+    struct vm_description description;
+    struct report report;
+    struct vm *vm;
+    const err code = vm_new(&vm, &module->files, &module->limits, module->log, module->log_context, &description, &report);
+    if (code != OK)
+        return explain_load(module, &report, code, diag);
+    const bool same = bytes_equal(buf_bytes(&description.def), buf_bytes(&module->description.def));
+    vm_description_deinit(&description);
+    if (!same) {
+        vm_free(vm);
+        return diag_set(diag, ERR_MODULE, "the module describes itself differently when it is loaded again");
+    }
+    module->vm = vm;
+    return OK;
+}
+
+/* splitmix64: any seed gives four words that are not all zero. */
+static void seed_random(uint64_t random[4], uint64_t seed)
+{
+    for (int idx = 0; idx < 4; idx++) {
+        seed += 0x9e3779b97f4a7c15ull;
+        uint64_t word = seed;
+        word = (word ^ (word >> 30)) * 0xbf58476d1ce4e5b9ull;
+        word = (word ^ (word >> 27)) * 0x94d049bb133111ebull;
+        random[idx] = word ^ (word >> 31);
+    }
+}
+
+static void call_begin(struct module *module, struct txn *txn, const struct call_context *context, uint32_t reducer, bytes args)
+{
+    struct vm *vm = module->vm;
+    stdb_vm *abi = &vm->abi;
+    abi->timestamp_us = context->timestamp_us;
+    memcpy(abi->sender, context->sender.at, sizeof abi->sender);
+    memcpy(abi->connection_id, context->connection.at, sizeof abi->connection_id);
+    seed_random(abi->random, context->random_seed);
+    abi->args = args.at;
+    abi->args_size = (uint32_t)args.size;
+    abi->call_number = ++module->call_number;
+    abi->in_call = 1;
+    vm->binding = &module->binding;
+    vm->txn = txn;
+    vm->reducer = module->binding.schema->reducers[reducer].name;
+    vm->logged = 0;
+    vm->rejection.text[0] = '\0';
+}
+
+static void call_end(struct vm *vm)
+{
+    vm->abi.in_call = 0;
+    vm->txn = NULL;
+    if (vm->scans.count > 0)
+        scans_close_all(&vm->scans);
+}
+
+/* The module's own refusal: its words for the caller, a line for the log. */
+static err call_refused(struct vm *vm, struct diag *diag)
+{
+    struct buf line;
+    buf_init(&line);
+    buf_put_format(&line, "refused: %s", vm->rejection.text);
+    vm_log(vm, 2, bytes_of(NULL, 0), 0, buf_bytes(&line));
+    buf_deinit(&line);
+    return diag_set(diag, ERR_REJECTED, "%s", vm->rejection.text[0] != '\0' ? vm->rejection.text : err_text(ERR_REJECTED));
+}
+
+/* The whole story, for the log: text, id, source lines, stack. */
+static void log_failure(struct module *module, const char *text, uint32_t id)
+{
+    const struct report *report = &module->vm->report;
+    struct buf story;
+    buf_init(&story);
+    buf_put_format(&story, "%s (error %08x)", text, id);
+    report_print_source(&story, &module->files, report->file, report->line);
+    if (report->stack[0] != '\0')
+        buf_put_format(&story, "\nstack:\n%.*s", (int)strlen(report->stack) - 1, report->stack);
+    vm_log(module->vm, 0, bytes_of_text(report->file), report->line, buf_bytes(&story));
+    buf_deinit(&story);
+}
+
+/* The caller hears little of it: what a module's code looks like is not for everyone. */
+static err call_failed(struct module *module, err code, struct diag *diag)
+{
+    char amount[40], text[100];
+    uint32_t id;
+    random_bytes(&id, sizeof id);
+    amount_print(amount, &module->limits, code, module->limits.call_us);
+    if (code == ERR_OUT_OF_TIME)
+        snprintf(text, sizeof text, "reducer was stopped after %s", amount);
+    else if (code == ERR_OUT_OF_MEMORY)
+        snprintf(text, sizeof text, "reducer used up its %s of memory", amount);
+    else
+        snprintf(text, sizeof text, "reducer failed");
+    log_failure(module, code == ERR_MODULE ? module->vm->report.message : text, id);
+    return diag_set(diag, code, "The %s (error %08x); see the module's log.", text, id);
+}
+
+err module_call(struct module *module, struct txn *txn, const struct call_context *context, uint32_t reducer, bytes args,
+                struct diag *diag)
+{
+    check(module->binding.schema != NULL && reducer < module->binding.schema->reducer_count);
+    if (module->vm == NULL)
+        TRY(vm_again(module, diag));
+    call_begin(module, txn, context, reducer, args);
+    err code = vm_dispatch(module->vm, reducer, module->limits.call_us);
+    if (code == ERR_REJECTED)
+        code = call_refused(module->vm, diag);
+    else if (code != OK)
+        code = call_failed(module, code, diag);
+    call_end(module->vm);
+    if (module->vm->is_dead) {
+        vm_free(module->vm);
+        module->vm = NULL;
+    }
+    return code;
+}

@@ -1,0 +1,284 @@
+#include "host/vm.h"
+
+#include "base/clock.h"
+#include "host/bundle.h"
+#include "host/guard.h"
+#include "host/jit_state.h"
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+
+/* On the bottom of the stack, for as long as the VM lives. */
+enum { STACK_HANDLER = 1, STACK_DISPATCH, STACK_COUNT = STACK_DISPATCH };
+
+enum { MEMORY_MIN = 4 << 20 }; /* what the libraries and lua/ need, and some */
+
+/* Its address is the value that a rejection raises. */
+static char rejection_mark;
+
+static void *allocate(void *context, void *memory, size_t old_size, size_t new_size)
+{
+    struct vm *vm = context;
+    void *resized = heap_resize(&vm->heap, memory, old_size, new_size);
+    /* A script that catches the error would go on failing: the call ends at once. */
+    if (resized == NULL && new_size > 0)
+        guard_end_call(GUARD_OUT_OF_MEMORY);
+    return resized;
+}
+
+static struct vm *vm_upvalue(lua_State *L)
+{
+    return lua_touserdata(L, lua_upvalueindex(1));
+}
+
+/* host.bundle */
+static int bundle_text(lua_State *L)
+{
+    const bytes text = bundle_find(luaL_checkstring(L, 1));
+    if (text.at == NULL)
+        return 0;
+    lua_pushlstring(L, (const char *)text.at, text.size);
+    return 1;
+}
+
+/* host.read. The text belongs to the module's files, so nothing is lost when a call is left here (V2). */
+static int read_file(lua_State *L)
+{
+    struct vm *vm = vm_upvalue(L);
+    size_t size;
+    const char *name = luaL_checklstring(L, 1, &size);
+    const struct file *file;
+    if (files_get(vm->files, bytes_of(name, size), &file, &vm->diag) != OK) {
+        lua_pushnil(L);
+        lua_pushstring(L, vm->diag.text);
+        return 2;
+    }
+    lua_pushlstring(L, (const char *)file->text.data, file->text.size);
+    lua_pushfstring(L, "@%s", file->name);
+    return 2;
+}
+
+/* host.compile */
+static int compile(lua_State *L)
+{
+    size_t size;
+    const char *text = luaL_checklstring(L, 1, &size);
+    const char *chunk = luaL_checkstring(L, 2);
+    if (luaL_loadbufferx(L, text, size, chunk, "t") == 0)
+        return 1;
+    lua_pushnil(L);
+    lua_insert(L, -2);
+    return 2;
+}
+
+static void push_function(lua_State *L, struct vm *vm, lua_CFunction function, const char *name)
+{
+    lua_pushlightuserdata(L, vm);
+    lua_pushcclosure(L, function, 1);
+    lua_setfield(L, -2, name);
+}
+
+static void push_host(lua_State *L, struct vm *vm)
+{
+    const bytes cdef = bundle_find("src/host/abi.cdef");
+    lua_createtable(L, 0, 8);
+    lua_pushlstring(L, (const char *)cdef.at, cdef.size);
+    lua_setfield(L, -2, "cdef");
+    lua_pushlightuserdata(L, &vm->abi);
+    lua_setfield(L, -2, "vm");
+    lua_pushstring(L, vm->files->entry);
+    lua_setfield(L, -2, "entry");
+    lua_pushlightuserdata(L, &rejection_mark);
+    lua_setfield(L, -2, "rejection");
+    push_function(L, vm, bundle_text, "bundle");
+    push_function(L, vm, read_file, "read");
+    push_function(L, vm, compile, "compile");
+}
+
+/* From nothing to (dispatch, description, positions). */
+static int boot(lua_State *L)
+{
+    struct vm *vm = lua_touserdata(L, 1);
+    luaL_openlibs(L);
+    const bytes text = bundle_find("lua/stdb/boot.lua");
+    check(text.at != NULL);
+    if (luaL_loadbufferx(L, (const char *)text.at, text.size, "=stdb/boot", "t") != 0)
+        return lua_error(L);
+    push_host(L, vm);
+    lua_call(L, 1, 1);
+    const int functions = lua_gettop(L);
+    lua_getfield(L, functions, "run");
+    lua_call(L, 0, 0);
+    lua_getfield(L, functions, "dispatch");
+    lua_getfield(L, functions, "describe");
+    lua_call(L, 0, 1);
+    lua_getfield(L, functions, "positions");
+    check(lua_isfunction(L, -3) && lua_type(L, -2) == LUA_TSTRING && lua_istable(L, -1));
+    return 3;
+}
+
+static bool is_rejection(lua_State *L)
+{
+    return lua_islightuserdata(L, -1) && lua_touserdata(L, -1) == &rejection_mark;
+}
+
+static int on_error(lua_State *L)
+{
+    struct vm *vm = vm_upvalue(L);
+    if (!is_rejection(L))
+        report_gather(&vm->report, L);
+    return 1;
+}
+
+/* The function and its arguments are on the stack. */
+static err run(struct vm *vm, int args, int results, int64_t limit_us)
+{
+    int status = 0;
+    vm->report.message[0] = '\0';
+    const enum guard_end end = guard_call(vm->L, args, results, STACK_HANDLER, limit_us, &status);
+    if (end == GUARD_RETURNED && status == 0 && !vm->heap.refused)
+        return OK;
+    vm->is_dead = end != GUARD_RETURNED || vm->heap.refused || status == LUA_ERRMEM;
+    if (end != GUARD_RETURNED) {
+        const struct guard_place *place = guard_last_place();
+        vm->report = (struct report){ .line = place->line };
+        strcpy(vm->report.file, place->file);
+    }
+    if (end == GUARD_OUT_OF_TIME)
+        return ERR_OUT_OF_TIME;
+    if (end == GUARD_OUT_OF_MEMORY || vm->heap.refused || status == LUA_ERRMEM)
+        return ERR_OUT_OF_MEMORY;
+    if (end == GUARD_STACK) {
+        strcpy(vm->report.message, "stack overflow in native code: calls through library functions are nested too deep");
+        return ERR_MODULE;
+    }
+    if (is_rejection(vm->L))
+        return ERR_REJECTED;
+    if (vm->report.message[0] == '\0')
+        report_gather_value(&vm->report, vm->L);
+    report_locate(&vm->report, vm->files);
+    return ERR_MODULE;
+}
+
+err vm_dispatch(struct vm *vm, uint32_t reducer, int64_t limit_us)
+{
+    check(!vm->is_dead);
+    lua_pushvalue(vm->L, STACK_DISPATCH);
+    lua_pushnumber(vm->L, reducer);
+    const err code = run(vm, 1, 0, limit_us);
+    if (code != OK && !vm->is_dead)
+        lua_settop(vm->L, STACK_COUNT);
+    return code;
+}
+
+static char *copy_terminated(lua_State *L, int idx)
+{
+    size_t size;
+    const char *text = lua_tolstring(L, idx, &size);
+    return memory_copy(text, size + 1);
+}
+
+/* Of an entry { file = ..., line = ... } on top of the stack, whose key is below it. */
+static struct position take_position(lua_State *L)
+{
+    check(lua_type(L, -2) == LUA_TSTRING && lua_istable(L, -1));
+    struct position position = { .subject = copy_terminated(L, -2) };
+    lua_getfield(L, -1, "file");
+    lua_getfield(L, -2, "line");
+    check(lua_type(L, -2) == LUA_TSTRING && lua_type(L, -1) == LUA_TNUMBER);
+    position.file = copy_terminated(L, -2);
+    position.line = (int32_t)lua_tonumber(L, -1);
+    lua_pop(L, 2);
+    return position;
+}
+
+/* What boot() left on the stack. */
+static void take_description(lua_State *L, struct vm_description *description)
+{
+    size_t size;
+    const char *def = lua_tolstring(L, -2, &size);
+    buf_put(&description->def, def, size);
+    for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1)) {
+        const uint32_t count = ++description->position_count;
+        description->positions = memory_resize(description->positions, count * sizeof *description->positions);
+        description->positions[count - 1] = take_position(L);
+    }
+}
+
+void vm_description_deinit(struct vm_description *description)
+{
+    for (uint32_t idx = 0; idx < description->position_count; idx++) {
+        memory_free(description->positions[idx].subject);
+        memory_free(description->positions[idx].file);
+    }
+    memory_free(description->positions);
+    buf_deinit(&description->def);
+    *description = (struct vm_description){ 0 };
+}
+
+static err load(struct vm *vm, int64_t limit_us, struct vm_description *description)
+{
+    lua_State *L = vm->L;
+    guard_prepare(L);
+    lua_pushlightuserdata(L, vm);
+    lua_pushcclosure(L, on_error, 1);
+    lua_pushcfunction(L, boot);
+    lua_pushlightuserdata(L, vm);
+    TRY(run(vm, 1, 3, limit_us));
+    take_description(L, description);
+    lua_settop(L, STACK_COUNT);
+    return OK;
+}
+
+err vm_new(struct vm **made, struct files *files, const struct module_limits *limits, module_log_fn *log, void *log_context,
+           struct vm_description *description, struct report *report)
+{
+    struct vm *vm = memory_new(sizeof *vm);
+    vm->files = files;
+    vm->log = log;
+    vm->log_context = log_context;
+    buf_init(&vm->text);
+    *made = NULL;
+    *description = (struct vm_description){ 0 };
+    *report = (struct report){ 0 };
+    const size_t memory = limits->memory_max > MEMORY_MIN ? limits->memory_max : MEMORY_MIN;
+    if (heap_init(&vm->heap, memory))
+        vm->L = lua_newstate(allocate, vm);
+    const err code = vm->L != NULL ? load(vm, limits->load_us, description) : ERR_OUT_OF_MEMORY;
+    if (code != OK) {
+        *report = vm->report;
+        vm_free(vm);
+        return code;
+    }
+    *made = vm;
+    return OK;
+}
+
+/* The state is not closed: closing walks all it made, and it may have been left in the middle of anything. */
+void vm_free(struct vm *vm)
+{
+    if (vm == NULL)
+        return;
+    if (vm->L != NULL)
+        jit_state_release_code(vm->L);
+    heap_deinit(&vm->heap);
+    scans_deinit(&vm->scans);
+    buf_deinit(&vm->text);
+    memory_free(vm);
+}
+
+void vm_log(struct vm *vm, int level, bytes file, int32_t line, bytes message)
+{
+    if (vm->log == NULL)
+        return;
+    const struct module_log_line entry = {
+        .level = level,
+        .timestamp_us = vm->abi.in_call ? vm->abi.timestamp_us : clock_wall_us(),
+        .function = vm->reducer,
+        .file = file,
+        .line = line,
+        .message = message,
+    };
+    vm->log(vm->log_context, &entry);
+}

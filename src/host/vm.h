@@ -1,0 +1,84 @@
+/* vm — one Lua with a module loaded in it.
+ *
+ * Making one: a state on a heap of its own, the standard libraries, then lua/stdb/boot.lua, which gets
+ *
+ *     host.cdef                   the text of host/abi.cdef
+ *     host.vm                     the stdb_vm as a light userdata
+ *     host.entry                  the name of the module's first file
+ *     host.rejection              the value raised after stdb_reject()
+ *     host.bundle(name)           text of a bundled file, or nil
+ *     host.read(name)             text and chunk name of a module's file, or nil and a message
+ *     host.compile(text, chunk)   function, or nil and a message; source only
+ *
+ * and returns a table:
+ *
+ *     run()               runs the module's files
+ *     describe()          the BSATN of the description
+ *     positions           where things were declared: { ["table user"] = { file = "module.lua", line = 12 } }
+ *     dispatch(reducer)   runs the reducer of that place with the arguments in the stdb_vm
+ *
+ * The functions raise what goes wrong.
+ *
+ * Rules
+ *   V1  Chunks of the module are named "@" and the file's name below its folder; trusted ones "=stdb/...".
+ *       Reports show the former only.
+ *   V2  A C function that Lua calls holds nothing while it calls LuaJIT: the call may be left there.
+ *   V3  A VM whose call did not return, or that was refused memory, is dead: no more calls. */
+#pragma once
+
+#include "host/abi.h"
+#include "host/binding.h"
+#include "host/heap.h"
+#include "host/module.h"
+#include "host/report.h"
+#include "host/scan.h"
+
+struct lua_State;
+
+struct vm {
+    stdb_vm abi;                   /* what Lua sees; the functions of abi.c get its address */
+    struct lua_State *L;
+    struct heap heap;
+    bool is_dead;                  /* V3 */
+    struct files *files;           /* borrowed: the module's */
+    module_log_fn *log;
+    void *log_context;
+    /* the call */
+    const struct binding *binding; /* borrowed: the module's; NULL while loading */
+    struct txn *txn;
+    bytes reducer;                 /* its name; empty while loading */
+    size_t logged;                 /* bytes */
+    struct diag rejection;         /* the module's own words */
+    struct scans scans;
+    struct diag diag;              /* of the last refused function */
+    struct buf text;               /* abi.text, when something was printed */
+    struct report report;          /* of the last failed run */
+};
+
+/* Where something was declared. */
+struct position {
+    char *subject; /* owned: "table user" */
+    char *file;    /* owned */
+    int32_t line;
+};
+
+struct vm_description {
+    struct buf def; /* BSATN */
+    struct position *positions; /* owned */
+    uint32_t position_count;
+};
+void vm_description_deinit(struct vm_description *description);
+
+/* Loads the module's files into a fresh VM. On failure *vm is NULL and `report` tells the place, if known:
+ * ERR_MODULE, ERR_OUT_OF_TIME, ERR_OUT_OF_MEMORY. */
+err vm_new(struct vm **vm, struct files *files, const struct module_limits *limits, module_log_fn *log, void *log_context,
+           struct vm_description *description, struct report *report);
+void vm_free(struct vm *vm); /* NULL is fine */
+
+/* dispatch(reducer). OK, ERR_REJECTED, ERR_MODULE, ERR_OUT_OF_TIME, ERR_OUT_OF_MEMORY; vm->report has the story. */
+err vm_dispatch(struct vm *vm, uint32_t reducer, int64_t limit_us);
+
+/* One line to the module's log. */
+void vm_log(struct vm *vm, int level, bytes file, int32_t line, bytes message);
+
+static inline struct vm *vm_of(stdb_vm *abi) { return container_of(abi, struct vm, abi); }

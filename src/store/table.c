@@ -1,0 +1,176 @@
+#include "store/table.h"
+
+#include "base/clock.h"
+#include "store/key.h"
+
+static void sequences_new(struct table *table)
+{
+    const struct table_def *def = table->def;
+    table->sequence_count = def->sequence_count;
+    table->sequences = memory_new(def->sequence_count * sizeof *table->sequences);
+    for (uint32_t idx = 0; idx < def->sequence_count; idx++) {
+        const struct sequence_def *sequence = &def->sequences[idx];
+        check(sequence->increment != 0);
+        table->sequences[idx] = (struct sequence){ sequence, sequence->start, sequence->start };
+    }
+}
+
+/* Prefers a hash or direct index for finding equal rows: one look instead of a descent. */
+static struct index *choose_identity(const struct table *table)
+{
+    struct index *chosen = NULL;
+    for (uint32_t idx = 0; idx < table->index_count; idx++) {
+        const struct index_def *def = index_def(table->indexes[idx]);
+        if (def->unique && (chosen == NULL || index_def(chosen)->kind == INDEX_BTREE))
+            chosen = table->indexes[idx];
+    }
+    return chosen;
+}
+
+struct table *table_new(const struct table_def *def)
+{
+    struct table *table = memory_new(sizeof *table);
+    table->def = def;
+    pages_init(&table->pages);
+    table->index_count = def->index_count;
+    table->indexes = memory_new(def->index_count * sizeof *table->indexes);
+    for (uint32_t idx = 0; idx < def->index_count; idx++)
+        table->indexes[idx] = index_new(&def->indexes[idx], def, &table->pages);
+    table->identity = choose_identity(table);
+    hashindex_init(&table->row_set);
+    random_bytes(&table->row_seed, sizeof table->row_seed);
+    sequences_new(table);
+    return table;
+}
+
+void table_free(struct table *table)
+{
+    if (table == NULL)
+        return;
+    for (uint32_t idx = 0; idx < table->index_count; idx++)
+        index_free(table->indexes[idx]);
+    hashindex_deinit(&table->row_set);
+    pages_deinit(&table->pages);
+    memory_free(table->indexes);
+    memory_free(table->sequences);
+    memory_free(table);
+}
+
+const uint8_t *table_column(const struct table *table, const uint8_t *row, uint32_t column)
+{
+    return key_row_column(table->def, row, column);
+}
+
+uint64_t table_memory(const struct table *table)
+{
+    uint64_t size = table->pages.byte_count + hashindex_memory(&table->row_set);
+    for (uint32_t idx = 0; idx < table->index_count; idx++)
+        size += index_memory(table->indexes[idx]);
+    return size;
+}
+
+static uint32_t row_hash(const struct table *table, bytes row)
+{
+    return hashindex_part(key_hash_block(table->row_seed, row.at, row.size));
+}
+
+static rowref row_set_find(const struct table *table, bytes row)
+{
+    const uint32_t hash = row_hash(table, row);
+    const struct hashindex_entry *entry = hashindex_seek(&table->row_set, hash);
+    for (; entry->hash == hash; entry++)
+        if (bytes_equal(row_bytes(pages_row(&table->pages, entry->ref)), row))
+            return entry->ref;
+    return ROWREF_NONE;
+}
+
+rowref table_find_equal(const struct table *table, bytes row)
+{
+    if (table->identity == NULL)
+        return row_set_find(table, row);
+    const rowref ref = index_find_row(table->identity, row.at);
+    if (ref == ROWREF_NONE || !bytes_equal(row_bytes(pages_row(&table->pages, ref)), row))
+        return ROWREF_NONE;
+    return ref;
+}
+
+void table_link(struct table *table, rowref ref)
+{
+    for (uint32_t idx = 0; idx < table->index_count; idx++)
+        index_add(table->indexes[idx], ref);
+    if (table->identity == NULL)
+        hashindex_add(&table->row_set, row_hash(table, row_bytes(pages_row(&table->pages, ref))), ref);
+}
+
+void table_unlink(struct table *table, rowref ref)
+{
+    for (uint32_t idx = 0; idx < table->index_count; idx++)
+        index_remove(table->indexes[idx], ref);
+    if (table->identity == NULL)
+        hashindex_remove(&table->row_set, row_hash(table, row_bytes(pages_row(&table->pages, ref))), ref);
+}
+
+bool table_put(struct table *table, bytes row)
+{
+    const rowref ref = pages_take(&table->pages, row.size);
+    if (ref == ROWREF_NONE)
+        return false;
+    if (row.size > 0)
+        memcpy(pages_row(&table->pages, ref)->data, row.at, row.size);
+    table_link(table, ref);
+    return true;
+}
+
+bool table_has_shape(const struct table *table, const struct table_def *def)
+{
+    const struct table_def *own = table->def;
+    if (own->column_count != def->column_count || own->index_count != def->index_count ||
+        own->sequence_count != def->sequence_count)
+        return false;
+    for (uint32_t idx = 0; idx < def->index_count; idx++)
+        if (!index_def_equal(&own->indexes[idx], &def->indexes[idx]))
+            return false;
+    for (uint32_t idx = 0; idx < def->sequence_count; idx++)
+        if (own->sequences[idx].id != def->sequences[idx].id ||
+            own->sequences[idx].column != def->sequences[idx].column)
+            return false;
+    return true;
+}
+
+void table_rebind(struct table *table, const struct table_def *def)
+{
+    check(table_has_shape(table, def));
+    table->def = def;
+    for (uint32_t idx = 0; idx < def->index_count; idx++)
+        index_rebind(table->indexes[idx], &def->indexes[idx], def);
+    for (uint32_t idx = 0; idx < def->sequence_count; idx++)
+        table->sequences[idx].def = &def->sequences[idx];
+}
+
+void table_restore(struct table *table, bytes row)
+{
+    check(table_put(table, row)); /* it had a place when it was logged */
+}
+
+err table_erase(struct table *table, bytes row, struct diag *diag)
+{
+    const rowref ref = table_find_equal(table, row);
+    if (ref == ROWREF_NONE)
+        return diag_set(diag, ERR_CORRUPT, "a row to delete from table `%.*s` is not there",
+                        BYTES_FORMAT(table->def->name));
+    table_unlink(table, ref);
+    pages_free(&table->pages, ref);
+    return OK;
+}
+
+void table_check(const struct table *table)
+{
+    pages_check(&table->pages);
+    hashindex_check(&table->row_set);
+    check(table->row_set.count == (table->identity == NULL ? table->pages.row_count : 0));
+    for (uint32_t idx = 0; idx < table->index_count; idx++)
+        index_check(table->indexes[idx]);
+    rowref ref = ROWREF_NONE;
+    for (const struct row *row; (row = pages_next(&table->pages, &ref)) != NULL;)
+        check(table_find_equal(table, row_bytes(row)) == ref); /* B1 */
+}

@@ -1,0 +1,360 @@
+#include "txn/txn.h"
+
+#include "sats/bsatn.h"
+#include "sats/json.h"
+#include "txn/writes.h"
+
+enum { KEPT_BYTES_MAX = 1 << 20 }; /* a larger buffer is given back at the end of its transaction */
+
+enum txn_state {
+    TXN_IDLE,
+    TXN_OPEN,
+    TXN_SHOWN, /* committed; the delta is still read */
+};
+
+struct txn {
+    struct store *store; /* borrowed */
+    struct txn_limits limits;
+    txn_reserve_fn *reserve;
+    void *reserve_context;
+    enum txn_state state;
+    uint64_t row_count;  /* changes made */
+    uint64_t byte_count; /* bytes written */
+    struct writes **writes; /* owned: one a changed table, the first `writes_count` in use */
+    uint32_t writes_count;
+    uint32_t writes_capacity;
+    struct buf old_rows; /* rows as they were before they were changed in place */
+    struct buf filled;   /* the row at hand, with its sequences' values */
+    struct delta delta;
+    struct delta_table *delta_tables; /* owned: as many as writes_capacity */
+};
+
+struct txn *txn_new(struct store *store, const struct txn_limits *limits)
+{
+    struct txn *txn = memory_new(sizeof *txn);
+    txn->store = store;
+    txn->limits = *limits;
+    buf_init(&txn->old_rows);
+    buf_init(&txn->filled);
+    return txn;
+}
+
+void txn_free(struct txn *txn)
+{
+    if (txn == NULL)
+        return;
+    if (txn->state == TXN_OPEN)
+        txn_abort(txn);
+    txn_end(txn);
+    for (uint32_t idx = 0; idx < txn->writes_capacity; idx++)
+        writes_free(txn->writes[idx]);
+    memory_free(txn->writes);
+    memory_free(txn->delta_tables);
+    buf_deinit(&txn->old_rows);
+    buf_deinit(&txn->filled);
+    memory_free(txn);
+}
+
+void txn_on_reserve(struct txn *txn, txn_reserve_fn *reserve, void *context)
+{
+    txn->reserve = reserve;
+    txn->reserve_context = context;
+}
+
+void txn_begin(struct txn *txn)
+{
+    check(txn->state != TXN_OPEN);
+    txn_end(txn);
+    txn->state = TXN_OPEN;
+}
+
+bool txn_is_open(const struct txn *txn)
+{
+    return txn->state == TXN_OPEN;
+}
+
+struct store *txn_store(const struct txn *txn)
+{
+    return txn->store;
+}
+
+/* --- What is refused --- */
+
+static err check_room(const struct txn *txn, uint64_t byte_count, struct diag *diag)
+{
+    if (txn->row_count >= txn->limits.rows_max)
+        return diag_set(diag, ERR_TOO_LARGE, "the transaction makes more than %llu changes",
+                        (unsigned long long)txn->limits.rows_max);
+    if (byte_count > txn->limits.bytes_max - txn->byte_count)
+        return diag_set(diag, ERR_TOO_LARGE, "the transaction writes more than %llu bytes",
+                        (unsigned long long)txn->limits.bytes_max);
+    return OK;
+}
+
+static err refuse_row(const struct table *table, struct diag *diag)
+{
+    return diag_note(diag, "a row of table `%.*s`: ", BYTES_FORMAT(table->def->name));
+}
+
+static err check_row(const struct txn *txn, const struct table *table, bytes row, struct diag *diag)
+{
+    const struct type *type = table->def->row_type;
+    size_t used = row.size;
+    if (row.size > ROW_SIZE_MAX)
+        return diag_set(diag, ERR_TOO_LARGE, "a row of table `%.*s` has %zu bytes: more than %d",
+                        BYTES_FORMAT(table->def->name), row.size, ROW_SIZE_MAX);
+    if (!type->plain || row.size != (size_t)type->fixed_size) { /* T2 */
+        if (bsatn_check(type, row, &used, diag) != OK)
+            return refuse_row(table, diag);
+        if (used != row.size)
+            return diag_set(diag, ERR_BAD_VALUE, "a row of table `%.*s` has %zu bytes too many",
+                            BYTES_FORMAT(table->def->name), row.size - used);
+    }
+    return check_room(txn, row.size, diag);
+}
+
+static void print_key(struct buf *out, const struct table *table, const struct index_def *def, const uint8_t *row)
+{
+    if (def->column_count > 1)
+        buf_put_u8(out, '[');
+    for (uint32_t idx = 0; idx < def->column_count; idx++) {
+        const struct type *type = table->def->columns[def->columns[idx]].type;
+        const uint8_t *at = table_column(table, row, def->columns[idx]);
+        if (idx > 0)
+            buf_put_u8(out, ',');
+        json_print(out, type, bytes_of(at, bsatn_size(type, at)), JSON_UNTYPED);
+    }
+    if (def->column_count > 1)
+        buf_put_u8(out, ']');
+}
+
+static void print_columns(struct buf *out, const struct table *table, const struct index_def *def)
+{
+    for (uint32_t idx = 0; idx < def->column_count; idx++) {
+        if (idx > 0)
+            buf_put_text(out, ", ");
+        buf_put_bytes(out, table->def->columns[def->columns[idx]].name);
+    }
+}
+
+static err refuse_duplicate(const struct table *table, const struct index *index, const uint8_t *row, struct diag *diag)
+{
+    const struct index_def *def = index_def(index);
+    struct buf text;
+    buf_init(&text);
+    buf_put_format(&text, "Unique constraint violation '%.*s' in table '%.*s': column(s): '", BYTES_FORMAT(def->name),
+                   BYTES_FORMAT(table->def->name));
+    print_columns(&text, table, def);
+    buf_put_text(&text, "' value: ");
+    print_key(&text, table, def, row);
+    diag_set(diag, ERR_UNIQUE, "%.*s", BYTES_FORMAT(buf_bytes(&text)));
+    buf_deinit(&text);
+    return ERR_UNIQUE;
+}
+
+static err refuse_missing(const struct table *table, const struct index *index, const uint8_t *row, struct diag *diag)
+{
+    struct buf text;
+    buf_init(&text);
+    buf_put_format(&text, "table `%.*s` has no row to update with ", BYTES_FORMAT(table->def->name));
+    print_columns(&text, table, index_def(index));
+    buf_put_text(&text, " = ");
+    print_key(&text, table, index_def(index), row);
+    diag_set(diag, ERR_NO_ROW, "%.*s", BYTES_FORMAT(buf_bytes(&text)));
+    buf_deinit(&text);
+    return ERR_NO_ROW;
+}
+
+/* X2 for a row that is to take the place of `except` (ROWREF_NONE: of none). */
+static err check_unique(const struct table *table, const uint8_t *row, rowref except, struct diag *diag)
+{
+    for (uint32_t idx = 0; idx < table->index_count; idx++) {
+        const struct index *index = table->indexes[idx];
+        if (!index_def(index)->unique)
+            continue;
+        if (except != ROWREF_NONE && index_same_key(index, row, pages_row(&table->pages, except)->data))
+            continue;
+        if (index_find_row(index, row) != ROWREF_NONE)
+            return refuse_duplicate(table, index, row, diag);
+    }
+    return OK;
+}
+
+/* --- Sequences --- */
+
+static bool is_zero(const uint8_t *at, size_t size)
+{
+    for (size_t idx = 0; idx < size; idx++)
+        if (at[idx] != 0)
+            return false;
+    return true;
+}
+
+/* Replaces zeros in sequences' columns; *row becomes a copy then. Values that were drawn stay drawn. */
+static err fill_sequences(struct txn *txn, struct table *table, bytes *row, struct diag *diag)
+{
+    for (uint32_t idx = 0; idx < table->sequence_count; idx++) {
+        const uint32_t column = table->sequences[idx].def->column;
+        const size_t place = (size_t)(table_column(table, row->at, column) - row->at);
+        if (!is_zero(row->at + place, (size_t)table->def->columns[column].type->fixed_size))
+            continue;
+        if (row->at != txn->filled.data) {
+            buf_clear(&txn->filled);
+            buf_put_bytes(&txn->filled, *row);
+            *row = buf_bytes(&txn->filled);
+        }
+        TRY(sequence_take(table, idx, txn->reserve, txn->reserve_context, txn->filled.data + place, diag));
+    }
+    return OK;
+}
+
+/* --- Changes --- */
+
+static void writes_list_grow(struct txn *txn)
+{
+    const uint32_t capacity = txn->writes_capacity == 0 ? 4 : txn->writes_capacity * 2;
+    txn->writes = memory_resize(txn->writes, capacity * sizeof *txn->writes);
+    txn->delta_tables = memory_resize(txn->delta_tables, capacity * sizeof *txn->delta_tables);
+    while (txn->writes_capacity < capacity)
+        txn->writes[txn->writes_capacity++] = writes_new();
+}
+
+static struct writes *writes_of(struct txn *txn, struct table *table)
+{
+    if (table->writes != NULL)
+        return table->writes;
+    if (txn->writes_count == txn->writes_capacity)
+        writes_list_grow(txn);
+    struct writes *writes = txn->writes[txn->writes_count++];
+    writes->table = table;
+    table->writes = writes;
+    return writes;
+}
+
+static err add_row(struct txn *txn, struct table *table, bytes row, rowref *stored, struct diag *diag)
+{
+    if (!writes_insert(writes_of(txn, table), row, stored))
+        return diag_set(diag, ERR_TOO_LARGE, "table `%.*s` is full", BYTES_FORMAT(table->def->name));
+    txn->row_count++;
+    txn->byte_count += row.size;
+    return OK;
+}
+
+err txn_insert(struct txn *txn, struct table *table, bytes row, rowref *stored, struct diag *diag)
+{
+    check(txn->state == TXN_OPEN);
+    TRY(check_row(txn, table, row, diag));
+    TRY(fill_sequences(txn, table, &row, diag));
+    *stored = table_find_equal(table, row);
+    if (*stored != ROWREF_NONE) /* B1 */
+        return OK;
+    TRY(check_unique(table, row.at, ROWREF_NONE, diag));
+    return add_row(txn, table, row, stored, diag);
+}
+
+/* A row that no longer fits its slot goes and comes anew. */
+static err move_row(struct txn *txn, struct table *table, rowref from, bytes row, rowref *stored, struct diag *diag)
+{
+    writes_delete(writes_of(txn, table), from);
+    return add_row(txn, table, row, stored, diag);
+}
+
+err txn_update(struct txn *txn, struct table *table, struct index *index, bytes row, rowref *stored, struct diag *diag)
+{
+    check(txn->state == TXN_OPEN);
+    if (!index_def(index)->unique)
+        return diag_set(diag, ERR_WRONG_INDEX, "the index `%.*s` is not unique: it cannot say which row to update",
+                        BYTES_FORMAT(index_def(index)->name));
+    TRY(check_row(txn, table, row, diag));
+    *stored = index_find_row(index, row.at);
+    if (*stored == ROWREF_NONE)
+        return refuse_missing(table, index, row.at, diag);
+    TRY(fill_sequences(txn, table, &row, diag));
+    if (bytes_equal(row_bytes(pages_row(&table->pages, *stored)), row))
+        return OK;
+    TRY(check_unique(table, row.at, *stored, diag));
+    if (!pages_fits(&table->pages, *stored, row.size))
+        return move_row(txn, table, *stored, row, stored, diag);
+    writes_overwrite(writes_of(txn, table), *stored, row, index, &txn->old_rows);
+    txn->row_count++;
+    txn->byte_count += row.size;
+    return OK;
+}
+
+err txn_delete(struct txn *txn, struct table *table, rowref ref, struct diag *diag)
+{
+    check(txn->state == TXN_OPEN);
+    if (txn_row_at(txn, table, ref) == NULL)
+        return diag_set(diag, ERR_NO_ROW, "the row of table `%.*s` has been deleted already",
+                        BYTES_FORMAT(table->def->name));
+    TRY(check_room(txn, 0, diag));
+    writes_delete(writes_of(txn, table), ref);
+    txn->row_count++;
+    return OK;
+}
+
+const struct row *txn_row_at(const struct txn *txn, const struct table *table, rowref ref)
+{
+    const struct row *row = pages_row(&table->pages, ref);
+    return row->head & ROW_GONE ? NULL : row;
+}
+
+/* --- The end --- */
+
+/* Few tables are touched by one transaction: insertion keeps D2. */
+static void delta_put(struct txn *txn, const struct delta_table *net)
+{
+    uint32_t place = txn->delta.table_count++;
+    for (; place > 0 && txn->delta_tables[place - 1].table_id > net->table_id; place--)
+        txn->delta_tables[place] = txn->delta_tables[place - 1];
+    txn->delta_tables[place] = *net;
+}
+
+const struct delta *txn_commit(struct txn *txn)
+{
+    check(txn->state == TXN_OPEN);
+    txn->state = TXN_SHOWN;
+    for (uint32_t idx = 0; idx < txn->writes_count; idx++) {
+        struct writes *writes = txn->writes[idx];
+        struct delta_table net;
+        if (writes_settle(writes, &txn->old_rows, &net))
+            delta_put(txn, &net);
+        writes->table->writes = NULL;
+    }
+    txn->delta.tables = txn->delta_tables;
+    return txn->delta.table_count > 0 ? &txn->delta : NULL;
+}
+
+/* Forgets all; what was large is given back. */
+static void forget(struct txn *txn)
+{
+    for (uint32_t idx = 0; idx < txn->writes_count; idx++) {
+        txn->writes[idx]->table->writes = NULL;
+        writes_reset(txn->writes[idx]);
+    }
+    if (txn->old_rows.capacity > KEPT_BYTES_MAX)
+        buf_deinit(&txn->old_rows);
+    if (txn->filled.capacity > KEPT_BYTES_MAX)
+        buf_deinit(&txn->filled);
+    buf_clear(&txn->old_rows);
+    txn->writes_count = 0;
+    txn->row_count = txn->byte_count = 0;
+    txn->delta.table_count = 0;
+    txn->state = TXN_IDLE;
+}
+
+void txn_abort(struct txn *txn)
+{
+    check(txn->state == TXN_OPEN);
+    for (uint32_t idx = 0; idx < txn->writes_count; idx++)
+        writes_undo(txn->writes[idx], &txn->old_rows); /* N1 */
+    forget(txn);
+}
+
+void txn_end(struct txn *txn)
+{
+    check(txn->state != TXN_OPEN);
+    for (uint32_t idx = 0; idx < txn->writes_count; idx++)
+        writes_sweep(txn->writes[idx]); /* P3, N3 */
+    forget(txn);
+}

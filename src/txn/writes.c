@@ -1,0 +1,260 @@
+#include "txn/writes.h"
+
+#include "txn/cancel.h"
+
+/* What is larger is given back at the end of its transaction. */
+enum { KEPT_CHANGES_MAX = 4096, KEPT_SCRATCH_MAX = 65536 };
+
+struct writes *writes_new(void)
+{
+    return memory_new(sizeof(struct writes));
+}
+
+static void lists_free(struct writes *writes)
+{
+    memory_free(writes->changes);
+    memory_free(writes->deletes);
+    memory_free(writes->inserts);
+    buf_deinit(&writes->scratch);
+}
+
+void writes_free(struct writes *writes)
+{
+    lists_free(writes);
+    memory_free(writes);
+}
+
+void writes_reset(struct writes *writes)
+{
+    if (writes->capacity > KEPT_CHANGES_MAX || writes->scratch.capacity > KEPT_SCRATCH_MAX) {
+        lists_free(writes);
+        *writes = (struct writes){ 0 };
+    }
+    writes->table = NULL;
+    writes->updated_by = NULL;
+    writes->is_mixed = false;
+    writes->count = writes->fresh_count = writes->gone_count = 0;
+}
+
+static void changes_grow(struct writes *writes)
+{
+    writes->capacity = writes->capacity == 0 ? 16 : writes->capacity * 2;
+    writes->changes = memory_resize(writes->changes, writes->capacity * sizeof *writes->changes);
+}
+
+static struct change *change_add(struct writes *writes, rowref ref)
+{
+    if (writes->count == writes->capacity)
+        changes_grow(writes);
+    struct change *change = &writes->changes[writes->count++];
+    *change = (struct change){ ref, CHANGE_NO_OLD, 0 };
+    return change;
+}
+
+static bytes old_bytes(const struct change *change, const struct buf *old_rows)
+{
+    return bytes_of(old_rows->data + change->old_place, change->old_size);
+}
+
+static struct row *row_of(const struct writes *writes, const struct change *change)
+{
+    return pages_row(&writes->table->pages, change->ref);
+}
+
+static void row_fill(struct row *row, bytes from, uint32_t flags)
+{
+    row->head = (uint32_t)from.size | flags;
+    if (from.size > 0)
+        memcpy(row->data, from.at, from.size);
+}
+
+/* --- Changing --- */
+
+bool writes_insert(struct writes *writes, bytes row, rowref *ref)
+{
+    struct table *table = writes->table;
+    *ref = pages_take(&table->pages, row.size);
+    if (*ref == ROWREF_NONE)
+        return false;
+    row_fill(pages_row(&table->pages, *ref), row, ROW_FRESH);
+    table_link(table, *ref);
+    change_add(writes, *ref);
+    writes->fresh_count++;
+    return true;
+}
+
+void writes_delete(struct writes *writes, rowref ref)
+{
+    struct table *table = writes->table;
+    table_unlink(table, ref);
+    if (!(pages_row(&table->pages, ref)->head & (ROW_FRESH | ROW_CHANGED))) /* L1 */
+        change_add(writes, ref);
+    pages_hide(&table->pages, ref);
+    writes->gone_count++;
+}
+
+/* Takes a row out of the indexes in which its key changes, or brings it in again. True when there are any. */
+static bool move_keys(struct table *table, rowref ref, const uint8_t *from, const uint8_t *to,
+                      void (*move)(struct index *index, rowref ref))
+{
+    bool moved = false;
+    for (uint32_t idx = 0; idx < table->index_count; idx++) {
+        if (index_same_key(table->indexes[idx], from, to))
+            continue;
+        move(table->indexes[idx], ref);
+        moved = true;
+    }
+    return moved;
+}
+
+/* New bytes for a row that has left the indexes in which its key changes. */
+static void row_replace(struct writes *writes, rowref ref, bytes to, uint32_t flags)
+{
+    struct row *row = pages_row(&writes->table->pages, ref);
+    buf_clear(&writes->scratch);
+    buf_put_bytes(&writes->scratch, row_bytes(row));
+    row_fill(row, to, flags);
+    move_keys(writes->table, ref, writes->scratch.data, row->data, index_add);
+}
+
+static void keep_old(struct writes *writes, rowref ref, bytes old, struct buf *old_rows)
+{
+    struct change *change = change_add(writes, ref);
+    change->old_size = (uint32_t)old.size;
+    change->old_place = old_rows->size;
+    buf_put_bytes(old_rows, old);
+}
+
+static void note_update(struct writes *writes, const struct index *index, const uint8_t *from, const uint8_t *to)
+{
+    if (writes->updated_by == NULL)
+        writes->updated_by = index;
+    if (writes->updated_by != index || !index_same_key(index, from, to))
+        writes->is_mixed = true;
+}
+
+void writes_overwrite(struct writes *writes, rowref ref, bytes row, const struct index *index, struct buf *old_rows)
+{
+    struct table *table = writes->table;
+    struct row *stored = pages_row(&table->pages, ref);
+    check(table->identity != NULL); /* a table with a unique index has no set of rows to keep (B1) */
+
+    uint32_t flags = stored->head & ~ROW_SIZE_MASK;
+    note_update(writes, index, stored->data, row.at);
+    if (flags == 0) {
+        keep_old(writes, ref, row_bytes(stored), old_rows); /* L1 */
+        flags = ROW_CHANGED;
+    }
+    if (move_keys(table, ref, stored->data, row.at, index_remove))
+        row_replace(writes, ref, row, flags);
+    else
+        row_fill(stored, row, flags);
+}
+
+/* --- Going back --- */
+
+static void undo_new_keys(struct writes *writes, const struct change *change, const struct buf *old_rows)
+{
+    struct table *table = writes->table;
+    const struct row *row = row_of(writes, change);
+    if (row->head & ROW_GONE)
+        return;
+    if (row->head & ROW_FRESH)
+        table_unlink(table, change->ref);
+    else
+        move_keys(table, change->ref, row->data, old_bytes(change, old_rows).at, index_remove);
+}
+
+static void undo_old_keys(struct writes *writes, const struct change *change, const struct buf *old_rows)
+{
+    struct table *table = writes->table;
+    struct row *row = row_of(writes, change);
+    if (row->head & ROW_FRESH) {
+        pages_free(&table->pages, change->ref);
+    } else if (row->head & ROW_GONE) {
+        pages_show(&table->pages, change->ref);
+        if (change->old_size != CHANGE_NO_OLD)
+            row_fill(row, old_bytes(change, old_rows), 0);
+        table_link(table, change->ref);
+    } else {
+        row_replace(writes, change->ref, old_bytes(change, old_rows), 0);
+    }
+}
+
+void writes_undo(struct writes *writes, const struct buf *old_rows)
+{
+    for (uint32_t idx = writes->count; idx > 0; idx--)
+        undo_new_keys(writes, &writes->changes[idx - 1], old_rows);
+    for (uint32_t idx = writes->count; idx > 0; idx--)
+        undo_old_keys(writes, &writes->changes[idx - 1], old_rows);
+}
+
+/* --- Making final --- */
+
+static void net_insert(struct writes *writes, struct delta_table *net, const struct change *change, struct row *row)
+{
+    writes->inserts[net->insert_count++] = row_bytes(row);
+    if (!writes->table->def->is_event)
+        return;
+    table_unlink(writes->table, change->ref);
+    pages_hide(&writes->table->pages, change->ref);
+    writes->gone_count++;
+}
+
+/* N2 as far as one row tells it. */
+static void settle_row(struct writes *writes, const struct change *change, const struct buf *old_rows,
+                       struct delta_table *net)
+{
+    struct row *row = row_of(writes, change);
+    const uint32_t flags = row->head & ~ROW_SIZE_MASK;
+    row->head &= ROW_SIZE_MASK | ROW_GONE; /* P2 */
+    if (flags & ROW_FRESH) {
+        if (!(flags & ROW_GONE))
+            net_insert(writes, net, change, row);
+        return;
+    }
+    const bytes old = change->old_size == CHANGE_NO_OLD ? row_bytes(row) : old_bytes(change, old_rows);
+    if (flags & ROW_GONE) {
+        writes->deletes[net->delete_count++] = old;
+    } else if (!bytes_equal(old, row_bytes(row))) {
+        writes->deletes[net->delete_count++] = old;
+        writes->inserts[net->insert_count++] = row_bytes(row);
+    }
+}
+
+static void lists_grow(struct writes *writes)
+{
+    if (writes->list_capacity >= writes->count)
+        return;
+    writes->list_capacity = writes->capacity;
+    writes->deletes = memory_resize(writes->deletes, writes->list_capacity * sizeof *writes->deletes);
+    writes->inserts = memory_resize(writes->inserts, writes->list_capacity * sizeof *writes->inserts);
+}
+
+/* Whether a row may have gone and come back the same under another reference (N2). A row updated through a
+ * unique index keeps its key there, so nothing else can become what it was while it lives. */
+static bool may_cancel(const struct writes *writes)
+{
+    return writes->is_mixed || (writes->fresh_count > 0 && writes->gone_count > 0);
+}
+
+bool writes_settle(struct writes *writes, const struct buf *old_rows, struct delta_table *net)
+{
+    const bool cancels = may_cancel(writes);
+    lists_grow(writes);
+    *net = (struct delta_table){ .table = writes->table, .table_id = writes->table->def->id };
+    for (uint32_t idx = 0; idx < writes->count; idx++)
+        settle_row(writes, &writes->changes[idx], old_rows, net);
+    if (cancels)
+        cancel_equal(writes->deletes, &net->delete_count, writes->inserts, &net->insert_count, &writes->scratch);
+    net->deletes = writes->deletes;
+    net->inserts = writes->inserts;
+    return net->delete_count + net->insert_count > 0;
+}
+
+void writes_sweep(struct writes *writes)
+{
+    for (uint32_t idx = 0; writes->gone_count > 0 && idx < writes->count; idx++)
+        if (row_of(writes, &writes->changes[idx])->head & ROW_GONE)
+            pages_free(&writes->table->pages, writes->changes[idx].ref);
+}

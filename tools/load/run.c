@@ -1,0 +1,210 @@
+/* run — the closed loop and what it measures. */
+#include "load.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+static int64_t now_ns(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return time.tv_sec * 1000000000LL + time.tv_nsec;
+}
+
+/* User and system time of another process, all of its threads. */
+static double process_cpu_seconds(int pid)
+{
+    if (pid == 0)
+        return 0;
+    char path[64], text[1024];
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    FILE *file = fopen(path, "r");
+    if (file == NULL)
+        die("the server (pid %d) is gone", pid);
+    const size_t size = fread(text, 1, sizeof text - 1, file);
+    fclose(file);
+    text[size] = '\0';
+    const char *fields = strrchr(text, ')'); /* the name before it may hold anything */
+    unsigned long user, kernel;
+    if (fields == NULL ||
+        sscanf(fields + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &kernel) != 2)
+        die("%s cannot be understood", path);
+    return (double)(user + kernel) / (double)sysconf(_SC_CLK_TCK);
+}
+
+static double own_cpu_seconds(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+}
+
+void latencies_add(struct latencies *latencies, int64_t micros)
+{
+    uint64_t value = micros < 0 ? 0 : (uint64_t)micros;
+    uint32_t power = 0;
+    while (value >= 2 * LATENCY_STEPS) {
+        value >>= 1;
+        power++;
+    }
+    const uint64_t place = power * LATENCY_STEPS + value;
+    latencies->counts[place < LATENCY_COUNT ? place : LATENCY_COUNT - 1]++;
+    latencies->count++;
+}
+
+int64_t latencies_percentile(const struct latencies *latencies, double percent)
+{
+    const uint64_t wanted = (uint64_t)((double)latencies->count * percent / 100.0);
+    uint64_t seen = 0;
+    for (uint32_t i = 0; i < LATENCY_COUNT; i++) {
+        seen += latencies->counts[i];
+        if (seen <= wanted)
+            continue;
+        const uint32_t power = i < 2 * LATENCY_STEPS ? 0 : i / LATENCY_STEPS - 1;
+        return (int64_t)(i - power * LATENCY_STEPS) << power;
+    }
+    return 0;
+}
+
+struct run {
+    const struct target *target;
+    struct draws *draws;
+    struct conn *conns;
+    uint32_t connections;
+    int epoll;
+    bool measuring;
+    int64_t batch_ns; /* when the bytes being looked at were read */
+    int64_t max_us;
+    uint64_t answered, refused;
+    uint64_t in_flight;
+    struct latencies latencies;
+};
+
+static void on_answer(void *context, struct conn *conn, uint16_t slot, bool succeeded)
+{
+    struct run *run = context;
+    conn->free_slots[conn->free_count++] = slot;
+    run->in_flight--;
+    if (!run->measuring)
+        return;
+    const int64_t micros = (run->batch_ns - conn->sent_at_ns[slot]) / 1000;
+    latencies_add(&run->latencies, micros);
+    run->max_us = micros > run->max_us ? micros : run->max_us;
+    run->answered++;
+    run->refused += !succeeded;
+}
+
+/* A new call for each free slot, all in one write. */
+static void refill(struct run *run, struct conn *conn)
+{
+    struct transfer transfers[WINDOW_MAX];
+    const uint32_t count = conn->free_count;
+    const int64_t now = now_ns();
+    for (uint32_t i = 0; i < count; i++) {
+        const uint16_t slot = conn->free_slots[i];
+        transfers[i] = draws_next(run->draws);
+        conn->sent_at_ns[slot] = now;
+        conn->order[conn->sent++ % conn->window] = slot;
+    }
+    run->target->protocol->put_transfers(conn, transfers, conn->free_slots, count);
+    conn->free_count = 0;
+    run->in_flight += count;
+    conn_flush(conn);
+}
+
+static void serve(struct run *run, struct conn *conn, bool refilling)
+{
+    if (!conn_read(conn))
+        return;
+    run->batch_ns = now_ns();
+    run->target->protocol->take_answers(conn, on_answer, run);
+    if (refilling && conn->free_count > 0)
+        refill(run, conn);
+}
+
+static void poll_once(struct run *run, bool refilling)
+{
+    struct epoll_event events[64];
+    const int count = epoll_wait(run->epoll, events, 64, 1000);
+    if (count < 0 && errno != EINTR)
+        die("waiting: %s", strerror(errno));
+    for (int i = 0; i < count; i++)
+        serve(run, events[i].data.ptr, refilling);
+}
+
+static void poll_for(struct run *run, double seconds)
+{
+    const int64_t end = now_ns() + (int64_t)(seconds * 1e9);
+    while (now_ns() < end)
+        poll_once(run, true);
+}
+
+static void measure(struct run *run, const struct run_options *options, struct run_result *result)
+{
+    const double server_before = process_cpu_seconds(options->server_pid), client_before = own_cpu_seconds();
+    const int64_t begin = now_ns();
+    run->measuring = true;
+    poll_for(run, options->seconds);
+    run->measuring = false;
+    result->seconds = (double)(now_ns() - begin) / 1e9;
+    result->server_cpu_seconds = process_cpu_seconds(options->server_pid) - server_before;
+    result->client_cpu_seconds = own_cpu_seconds() - client_before;
+    result->answered = run->answered;
+    result->refused = run->refused;
+    result->p50_us = latencies_percentile(&run->latencies, 50);
+    result->p99_us = latencies_percentile(&run->latencies, 99);
+    result->max_us = run->max_us;
+}
+
+/* Lets every call in flight be answered, so that what follows sees all of their effect. */
+static void drain(struct run *run)
+{
+    const int64_t end = now_ns() + 10000000000LL;
+    while (run->in_flight > 0) {
+        if (now_ns() > end)
+            die("%lu calls were not answered within 10 s", (unsigned long)run->in_flight);
+        poll_once(run, false);
+    }
+}
+
+static void open_all(struct run *run, const struct run_options *options)
+{
+    run->epoll = epoll_create1(EPOLL_CLOEXEC);
+    run->conns = calloc(options->connections, sizeof *run->conns);
+    run->connections = options->connections;
+    for (uint32_t i = 0; i < run->connections; i++) {
+        struct conn *conn = &run->conns[i];
+        conn_open(conn, run->target, options->window);
+        fcntl(conn->fd, F_SETFL, fcntl(conn->fd, F_GETFL) | O_NONBLOCK);
+        struct epoll_event event = { .events = EPOLLIN, .data.ptr = conn };
+        if (epoll_ctl(run->epoll, EPOLL_CTL_ADD, conn->fd, &event) != 0)
+            die("epoll: %s", strerror(errno));
+    }
+}
+
+void run_load(const struct target *target, const struct run_options *options, struct run_result *result)
+{
+    struct run *run = calloc(1, sizeof *run);
+    run->target = target;
+    run->draws = draws_new(options->accounts, options->alpha);
+    open_all(run, options);
+    for (uint32_t i = 0; i < run->connections; i++)
+        refill(run, &run->conns[i]);
+    poll_for(run, options->warm_seconds);
+    measure(run, options, result);
+    drain(run);
+    for (uint32_t i = 0; i < run->connections; i++)
+        conn_close(&run->conns[i]);
+    close(run->epoll);
+    free(run->conns);
+    free(run->draws);
+    free(run);
+}
