@@ -186,24 +186,191 @@ end
 
 -- Arrays, options, sums -----------------------------------------------------------------------------------------
 
+-- Handles and values of ours look like empty tables: their metatable, which shows as false, tells them apart.
+local ARRAY_OPEN = [[
+return function(n, list)
+  if type(list) ~= "table" or getmetatable(list) == false then return nil end
+  local count = %s
+  if not integer_count(count) then return nil end]]
+
 local function array_writer(type_)
   local element = type_.element
   local text = source.new("write array")
-  -- An array of options may have holes: then `n` says how many elements there are.
-  text:add [[
-return function(n, list)
-  if type(list) ~= "table" or kind_name(list) then return nil end
-  local count = rawget(list, "n") or #list
-  if type(count) ~= "number" or not (count >= 0 and count <= 4294967295 and floor(count) == count) then return nil end]]
-  text.head[1] = "local kind_name = common.kind_name\n" .. (text.head[1] or "")
+  -- An array of options may have holes, so `n` says how many elements there are.
+  text:add((ARRAY_OPEN:gsub("integer_count", text:bind(codec.is_count, "is_count"))),
+    element.kind == "option" and 'rawget(list, "n") or #list' or "#list")
   if element.size then
     text:add("local p = room(n, 4 + count * %d) cast(word, p).u32 = count p = p + 4", element.size)
     text:add("for place = 1, count do local v = rawget(list, place)")
     text:add(fixed.write_text(text, element, "p", "v", "return nil"))
     text:add("p = p + %d end return n + 4 + count * %d end", element.size, element.size)
   else
-    text:add("cast(word, room(n, 4)).u32 = count n = n + 4 local write = %s", text:bind(codec.writer(element), "write"))
-    text:add "for place = 1, count do n = write(n, rawget(list, place)) if not n then return nil end end return n end"
+    text:add("cast(word, room(n, 4)).u32 = count n = n + 4")
+    text:add("for place = 1, count do n = %s(n, rawget(list, place)) if not n then return nil end end return n end",
+      text:bind(codec.writer(element), "write"))
   end
   return text:compile()
 end
+
+function codec.is_count(count)
+  return type(count) == "number" and count >= 0 and count <= 4294967295 and math.floor(count) == count
+end
+
+local function array_reader(type_)
+  local element = type_.element
+  local text = source.new("read array")
+  text:add "return function(at) local count = cast(word, at).u32 local list = {} at = at + 4"
+  if element.kind == "option" then
+    text:add "list.n = count"
+  end
+  if element.size then
+    text:add("for place = 1, count do list[place] = %s at = at + %d end",
+      fixed.read_text(text, element, "at"), element.size)
+  else
+    text:add("for place = 1, count do list[place], at = %s(at) end", text:bind(codec.reader(element), "read"))
+  end
+  text:add "return list, at end"
+  return text:compile()
+end
+
+-- An option is its value or nil. An option of an option would be nil twice over, so it is { some = value }.
+
+local function option_writer(type_)
+  local text = source.new("write option")
+  text:add [[
+return function(n, v)
+  local p = room(n, 1)
+  if v == nil then cast(word, p).u8 = 1 return n + 1 end
+  cast(word, p).u8 = 0]]
+  if type_.some.kind == "option" then
+    text:add 'if type(v) ~= "table" then return nil end v = rawget(v, "some")'
+  end
+  text:add("return %s(n + 1, v) end", text:bind(codec.writer(type_.some), "write"))
+  return text:compile()
+end
+
+local function option_reader(type_)
+  local text = source.new("read option")
+  text:add "return function(at) if cast(word, at).u8 == 1 then return nil, at + 1 end local v"
+  text:add("v, at = %s(at + 1)", text:bind(codec.reader(type_.some), "read"))
+  text:add(type_.some.kind == "option" and "return { some = v }, at end" or "return v, at end")
+  return text:compile()
+end
+
+--- What to do with each variant's payload, by its tag: a function, or false where there is none.
+local function by_tag(sum, coder)
+  local coders = {}
+  for place, variant in ipairs(sum.variants) do
+    coders[place - 1] = not types.is_unit(variant.type) and coder(variant.type)
+  end
+  return coders
+end
+
+local function sum_writer(type_)
+  return source.compile("write sum", [[
+return function(n, v)
+  local tag, payload = v, nil
+  if type(v) == "table" then tag, payload = rawget(v, "tag"), rawget(v, "value") end
+  local place = places[tag]
+  if not place then return nil end
+  cast(word, room(n, 1)).u8 = place
+  local write = writers[place]
+  if write then return write(n + 1, payload) end
+  return payload == nil and n + 1 or nil
+end]], { places = type_.place_of, writers = by_tag(type_, codec.writer) })
+end
+
+local function sum_reader(type_)
+  local names = {}
+  for place, variant in ipairs(type_.variants) do
+    names[place - 1] = variant.name
+  end
+  return source.compile("read sum", [[
+return function(at)
+  local place = cast(word, at).u8
+  local read = readers[place]
+  local v
+  at = at + 1
+  if read then v, at = read(at) end
+  return setmetatable({ tag = names[place], value = v }, meta), at
+end]], { names = names, readers = by_tag(type_, codec.reader), meta = type_.meta })
+end
+
+-- Any type ------------------------------------------------------------------------------------------------------
+
+local function string_writer()
+  local text = source.new("write string")
+  text:add "return function(n, v)"
+  text:add(STRING_WRITE)
+  text:add "return n end"
+  return text:compile()
+end
+
+local function string_reader()
+  return source.compile("read string", [[
+return function(at)
+  local size = cast(word, at).u32
+  return string_at(at + 4, size), at + (4 + size)
+end]], {})
+end
+
+local function fixed_to_writer(type_)
+  local text = source.new("write " .. type_.name)
+  text:add("return function(n, v) local p = room(n, %d)", type_.size)
+  text:add(fixed.write_text(text, type_, "p", "v", "return nil"))
+  text:add("return n + %d end", type_.size)
+  return text:compile()
+end
+
+local function fixed_to_reader(type_)
+  local text = source.new("read " .. type_.name)
+  text:add("return function(at) return %s, at + %d end", fixed.read_text(text, type_, "at"), type_.size)
+  return text:compile()
+end
+
+local variable_writers = {
+  string = string_writer, bytes = string_writer, array = array_writer, option = option_writer, sum = sum_writer,
+  product = codec.product_writer,
+}
+local variable_readers = {
+  string = string_reader, bytes = string_reader, array = array_reader, option = option_reader, sum = sum_reader,
+  product = codec.product_reader,
+}
+
+--- Remembers what was made for a type.
+local function once(make)
+  local made = {}
+  return function(type_)
+    made[type_] = made[type_] or make(type_)
+    return made[type_]
+  end
+end
+
+--- function(n, value) -> n or nil
+codec.writer = once(function(type_)
+  return type_.size and fixed_to_writer(type_) or variable_writers[type_.kind](type_)
+end)
+
+--- function(at) -> value, at
+codec.reader = once(function(type_)
+  return type_.size and fixed_to_reader(type_) or variable_readers[type_.kind](type_)
+end)
+
+--- function(at, value) -> true or nil, for products of a fixed size
+codec.fixed_writer = once(codec.product_writer)
+
+--- function(at) -> value, at, for products of a fixed size
+codec.fixed_reader = once(codec.product_reader)
+
+--- The BSATN of a value as a string, nil when it does not fit.
+function codec.encode(type_, value)
+  local size = codec.writer(type_)(0, value)
+  return size and ffi.string(out.bytes.at, size)
+end
+
+--- The value behind valid BSATN.
+function codec.decode(type_, bytes)
+  return (codec.reader(type_)(ffi.cast("const uint8_t *", bytes)))
+end
+
+return codec

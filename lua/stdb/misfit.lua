@@ -1,7 +1,7 @@
 --- Says why a value does not fit its type. The codecs only find out that it does not; looking for the place
 -- is done here, slowly, once something is wrong. Never runs the module's code.
 local use = ...
-local blame, values, types = use "blame", use "values", use "types"
+local blame, values, types, codec = use "blame", use "values", use "types", use "codec"
 
 local type, rawget, format = type, rawget, string.format
 
@@ -34,11 +34,11 @@ local function explain_integer(type_, value, path)
 end
 
 local function explain_array(type_, value, path)
-  if type(value) ~= "table" or values.kind_name(value) then
+  if type(value) ~= "table" or getmetatable(value) == false then
     return expected(path, type_.name, value)
   end
-  local count = rawget(value, "n") or #value
-  if values.integer(count) ~= count or count < 0 or count > 2 ^ 32 - 1 then
+  local count = type_.element.kind == "option" and rawget(value, "n") or #value
+  if not codec.is_count(count) then
     return expected(path .. ".n", "the number of elements", count)
   end
   for place = 1, count do

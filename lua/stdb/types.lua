@@ -57,10 +57,9 @@ local handle_meta = {
     if type_.kind ~= "product" or type(fields) ~= "table" then
       blame.raise("the type %s cannot be called", type_.name)
     end
-    for key in next, fields do
-      if not type_.place_of[key] then
-        blame.raise("%s has no field %s%s", type_.name, blame.key(key), blame.hint(key, type_.names))
-      end
+    local stranger = types.stranger(type_, fields)
+    if stranger ~= nil then
+      blame.raise("%s has no field %s%s", type_.name, blame.key(stranger), blame.hint(stranger, type_.names))
     end
     return setmetatable(fields, type_.meta)
   end,
@@ -246,6 +245,15 @@ function all.enum(name, list)
   local sum = sum_of(variants, name, name)
   define.type(sum)
   return handle(sum)
+end
+
+--- A name in `value` that is no field of the product, nil when there is none. Raw: runs no module code.
+function types.stranger(product, value)
+  for key in next, value do
+    if not product.place_of[key] then
+      return key
+    end
+  end
 end
 
 --- A handle for a type made elsewhere: the row of a table.

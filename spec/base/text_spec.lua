@@ -7,14 +7,16 @@ local function is_utf8(text) return C.text_is_utf8(base.bytes(text)) end
 describe("text", function()
   it("takes well-formed UTF-8 for what it is", function()
     for _, text in ipairs { "", "plain", "\194\128", "\223\191", "\224\160\128", "\237\159\191", "\238\128\128",
-                            "\239\191\191", "\240\144\128\128", "\244\143\191\191", "nul \0 is fine", "0123456\195\164bc" } do
+                            "\239\191\191", "\240\144\128\128", "\244\143\191\191", "nul \0 is fine",
+                            "0123456\195\164bc" } do
       assert.is_true(is_utf8(text), text)
     end
   end)
 
   it("refuses overlong forms, surrogates, too large and broken characters, wherever they stand", function()
     for _, bad in ipairs { "\128", "\191", "\192\128", "\193\191", "\224\128\128", "\224\159\191", "\237\160\128",
-                           "\237\191\191", "\240\128\128\128", "\240\143\191\191", "\244\144\128\128", "\245\128\128\128",
+                           "\237\191\191", "\240\128\128\128", "\240\143\191\191", "\244\144\128\128",
+                           "\245\128\128\128",
                            "\254", "\255", "\194", "\224\160", "\240\144\128", "\194\194", "\226\130\40" } do
       for before = 0, 9 do
         assert.is_false(is_utf8(("a"):rep(before) .. bad .. "tail"))

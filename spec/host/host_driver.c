@@ -111,6 +111,7 @@ static void *run_commands(void *context)
 
 static err make_store(struct driver *driver, struct diag *diag)
 {
+    const struct schema none = { 0 };
     struct schema *schema;
     struct schema_fault fault;
     struct migration plan;
@@ -122,7 +123,7 @@ static err make_store(struct driver *driver, struct diag *diag)
     }
     arena_init(&arena);
     store_init(&driver->store);
-    TRY(migration_plan(&arena, NULL, schema, &plan, diag));
+    TRY(migration_plan(&arena, &none, schema, &plan, diag));
     TRY(store_migrate(&driver->store, schema, &plan, diag));
     arena_deinit(&arena);
     const struct txn_limits limits = { .rows_max = 100000, .bytes_max = 16 << 20 };

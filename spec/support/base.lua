@@ -1,40 +1,42 @@
 --- The lowest layer of the core through the FFI: hashes, numbers, text, maps, the real disk.
 local ffi = require "ffi"
 
+-- All specs share one LuaJIT, and so one space of C names: these have names of their own.
 ffi.cdef [[
 typedef struct base_bytes { const uint8_t *at; size_t size; } base_bytes;
 struct base_buf { uint8_t *data; size_t size; size_t capacity; };
-void buf_init(struct base_buf *buf);
-void buf_deinit(struct base_buf *buf);
-uint32_t crc32c(uint32_t seed, const void *data, size_t size);
-uint32_t crc32c_portable(uint32_t seed, const void *data, size_t size);
-uint64_t hash_bytes(const void *data, size_t size);
-void blake3(const void *data, size_t size, uint8_t digest[32]);
-void keccak256(const void *data, size_t size, uint8_t digest[32]);
-bool text_is_utf8(base_bytes text);
-void hex_encode(struct base_buf *out, base_bytes from);
-bool hex_decode(base_bytes text, uint8_t *out, size_t size);
-void number_print(struct base_buf *out, const uint8_t *at, size_t size, bool is_signed);
-bool number_parse(base_bytes text, uint8_t *at, size_t size, bool is_signed);
-void number_print_hex(struct base_buf *out, const uint8_t *at, size_t size, bool is_signed);
-void float_print(struct base_buf *out, float value);
-void double_print(struct base_buf *out, double value);
-int text_nearest(base_bytes wanted, const base_bytes *names, size_t count);
-int bytes_compare(base_bytes left, base_bytes right);
+void base_buf_init(struct base_buf *buf) __asm__("buf_init");
+void base_buf_deinit(struct base_buf *buf) __asm__("buf_deinit");
+uint32_t base_crc32c(uint32_t seed, const void *data, size_t size) __asm__("crc32c");
+uint32_t base_crc32c_portable(uint32_t seed, const void *data, size_t size) __asm__("crc32c_portable");
+uint64_t base_hash_bytes(const void *data, size_t size) __asm__("hash_bytes");
+void base_blake3(const void *data, size_t size, uint8_t digest[32]) __asm__("blake3");
+void base_keccak256(const void *data, size_t size, uint8_t digest[32]) __asm__("keccak256");
+bool base_text_is_utf8(base_bytes text) __asm__("text_is_utf8");
+void base_hex_encode(struct base_buf *out, base_bytes from) __asm__("hex_encode");
+bool base_hex_decode(base_bytes text, uint8_t *out, size_t size) __asm__("hex_decode");
+void base_number_print(struct base_buf *out, const uint8_t *at, size_t size, bool is_signed) __asm__("number_print");
+bool base_number_parse(base_bytes text, uint8_t *at, size_t size, bool is_signed) __asm__("number_parse");
+void base_number_print_hex(struct base_buf *out, const uint8_t *at, size_t size, bool is_signed)
+  __asm__("number_print_hex");
+void base_float_print(struct base_buf *out, float value) __asm__("float_print");
+void base_double_print(struct base_buf *out, double value) __asm__("double_print");
+int base_text_nearest(base_bytes wanted, const base_bytes *names, size_t count) __asm__("text_nearest");
+int base_bytes_compare(base_bytes left, base_bytes right) __asm__("bytes_compare");
 
 struct base_map { void *entries; uint32_t capacity; uint32_t count; };
 struct base_map_entry { uint8_t *key; uint32_t key_size; uint32_t hash; void *value; };
-void map_init(struct base_map *map);
-void map_deinit(struct base_map *map);
-void *map_find(const struct base_map *map, base_bytes key);
-void *map_put(struct base_map *map, base_bytes key, void *value);
-void *map_remove(struct base_map *map, base_bytes key);
-struct base_map_entry *map_next(const struct base_map *map, uint32_t *place);
+void base_map_init(struct base_map *map) __asm__("map_init");
+void base_map_deinit(struct base_map *map) __asm__("map_deinit");
+void *base_map_find(const struct base_map *map, base_bytes key) __asm__("map_find");
+void *base_map_put(struct base_map *map, base_bytes key, void *value) __asm__("map_put");
+void *base_map_remove(struct base_map *map, base_bytes key) __asm__("map_remove");
+struct base_map_entry *base_map_next(const struct base_map *map, uint32_t *place) __asm__("map_next");
 
 struct base_diag { int code; char text[1500]; };
-int diag_set(struct base_diag *diag, int code, const char *format, ...);
-int diag_note(struct base_diag *diag, const char *format, ...);
-const char *err_text(int code);
+int base_diag_set(struct base_diag *diag, int code, const char *format, ...) __asm__("diag_set");
+int base_diag_note(struct base_diag *diag, const char *format, ...) __asm__("diag_note");
+const char *base_err_text(int code) __asm__("err_text");
 
 struct base_disk {
   void *self;
@@ -54,12 +56,17 @@ struct base_disk {
               struct base_diag *diag);
   int (*lock)(void *self, const char *path, void **file, struct base_diag *diag);
 };
-const struct base_disk *disk_real(void);
-int disk_read_whole(const struct base_disk *disk, const char *path, struct base_buf *out, struct base_diag *diag);
-int disk_write_whole(const struct base_disk *disk, const char *path, base_bytes content, struct base_diag *diag);
+const struct base_disk *base_disk_real(void) __asm__("disk_real");
+int base_disk_read_whole(const struct base_disk *disk, const char *path, struct base_buf *out, struct base_diag *diag)
+  __asm__("disk_read_whole");
+int base_disk_write_whole(const struct base_disk *disk, const char *path, base_bytes content, struct base_diag *diag)
+  __asm__("disk_write_whole");
 ]]
 
-local C = ffi.load(os.getenv "STDB_CORE" or "build/libstdb-core.so")
+local core = ffi.load(os.getenv "STDB_CORE" or "build/libstdb-core.so")
+
+--- The functions by the names they have in C.
+local C = setmetatable({}, { __index = function(_, name) return core["base_" .. name] end })
 
 local base = { C = C }
 

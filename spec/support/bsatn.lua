@@ -172,20 +172,24 @@ end
 add_integer("Timestamp", 8, true)
 add_integer("TimeDuration", 8, true)
 
---- NaN has many bit patterns; this codec writes the one that most clients do.
-local function add_float(kind, size, ctype, nan)
+--- NaN has many bit patterns; this codec writes the one that most clients do. None is read through the FFI: LuaJIT
+--- keeps the types of its values in the bits of NaNs, so a foreign one could turn into nil or worse.
+local function add_float(kind, size, ctype, infinity, nan)
+    local function is_nan(text)
+        local magnitude = text:sub(1, -2) .. string.char(text:byte(-1) % 128)
+        return magnitude:reverse() > from_hex(infinity)
+    end
     encoders[kind] = function(out, _, value)
         out[#out + 1] = value ~= value and from_hex(nan) or ffi.string(ffi.new(ctype .. "[1]", value), size)
     end
     decoders[kind] = function(from)
-        local value = ffi.new(ctype .. "[1]")
-        ffi.copy(value, take(from, size), size)
-        return tonumber(value[0])
+        local text = take(from, size)
+        return is_nan(text) and 0 / 0 or tonumber(ffi.cast("const " .. ctype .. " *", text)[0])
     end
 end
 
-add_float("f32", 4, "float", "0000c07f")
-add_float("f64", 8, "double", "000000000000f87f")
+add_float("f32", 4, "float", "7f800000", "0000c07f")
+add_float("f64", 8, "double", "7ff0000000000000", "000000000000f87f")
 
 local function add_hex(kind, size)
     encoders[kind] = function(out, _, value)
@@ -274,7 +278,10 @@ end
 function decoders.sum(from, kind)
     local variant = assert(kind.variants[take(from, 1):byte() + 1], "unknown tag")
     local payload = decoders[variant.type.kind](from, variant.type)
-    return { tag = variant.name, value = not is_unit(variant.type) and payload or nil }
+    if is_unit(variant.type) then
+        payload = nil
+    end
+    return { tag = variant.name, value = payload }
 end
 
 -- Codec ---------------------------------------------------------------------------------------------------------

@@ -79,13 +79,14 @@ function Disk:largest_read() return tonumber(C.driver_disk_largest_read(self.dis
 local Log = {}
 Log.__index = Log
 
---- Opens the log without its thread. Look at `code`, `text`, `records` and `tail_cut`.
-function Disk:open(options)
+--- Opens the log without its thread. Look at `code`, `text`, `records` and `tail_cut`. An open log must be
+-- closed by the spec; the collector does not do it.
+local function log_open(disk, dir, options)
   options = options or {}
-  local driver = C.driver_open(self.disk, "log", options.database or 1, options.segment_size or 4096)
+  local driver = C.driver_open(disk and disk.disk, dir, options.database or 1, options.segment_size or 4096)
   return setmetatable({
     driver = ffi.gc(driver, C.driver_free),
-    disk = self, -- outlives the log
+    disk = disk, -- lives as long as the log
     code = C.driver_code(driver),
     text = ffi.string(C.driver_text(driver)),
     tail_cut = C.driver_tail_cut(driver),
@@ -93,6 +94,11 @@ function Disk:open(options)
     records = wal.split(ffi.string(C.driver_replayed(driver), C.driver_replayed_size(driver))),
   }, Log)
 end
+
+function Disk:open(options) return log_open(self, "log", options) end
+
+--- The same on the disk of this machine.
+function wal.open_real(dir, options) return log_open(nil, dir, options) end
 
 --- u32 sizes and bytes to a list.
 function wal.split(text)

@@ -1,6 +1,7 @@
 /* A disk in memory for the log's specs and its fuzz target. It knows of each file what was written and what
  * was synced, and can lose power: from then on every call fails, and what survives is the synced state with
- * a random choice of the unsynced pieces. */
+ * a random choice of the unsynced pieces. After a failed sync it takes what was written for stored, as
+ * kernels do: only what is written again reaches the disk with a later sync. */
 #pragma once
 
 #include "base/buf.h"
@@ -16,6 +17,7 @@ struct memory_file {
     bool name_stored;
     struct buf seen;   /* what reads give */
     struct buf stored; /* what was synced */
+    struct buf dirty;  /* a byte for each piece: written since the last sync */
 };
 
 struct memory_disk {
@@ -65,6 +67,7 @@ static inline void memory_drop(struct memory_file *file)
 {
     buf_deinit(&file->seen);
     buf_deinit(&file->stored);
+    buf_deinit(&file->dirty);
     file->present = false;
 }
 
@@ -75,6 +78,28 @@ static inline void buf_resize(struct buf *buf, size_t size)
         memset(buf_extend(buf, added), 0, added);
     }
     buf->size = size;
+}
+
+static inline void memory_mark_dirty(struct memory_file *file, size_t offset, size_t size)
+{
+    if (size == 0)
+        return;
+    const size_t last = (offset + size - 1) / MEMORY_PIECE;
+    if (file->dirty.size <= last)
+        buf_resize(&file->dirty, last + 1);
+    memset(file->dirty.data + offset / MEMORY_PIECE, 1, last + 1 - offset / MEMORY_PIECE);
+}
+
+/* The size is stored by every sync that succeeds, the content where it is dirty. */
+static inline void memory_store(struct memory_file *file)
+{
+    buf_resize(&file->stored, file->seen.size);
+    buf_resize(&file->dirty, file->seen.size / MEMORY_PIECE + 1);
+    for (size_t at = 0; at < file->seen.size; at += MEMORY_PIECE) {
+        const size_t left = file->seen.size - at;
+        if (file->dirty.data[at / MEMORY_PIECE] != 0)
+            memcpy(file->stored.data + at, file->seen.data + at, left < MEMORY_PIECE ? left : MEMORY_PIECE);
+    }
 }
 
 static inline err memory_open(void *context, const char *path, bool create, struct disk_file **file, struct diag *diag)
@@ -122,7 +147,9 @@ static inline err memory_write_at(void *context, struct disk_file *file, uint64_
         return memory_refuse(diag, "write");
     if (seen->size < offset + size)
         buf_resize(seen, (size_t)offset + size);
-    memcpy(seen->data + offset, from, size);
+    if (size > 0)
+        memcpy(seen->data + offset, from, size);
+    memory_mark_dirty((struct memory_file *)file, (size_t)offset, size);
     return dead ? memory_refuse(diag, "write") : OK;
 }
 
@@ -130,18 +157,22 @@ static inline err memory_sync(void *context, struct disk_file *file, struct diag
 {
     struct memory_disk *self = context;
     struct memory_file *synced = (struct memory_file *)file;
-    if (memory_is_dead(self) || ++self->syncs == self->fails_sync)
-        return memory_refuse(diag, "sync");
-    buf_clear(&synced->stored);
-    buf_put_bytes(&synced->stored, buf_bytes(&synced->seen));
-    return OK;
+    const bool fails = memory_is_dead(self) || ++self->syncs == self->fails_sync;
+    if (!fails)
+        memory_store(synced);
+    buf_clear(&synced->dirty);
+    return fails ? memory_refuse(diag, "sync") : OK;
 }
 
 static inline err memory_truncate(void *context, struct disk_file *file, uint64_t size, struct diag *diag)
 {
     if (memory_is_dead(context))
         return memory_refuse(diag, "truncate");
-    buf_resize(&((struct memory_file *)file)->seen, (size_t)size);
+    struct memory_file *cut = (struct memory_file *)file;
+    const size_t before = cut->seen.size;
+    buf_resize(&cut->seen, (size_t)size);
+    if (size < before)
+        memory_mark_dirty(cut, (size_t)size, before - (size_t)size);
     return OK;
 }
 
@@ -243,6 +274,7 @@ static inline void memory_file_tear(struct memory_disk *self, struct memory_file
     }
     buf_clear(&file->stored);
     buf_put_bytes(&file->stored, buf_bytes(&file->seen));
+    buf_clear(&file->dirty);
 }
 
 /* The power comes back: the disk works again, with what survived. */

@@ -54,6 +54,8 @@ void driver_file_set(struct memory_disk *disk, const char *path, const uint8_t *
     buf_put(&file->seen, data, size);
     if (synced)
         buf_put(&file->stored, data, size);
+    else
+        memory_mark_dirty(file, 0, size);
 }
 
 struct driver {
@@ -145,12 +147,39 @@ void driver_free(struct driver *driver)
     memory_free(driver);
 }
 
-int driver_code(const struct driver *driver) { return (int)driver->diag.code; }
-const char *driver_text(const struct driver *driver) { return driver->diag.text; }
-const char *driver_tail_text(const struct driver *driver) { return driver->report.tail_text; }
-bool driver_tail_cut(const struct driver *driver) { return driver->report.tail_cut; }
-const uint8_t *driver_replayed(const struct driver *driver) { return driver->replayed.data; }
-size_t driver_replayed_size(const struct driver *driver) { return driver->replayed.size; }
-uint64_t driver_durable(const struct driver *driver) { return wal_durable_offset(driver->wal); }
-uint64_t driver_durable_told(struct driver *driver) { return __atomic_load_n(&driver->durable_told, __ATOMIC_RELAXED); }
-uint32_t driver_failures_told(struct driver *driver) { return __atomic_load_n(&driver->failures_told, __ATOMIC_RELAXED); }
+int driver_code(const struct driver *driver)
+{
+    return (int)driver->diag.code;
+}
+const char *driver_text(const struct driver *driver)
+{
+    return driver->diag.text;
+}
+const char *driver_tail_text(const struct driver *driver)
+{
+    return driver->report.tail_text;
+}
+bool driver_tail_cut(const struct driver *driver)
+{
+    return driver->report.tail_cut;
+}
+const uint8_t *driver_replayed(const struct driver *driver)
+{
+    return driver->replayed.data;
+}
+size_t driver_replayed_size(const struct driver *driver)
+{
+    return driver->replayed.size;
+}
+uint64_t driver_durable(const struct driver *driver)
+{
+    return wal_durable_offset(driver->wal);
+}
+uint64_t driver_durable_told(struct driver *driver)
+{
+    return __atomic_load_n(&driver->durable_told, __ATOMIC_RELAXED);
+}
+uint32_t driver_failures_told(struct driver *driver)
+{
+    return __atomic_load_n(&driver->failures_told, __ATOMIC_RELAXED);
+}

@@ -123,6 +123,28 @@ describe("wal", function()
   end)
 end)
 
+describe("wal on the disk of this machine", function()
+  it("gives back what was appended, over several segments", function()
+    local dir = os.tmpname()
+    os.remove(dir)
+    local records = {}
+    for life = 1, 3 do
+      local log = wal.open_real(dir .. "/log")
+      assert.equal(wal.OK, log.code, log.text)
+      assert.same(records, log.records)
+      log:start()
+      for idx = 1, 30 do
+        records[#records + 1] = ("%d/%d "):format(life, idx):rep(50)
+        log:append(records[#records])
+        log:flush()
+      end
+      assert.is_true(log:sync())
+      log:close()
+    end
+    os.execute("rm -rf '" .. dir .. "'")
+  end)
+end)
+
 describe("wal after the power was cut", function()
   it("recovers all records before the last when the last frame is cut at any byte", function()
     local records = { "first", "second", "the last one" }
@@ -172,7 +194,8 @@ describe("wal after the power was cut", function()
     disk:set(wal.path(), disk:get(wal.path()):sub(1, places[2] + 20))
     local log = reopened(disk)
     assert.is_true(log.tail_cut)
-    assert.matches("^00000000000000000000%.wal: .* 20 bytes from byte " .. places[2] .. ", where record 1", log.tail_text)
+    local where = ("^00000000000000000000%%.wal: .* 20 bytes from byte %d, where record 1"):format(places[2])
+    assert.matches(where, log.tail_text)
     assert.is_false(reopened(disk).tail_cut)
   end)
 
@@ -301,6 +324,24 @@ describe("wal with damage in it", function()
     assert.equal(wal.CORRUPT, disk:open().code)
   end)
 
+  it("refuses a frame of another history, though it fits in place and number", function()
+    local disk, places = written(records), frame_places(records)
+    local other = written { "FIRST", "second", "third" }
+    disk:set(wal.path(), disk:get(wal.path()):sub(1, places[2]) .. other:get(wal.path()):sub(places[2] + 1))
+    local log = disk:open()
+    assert.equal(wal.CORRUPT, log.code)
+    assert.matches("does not continue", log.text)
+  end)
+
+  it("refuses a flipped bit in a last frame that an opening without any appending found whole", function()
+    local disk = written(records)
+    local places, marked_at = frame_places(records)
+    disk:set(wal.path(), with_zeros(disk:get(wal.path()):sub(1, marked_at), 4096))
+    reopened(disk)
+    disk:set(wal.path(), flipped(disk:get(wal.path()), (places[3] + FRAME + 5) * 8))
+    assert.equal(wal.CORRUPT, disk:open().code)
+  end)
+
   it("refuses a frame that stands there twice", function()
     local disk = written(records)
     local content, places = disk:get(wal.path()), frame_places(records)
@@ -364,6 +405,12 @@ describe("wal in several segments", function()
     assert.matches("does not continue", refused(1))
   end)
 
+  it("refuses an empty last one of another history of the same database", function()
+    local other = written({ records[1], records[2], ("z"):rep(600), records[4] }, options)
+    disk:set(wal.path(3), other:get(wal.path(3)):sub(1, HEADER))
+    assert.matches("does not continue", refused(3))
+  end)
+
   it("refuses a bad frame at the end of one that has a successor, even an empty one", function()
     disk:set(wal.path(3), "")
     disk:set(wal.path(2), flipped(disk:get(wal.path(2)), (HEADER + FRAME + 100) * 8))
@@ -424,6 +471,40 @@ describe("wal on a failing disk", function()
     log:close()
     assert.equal(1, log:failures_told())
     assert.equal(1, log:durable_told())
+  end)
+
+  it("stores again what it finds after a failed sync, before anything counts on it", function()
+    local disk = wal.disk(os.time())
+    local log = disk:open():start()
+    log:append "a"
+    assert.is_true(log:sync())
+    disk:fail_sync(1)
+    log:append(("b"):rep(200))
+    assert.is_false(log:sync())
+    log:close()
+
+    log = disk:open()
+    local found = log.records
+    disk:cut_power_at(1)
+    log:close()
+    disk:restart()
+    assert.same({ "a", ("b"):rep(200) }, found)
+    assert.same(found, reopened(disk).records)
+  end)
+
+  it("marks a log that falls idle, without being closed", function()
+    local disk = wal.disk()
+    local log = disk:open():start()
+    log:append "a"
+    assert.is_true(log:sync())
+    local mark_at, magic = HEADER + frame_size "a", nil
+    for _ = 1, 250 do
+      magic = disk:get(wal.path()):sub(mark_at + 1, mark_at + 4)
+      if magic == "FRAM" then break end
+      os.execute "sleep 0.02"
+    end
+    assert.equal("FRAM", magic)
+    log:close()
   end)
 
   it("fails in whatever call the disk fails, and opens again afterwards", function()

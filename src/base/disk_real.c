@@ -275,6 +275,15 @@ static void holder_read(int fd, char *out, size_t capacity)
         snprintf(out, capacity, " (process %ld)", pid);
 }
 
+/* A courtesy to people: the lock holds without the number, so that a full disk is no reason to refuse it. */
+static void holder_write(int fd)
+{
+    char digits[16];
+    const int size = snprintf(digits, sizeof digits, "%ld\n", (long)getpid());
+    if (ftruncate(fd, 0) != 0 || pwrite(fd, digits, (size_t)size, 0) != size)
+        return;
+}
+
 /* A lock of the open file, not of the process: closing another descriptor of it lets nothing go. The kernel
  * takes it back when the process ends, however it ends. */
 static err real_lock(void *self, const char *path, struct disk_file **file, struct diag *diag)
@@ -283,24 +292,19 @@ static err real_lock(void *self, const char *path, struct disk_file **file, stru
     const int fd = (*file)->fd;
     struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
     if (fcntl(fd, F_OFD_SETLK, &whole) == 0) {
-        /* The number is a courtesy to people; the lock holds without it. */
-        char digits[16];
-        const int size = snprintf(digits, sizeof digits, "%ld\n", (long)getpid());
-        if (ftruncate(fd, 0) == 0 && pwrite(fd, digits, (size_t)size, 0) == size)
-            return OK;
+        holder_write(fd);
         return OK;
     }
-
-    err code = ERR_IN_USE;
-    char holder[48];
-    holder_read(fd, holder, sizeof holder);
-    if (errno == EAGAIN || errno == EACCES)
+    if (errno == EAGAIN || errno == EACCES) {
+        char holder[48];
+        holder_read(fd, holder, sizeof holder);
         diag_set(diag, ERR_IN_USE, "%s is in use by another process%s", path, holder);
-    else
-        code = refuse(diag, "cannot lock", path);
+    } else {
+        refuse(diag, "cannot lock", path);
+    }
     real_close(self, *file);
     *file = NULL;
-    return code;
+    return diag->code;
 }
 
 const struct disk *disk_real(void)

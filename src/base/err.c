@@ -8,8 +8,9 @@ const char *err_text(err code)
 {
     switch (code) {
     case OK: return "all is well";
-#define ERR(name, number, text) \
-    case ERR_##name: return text;
+#define ERR(name, number, text)                                                                                        \
+    case ERR_##name:                                                                                                   \
+        return text;
 #include "base/err.def"
 #undef ERR
     }

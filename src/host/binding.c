@@ -43,7 +43,7 @@ void binding_deinit(struct binding *binding)
 
 static err refuse_key(const struct bound_table *table, const struct bound_index *index, struct diag *diag)
 {
-    return diag_note(diag, "the key for index `%.*s` of table `%.*s`", BYTES_FORMAT(index->def->accessor),
+    return diag_note(diag, "the key for index `%.*s` of table `%.*s`: ", BYTES_FORMAT(index->def->accessor),
                      BYTES_FORMAT(table->table->def->name));
 }
 

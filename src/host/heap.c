@@ -44,9 +44,10 @@ static uint32_t class_size(uint32_t class)
     return (5 + step % 4) << (step / 4 + 6);
 }
 
-bool heap_init(struct heap *heap, size_t cap)
+bool heap_init(struct heap *heap, size_t limit)
 {
-    *heap = (struct heap){ .cap = cap, .mapping_size = cap + 2 * HEAP_BLOCK_SIZE };
+    const size_t cap = limit + limit / 8;
+    *heap = (struct heap){ .limit = limit, .cap = cap, .mapping_size = cap + 2 * HEAP_BLOCK_SIZE };
     void *mapping = mmap(NULL, heap->mapping_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (mapping == MAP_FAILED)
         return false;
@@ -71,10 +72,9 @@ void heap_deinit(struct heap *heap)
 
 static bool may_use(struct heap *heap, size_t more)
 {
-    if (more <= heap->cap - heap->used)
-        return true;
-    heap->refused = true;
-    return false;
+    if (more > heap->limit || heap->used > heap->limit - more)
+        heap->exceeded = true;
+    return more <= heap->cap - heap->used;
 }
 
 static void room_link(struct heap *heap, struct heap_block *block)
@@ -155,8 +155,11 @@ static void small_free(struct heap *heap, void *memory)
     heap->used -= HEAP_BLOCK_SIZE;
 }
 
+/* A size beyond all reason becomes one that is refused, not one that wraps. */
 static size_t large_mapping_size(size_t size)
 {
+    if (size > SIZE_MAX / 2)
+        return SIZE_MAX / 2;
     return (size + sizeof(struct heap_large) + PAGE - 1) & ~(size_t)(PAGE - 1);
 }
 
@@ -181,14 +184,12 @@ static void large_unlink(struct heap *heap, struct heap_large *large)
 
 static void *large_new(struct heap *heap, size_t size)
 {
-    if (size > heap->cap || !may_use(heap, large_mapping_size(size))) {
-        heap->refused = true;
-        return NULL;
-    }
     const size_t whole = large_mapping_size(size);
+    if (!may_use(heap, whole))
+        return NULL;
     struct heap_large *large = mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (large == MAP_FAILED) {
-        heap->refused = true;
+        heap->exceeded = true;
         return NULL;
     }
     large->size = whole;
@@ -209,10 +210,6 @@ static void large_free(struct heap *heap, void *memory)
 static void *large_resize(struct heap *heap, void *memory, size_t size)
 {
     struct heap_large *large = (struct heap_large *)memory - 1;
-    if (size > heap->cap) {
-        heap->refused = true;
-        return NULL;
-    }
     const size_t whole = large_mapping_size(size), before = large->size;
     if (whole == before)
         return memory;
@@ -221,7 +218,7 @@ static void *large_resize(struct heap *heap, void *memory, size_t size)
     large_unlink(heap, large);
     struct heap_large *moved = mremap(large, before, whole, MREMAP_MAYMOVE);
     if (moved == MAP_FAILED) {
-        heap->refused = true;
+        heap->exceeded = true;
         large_link(heap, large);
         return NULL;
     }

@@ -8,7 +8,8 @@
  * and mappings in use: the memory that the process really has.
  *
  * Rules
- *   H1  Never takes more than the cap. The first refusal is remembered: the VM is not used again.
+ *   H1  What goes beyond the limit is remembered, and the VM is not used again. Some is still given, up to the
+ *       cap, an eighth above: so a call comes to a place where it can be ended in order.
  *   H2  heap_deinit() needs nothing of what Lua left behind, so a VM may be left in any state. */
 #pragma once
 
@@ -28,12 +29,13 @@ struct heap {
     struct heap_block *with_room[HEAP_CLASS_COUNT]; /* blocks that have a free item */
     struct heap_large *large;                      /* owned */
     size_t used;        /* H1 */
+    size_t limit;
     size_t cap;
-    bool refused;       /* H1 */
+    bool exceeded;      /* H1 */
 };
 
 /* False when the address space cannot be had. */
-bool heap_init(struct heap *heap, size_t cap);
+bool heap_init(struct heap *heap, size_t limit);
 void heap_deinit(struct heap *heap);
 
 /* What lua_newstate() wants, without its context: NULL when H1 says no. */

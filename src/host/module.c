@@ -79,7 +79,8 @@ static err explain_load(const struct module *module, const struct report *report
         snprintf(text, sizeof text, "there is no call to refuse while the module loads");
     else
         snprintf(text, sizeof text, "%s", report->message);
-    return explain(&module->files, report->file, report->line, text, code == ERR_REJECTED ? ERR_MODULE : code, diag);
+    const char *file = report->file[0] != '\0' ? report->file : module->files.entry;
+    return explain(&module->files, file, report->line, text, code == ERR_REJECTED ? ERR_MODULE : code, diag);
 }
 
 static err load(struct module *module, const char *path, struct diag *diag)
@@ -90,12 +91,14 @@ static err load(struct module *module, const char *path, struct diag *diag)
     module->files.opening = opened_hook;
     module->files.context = opened_context;
     const struct file *entry;
-    TRY(files_get(&module->files, bytes_of_text(module->files.entry), &entry, diag));
+    if (files_get(&module->files, bytes_of_text(module->files.entry), &entry, diag) != OK)
+        return diag_note(diag, "%s: ", module->files.folder);
     const err code = vm_new(&module->vm, &module->files, &module->limits, module->log, module->log_context,
                             &module->description, &report);
     if (code != OK)
         return explain_load(module, &report, code, diag);
     module->files.complete = true;
+    module->files.opening = NULL;
     files_hash(&module->files, module->hash);
     return OK;
 }

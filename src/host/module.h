@@ -22,7 +22,7 @@ struct txn;
 struct module_limits {
     int64_t call_us;      /* time a call may take; default 100 ms */
     int64_t load_us;      /* time loading may take; default 5 s */
-    uint64_t memory_max;  /* bytes of Lua memory; default 64 MiB */
+    uint64_t memory_max;  /* bytes of Lua memory; default 64 MiB, less than 4 MiB counts as 4 */
 };
 extern const struct module_limits module_limits_default;
 
@@ -52,7 +52,7 @@ bytes module_file_name(const struct module *module, uint32_t idx);
 bytes module_file_text(const struct module *module, uint32_t idx);
 /* When a description was refused: "module.lua:12: table `user`: text", with the source lines. */
 void module_explain(const struct module *module, const struct schema_fault *fault, struct diag *diag);
-/* When loading failed: the files it had opened, so that a watcher knows what to watch. */
+/* The files it opens, also when loading fails, and those it looks for in vain: what a watcher has to watch. */
 typedef void module_opened_fn(void *context, const char *path);
 void module_on_open(module_opened_fn *opened, void *context); /* per thread; NULL to end */
 

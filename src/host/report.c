@@ -8,7 +8,6 @@
 #include <stdlib.h>
 
 enum {
-    FRAMES_MAX = 20,
     FRAMES_LOOKED_AT = 100,
     LINES_BEFORE = 3,
     LINES_AFTER = 2,
@@ -66,25 +65,36 @@ static int frame_print(char *out, size_t room, const lua_Debug *frame)
     return snprintf(out, room, "%s:%d: in the function of line %d\n", file, frame->currentline, frame->linedefined);
 }
 
+/* Adds a line to the stack; false when there is no room. The frames of a recursion are shown once. */
+static bool stack_add(struct report *report, const lua_Debug *frame)
+{
+    char line[300];
+    const int printed = frame_print(line, sizeof line - 1, frame);
+    check(printed > 0);
+    const size_t size = (size_t)printed < sizeof line - 1 ? (size_t)printed : sizeof line - 1;
+    line[size - 1] = '\n';
+    const size_t used = strlen(report->stack);
+    if (used >= size && memcmp(report->stack + used - size, line, size) == 0)
+        return true;
+    if (used + size >= sizeof report->stack)
+        return false;
+    copy_text(report->stack + used, sizeof report->stack - used, bytes_of(line, size));
+    return true;
+}
+
 void report_gather(struct report *report, lua_State *L)
 {
     report_gather_value(report, L);
     lua_Debug frame;
-    size_t used = 0;
-    for (int level = 0, shown = 0; level < FRAMES_LOOKED_AT && shown < FRAMES_MAX && lua_getstack(L, level, &frame); level++) {
+    bool has_room = true;
+    for (int level = 0; has_room && level < FRAMES_LOOKED_AT && lua_getstack(L, level, &frame); level++) {
         if (!lua_getinfo(L, "Snl", &frame) || !is_own(&frame))
             continue;
-        if (shown++ == 0) {
+        if (report->line == 0) {
             copy_text(report->file, sizeof report->file, bytes_of_text(frame.source + 1));
             report->line = frame.currentline;
         }
-        const size_t room = sizeof report->stack - used;
-        const int size = frame_print(report->stack + used, room, &frame);
-        if (size < 0 || (size_t)size >= room) {
-            report->stack[used] = '\0';
-            return;
-        }
-        used += (size_t)size;
+        has_room = stack_add(report, &frame);
     }
 }
 
@@ -127,8 +137,10 @@ void report_locate(struct report *report, const struct files *files)
 
 void report_print_place(struct buf *out, const char *file, int32_t line)
 {
-    if (file[0] != '\0')
+    if (line > 0)
         buf_put_format(out, "%s:%d: ", file, line);
+    else
+        buf_put_format(out, "%s: ", file);
 }
 
 static void line_print(struct buf *out, bytes line, int32_t number, bool is_meant)
@@ -143,17 +155,26 @@ static void line_print(struct buf *out, bytes line, int32_t number, bool is_mean
         buf_put_u8(out, is_shown(line.at[at], is_utf8) ? line.at[at] : '?');
 }
 
+static bytes take_line(bytes *left)
+{
+    const uint8_t *end = left->size > 0 ? memchr(left->at, '\n', left->size) : NULL;
+    const bytes line = bytes_of(left->at, end != NULL ? (size_t)(end - left->at) : left->size);
+    const size_t taken = line.size + (end != NULL ? 1 : 0);
+    *left = bytes_of(left->at + taken, left->size - taken);
+    return line;
+}
+
 void report_print_source(struct buf *out, const struct files *files, const char *name, int32_t meant)
 {
     const struct file *file = files_find(files, bytes_of_text(name));
     if (file == NULL || meant <= 0)
         return;
     bytes left = buf_bytes(&file->text);
-    for (int32_t number = 1; left.size > 0 && number <= meant + LINES_AFTER; number++) {
-        const uint8_t *end = memchr(left.at, '\n', left.size);
-        const bytes line = bytes_of(left.at, end != NULL ? (size_t)(end - left.at) : left.size);
-        const size_t taken = line.size + (end != NULL ? 1 : 0);
-        left = bytes_of(left.at + taken, left.size - taken);
+    /* "<eof>" may be on the line after the last one. */
+    for (int32_t number = 1; left.size > 0 || number == meant; number++) {
+        if (number > meant + LINES_AFTER)
+            return;
+        const bytes line = take_line(&left);
         if (number >= meant - LINES_BEFORE)
             line_print(out, line, number, number == meant);
     }

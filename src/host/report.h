@@ -22,7 +22,7 @@ void report_gather_value(struct report *report, struct lua_State *L);
 /* "module.lua:12: text" in `message` becomes file, line and text. `files` knows the names. */
 void report_locate(struct report *report, const struct files *files);
 
-/* "module.lua:12: ", nothing when the place is not known. */
+/* "module.lua:12: ", without the line when it is 0. */
 void report_print_place(struct buf *out, const char *file, int32_t line);
 /* The lines around, the meant one marked; nothing when the file or the line is not known:
  *        11 | local player = find(id)

@@ -20,9 +20,10 @@ static char rejection_mark;
 static void *allocate(void *context, void *memory, size_t old_size, size_t new_size)
 {
     struct vm *vm = context;
+    const bool was_exceeded = vm->heap.exceeded;
     void *resized = heap_resize(&vm->heap, memory, old_size, new_size);
-    /* A script that catches the error would go on failing: the call ends at once. */
-    if (resized == NULL && new_size > 0)
+    /* A script that catches the error would go on failing: the call ends at the next safepoint. */
+    if (vm->heap.exceeded && !was_exceeded)
         guard_end_call(GUARD_OUT_OF_MEMORY);
     return resized;
 }
@@ -65,6 +66,11 @@ static int compile(lua_State *L)
     size_t size;
     const char *text = luaL_checklstring(L, 1, &size);
     const char *chunk = luaL_checkstring(L, 2);
+    if (size > 0 && text[0] == LUA_SIGNATURE[0]) {
+        lua_pushnil(L);
+        lua_pushfstring(L, "%s is compiled code, not Lua text", chunk + 1);
+        return 2;
+    }
     if (luaL_loadbufferx(L, text, size, chunk, "t") == 0)
         return 1;
     lua_pushnil(L);
@@ -137,9 +143,9 @@ static err run(struct vm *vm, int args, int results, int64_t limit_us)
     int status = 0;
     vm->report.message[0] = '\0';
     const enum guard_end end = guard_call(vm->L, args, results, STACK_HANDLER, limit_us, &status);
-    if (end == GUARD_RETURNED && status == 0 && !vm->heap.refused)
+    if (end == GUARD_RETURNED && status == 0 && !vm->heap.exceeded)
         return OK;
-    vm->is_dead = end != GUARD_RETURNED || vm->heap.refused || status == LUA_ERRMEM;
+    vm->is_dead = end != GUARD_RETURNED || vm->heap.exceeded || status == LUA_ERRMEM;
     if (end != GUARD_RETURNED) {
         const struct guard_place *place = guard_last_place();
         vm->report = (struct report){ .line = place->line };
@@ -147,7 +153,7 @@ static err run(struct vm *vm, int args, int results, int64_t limit_us)
     }
     if (end == GUARD_OUT_OF_TIME)
         return ERR_OUT_OF_TIME;
-    if (end == GUARD_OUT_OF_MEMORY || vm->heap.refused || status == LUA_ERRMEM)
+    if (end == GUARD_OUT_OF_MEMORY || vm->heap.exceeded || status == LUA_ERRMEM)
         return ERR_OUT_OF_MEMORY;
     if (end == GUARD_STACK) {
         strcpy(vm->report.message, "stack overflow in native code: calls through library functions are nested too deep");

@@ -133,7 +133,7 @@ static void answer_refusal(struct upgrade *upgrade, int status)
     buf_deinit(&out);
 }
 
-static void accept(struct upgrade *upgrade)
+static void make_link(struct upgrade *upgrade)
 {
     struct link *link = link_new(upgrade->ws, upgrade->wsi, upgrade->database);
     struct session *session = &link->session;
@@ -151,7 +151,7 @@ int ws_check_upgrade(struct ws *ws, struct lws *wsi)
     struct upgrade upgrade = { .ws = ws, .wsi = wsi };
     const int status = check_upgrade(&upgrade);
     if (status == 0)
-        accept(&upgrade);
+        make_link(&upgrade);
     else
         answer_refusal(&upgrade, status);
     caller_deinit(&upgrade.caller);

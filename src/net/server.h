@@ -1,7 +1,10 @@
 /* server — the network face: HTTP and WebSocket on one address, for one or more databases.
  *
  * All of it runs on one thread, in libwebsockets' own poll loop. Frames become posts, packets become
- * frames; what a message means is not known here. */
+ * frames; what a message means is not known here.
+ *
+ * Life     server_new (binds), server_port_new and server_add for each database, server_run on a thread of its
+ *          choice, server_stop, server_free. The engines are stopped before server_free. */
 #pragma once
 
 #include "base/err.h"
@@ -13,15 +16,15 @@ struct server;
 struct server_options {
     const char *listen_addr;  /* HOST:PORT; port 0: any */
     struct token_keys *keys;  /* borrowed */
-    int64_t ping_interval_us; /* default 15 s */
-    int64_t idle_timeout_us;  /* default 30 s */
+    int64_t ping_interval_us; /* 0: 15 s */
+    int64_t idle_timeout_us;  /* 0: 30 s */
 };
 
 err server_new(struct server **server, const struct server_options *options, struct diag *diag); /* binds: ERR_IN_USE when taken */
-/* The port for one database; make the engine with it, then add it. Before server_run(). */
+/* The port for one database; make the engine with it, then add it. Before server_run(). The server frees it. */
 struct port *server_port_new(struct server *server);
 void server_add(struct server *server, const char *name, struct engine *engine, const identity *owner, struct port *port);
 uint16_t server_port_number(const struct server *server);
-void server_run(struct server *server);  /* until server_stop(); blocks */
-void server_stop(struct server *server); /* any thread */
-void server_free(struct server *server);
+void server_run(struct server *server);  /* until server_stop(); blocks; says goodbye to the clients */
+void server_stop(struct server *server); /* any thread, and from signal handlers */
+void server_free(struct server *server); /* NULL is fine */

@@ -5,7 +5,6 @@
 #include "net/base64url.h"
 #include "net/claims.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <openssl/bio.h>
 #include <openssl/ecdsa.h>
@@ -13,7 +12,6 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <stdio.h>
-#include <sys/stat.h>
 
 enum {
     COORDINATE_SIZE = 32,                 /* of a P-256 signature's r and s */
@@ -97,9 +95,7 @@ static err make_keys(struct token_keys *keys, const struct disk *disk, const cha
     keys->public_key = parse_public(buf_bytes(&keys->public_pem));
     check(keys->public_key != NULL);
 
-    const mode_t usual = umask(077); /* the private key is for nobody else's eyes */
     err code = disk_write_whole(disk, paths[0], buf_bytes(&private_pem), diag);
-    umask(usual);
     if (code == OK)
         code = disk_write_whole(disk, paths[1], buf_bytes(&keys->public_pem), diag);
     OPENSSL_cleanse(private_pem.data, private_pem.size);

@@ -146,7 +146,7 @@ int ws_established(struct link *link)
     return 0;
 }
 
-static void pause(struct link *link)
+static void pause_reading(struct link *link)
 {
     if (link->is_paused)
         return;
@@ -166,7 +166,7 @@ static void post_frame(struct link *link, bytes frame)
     if (waiting >= FRAMES_WAITING_MAX)
         close_link(link, CLOSE_TRY_LATER, BYTES_LITERAL("too many messages are waiting to be processed"));
     else if (size + frame.size > BYTES_WAITING_MAX)
-        pause(link);
+        pause_reading(link);
 }
 
 /* S1 */
@@ -359,5 +359,14 @@ void ws_sweep(struct ws *ws, int64_t now_us)
         next = link->next;
         if (link->wsi != NULL && link->is_established)
             sweep_link(link, now_us);
+    }
+}
+
+void ws_close_all(struct ws *ws, uint16_t code, bytes reason)
+{
+    for (struct link *link = ws->links, *next; link != NULL; link = next) {
+        next = link->next;
+        if (link->wsi != NULL && link->is_established)
+            close_link(link, code, reason);
     }
 }

@@ -57,3 +57,4 @@ void ws_send(struct ws *ws);
 bool ws_resume(struct ws *ws);
 /* S4 */
 void ws_sweep(struct ws *ws, int64_t now_us);
+void ws_close_all(struct ws *ws, uint16_t code, bytes reason);

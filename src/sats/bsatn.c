@@ -72,7 +72,7 @@ static err check_product(struct walk *walk, const struct type *type)
         return refuse_short(walk, type);
     for (uint32_t idx = 0; idx < type->count; idx++) {
         const struct type_field *field = &type->fields[idx];
-        const err code = field->type->plain                  ? check_plain(walk, field->type)
+        const err code = field->type->plain                 ? check_plain(walk, field->type)
                          : field->type->kind == TYPE_STRING ? check_string(walk, field->type)
                                                             : check_value(walk, field->type);
         if (code != OK) {
@@ -342,8 +342,7 @@ int bsatn_compare(const struct type *type, const uint8_t *left, const uint8_t *r
             return compare_u64(*left, *right);
         return bsatn_compare(type->fields[*left].type, left + 1, right + 1);
     case TYPE_ARRAY:
-        return type->element->kind == TYPE_U8 ? compare_sized(left, right)
-                                              : compare_arrays(type->element, left, right);
+        return type->element->kind == TYPE_U8 ? compare_sized(left, right) : compare_arrays(type->element, left, right);
     default: return compare_u64(number_key(type->kind, left), number_key(type->kind, right));
     }
 }

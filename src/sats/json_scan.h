@@ -7,7 +7,13 @@
 #include "base/buf.h"
 
 enum json_word {
-    JSON_END, JSON_OBJECT, JSON_ARRAY, JSON_STRING, JSON_NUMBER, JSON_BOOL, JSON_NULL,
+    JSON_END,
+    JSON_OBJECT,
+    JSON_ARRAY,
+    JSON_STRING,
+    JSON_NUMBER,
+    JSON_BOOL,
+    JSON_NULL,
     JSON_OTHER, /* nothing that begins a value */
 };
 

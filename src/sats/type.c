@@ -1,7 +1,7 @@
 /* Making and asking types. The derived facts (T1, T2, T3, T4) are worked out here, once a type. */
 #include "sats/type.h"
 
-#define NUMBER(kind_, size_) \
+#define NUMBER(kind_, size_)                                                                                           \
     [kind_] = { .kind = kind_, .plain = true, .fixed_size = size_, .min_size = size_, .depth = 1 }
 
 static const struct type scalars[] = {
@@ -39,11 +39,11 @@ static const struct {
 };
 
 /* The same as types; each is a product of one plain number. */
-#define WRAPPER(special_, name_, kind_, size_)                                                               \
-    {                                                                                                        \
-        .kind = TYPE_PRODUCT, .special = special_, .plain = true, .fixed_size = size_, .min_size = size_,     \
-        .depth = 2, .count = 1,                                                                              \
-        .fields = (struct type_field[]){ { { (const uint8_t *)name_, sizeof name_ - 1 }, &scalars[kind_] } }, \
+#define WRAPPER(special_, name_, kind_, size_)                                                                         \
+    {                                                                                                                  \
+        .kind = TYPE_PRODUCT, .special = special_, .plain = true, .fixed_size = size_, .min_size = size_, .depth = 2,  \
+        .count = 1,                                                                                                    \
+        .fields = (struct type_field[]){ { { (const uint8_t *)name_, sizeof name_ - 1 }, &scalars[kind_] } },          \
     }
 
 static const struct type identity_type = WRAPPER(SPECIAL_IDENTITY, "__identity__", TYPE_U256, 32);
@@ -56,17 +56,27 @@ static const struct type uuid_type = WRAPPER(SPECIAL_UUID, "__uuid__", TYPE_U128
 #undef WRAPPER
 
 static const struct type schedule_at_type = {
-    .kind = TYPE_SUM, .special = SPECIAL_SCHEDULE_AT, .fixed_size = 9, .min_size = 9, .depth = 3, .count = 2,
-    .fields = (struct type_field[]){
-        { { (const uint8_t *)"Interval", 8 }, &time_duration_type },
-        { { (const uint8_t *)"Time", 4 }, &timestamp_type },
-    },
+    .kind = TYPE_SUM,
+    .special = SPECIAL_SCHEDULE_AT,
+    .fixed_size = 9,
+    .min_size = 9,
+    .depth = 3,
+    .count = 2,
+    .fields =
+        (struct type_field[]){
+            { { (const uint8_t *)"Interval", 8 }, &time_duration_type },
+            { { (const uint8_t *)"Time", 4 }, &timestamp_type },
+        },
 };
 
 static const struct type unit_type = { .kind = TYPE_PRODUCT, .plain = true, .depth = 1 };
 
 static const struct type bytes_type = {
-    .kind = TYPE_ARRAY, .fixed_size = TYPE_VARIABLE, .min_size = 4, .depth = 2, .element = &scalars[TYPE_U8],
+    .kind = TYPE_ARRAY,
+    .fixed_size = TYPE_VARIABLE,
+    .min_size = 4,
+    .depth = 2,
+    .element = &scalars[TYPE_U8],
 };
 
 const struct type *type_scalar(enum type_kind kind)
@@ -190,8 +200,8 @@ static void sum_measure(struct type *type)
         const struct type *payload = type->fields[idx].type;
         if (payload->min_size < min_size)
             min_size = payload->min_size;
-        fixed = fixed && payload->fixed_size != TYPE_VARIABLE &&
-                payload->fixed_size == type->fields[0].type->fixed_size;
+        fixed =
+            fixed && payload->fixed_size != TYPE_VARIABLE && payload->fixed_size == type->fields[0].type->fixed_size;
         type->plain = type->plain && payload->plain;
     }
     fixed = fixed && min_size + 1 < INT32_MAX;

@@ -31,10 +31,11 @@ struct query {
     bool depends_on_sender;       /* :sender stands in it: equal texts of two callers are two queries */
     struct query_node *predicate; /* NULL: every row */
     /* What every row that matches must have, for finding the query by a changed row and for choosing an
-     * index: equalities that stand in a top-level AND (at most one a column). */
+     * index: equalities that stand in a top-level AND (at most one a column). The column of a row that matches
+     * has exactly these bytes; where two spellings are equal (0.0 and -0.0) there is a range instead. */
     uint32_t equality_count;
     struct query_equality { uint16_t column; bytes value; } *equalities;
-    /* Likewise one range a column: bounds with count 0 are open. */
+    /* Likewise one range a column, in the order of bsatn_compare(). A column has an equality or a range. */
     uint32_t range_count;
     struct query_range { uint16_t column; bool has_lower, has_upper, lower_inclusive, upper_inclusive; bytes lower, upper; } *ranges;
     bool never;                   /* contradicts itself, or WHERE FALSE */
@@ -45,7 +46,7 @@ struct query {
 err query_compile(struct query **query, bytes text, const struct schema *schema, const struct query_caller *caller, struct diag *diag);
 void query_free(struct query *query);
 
-/* Whether a row of query->table matches. */
+/* Whether a row of query->table matches. Floats compare in IEEE total order with the two zeros equal. */
 bool query_matches(const struct query *query, const uint8_t *row);
 
 /* Walks the matching rows of the table as it stands, through an index when one serves. */

@@ -12,16 +12,27 @@ struct move {
     struct table **fresh; /* owned */
 };
 
-/* The plan names the tables that get another shape; one whose definitions merely stand in another order is
- * made anew as well. */
+/* Whether a step gives its table another shape. A type that grows does, though rows stay as they are: where
+ * columns lie and how keys hash follows from it. */
+static bool step_reshapes(const struct migration_step *step)
+{
+    switch (step->kind) {
+    case STEP_ADD_COLUMNS:
+    case STEP_REBUILD_INDEXES:
+    case STEP_CHANGE_TYPE: return true;
+    case STEP_ADD_TABLE:
+    case STEP_REMOVE_TABLE:
+    case STEP_CHANGE_ACCESS: return false;
+    }
+    unreachable();
+}
+
+/* A table whose definitions merely stand in another order is made anew as well. */
 static bool needs_rebuild(const struct migration *plan, const struct table *old, const struct table_def *def)
 {
-    for (uint32_t idx = 0; plan != NULL && idx < plan->step_count; idx++) {
-        const struct migration_step *step = &plan->steps[idx];
-        const bool rebuilds = step->kind == STEP_ADD_COLUMNS || step->kind == STEP_REBUILD_INDEXES;
-        if (rebuilds && step->to->id == def->id)
+    for (uint32_t idx = 0; plan != NULL && idx < plan->step_count; idx++)
+        if (step_reshapes(&plan->steps[idx]) && plan->steps[idx].to->id == def->id)
             return true;
-    }
     return !table_has_shape(old, def);
 }
 

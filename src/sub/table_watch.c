@@ -154,17 +154,33 @@ void table_watch_remove(struct table_watch *watch, struct shared_query *query)
 
 enum side { SIDE_DELETES, SIDE_INSERTS };
 
-static void give_row(struct shared_query *query, enum side side, bytes row, struct query_list *touched)
+/* The rows of one side of a change, being handed out. */
+struct collection {
+    const struct table *table;
+    enum side side;
+    struct query_list *touched;
+};
+
+static struct row_list *rows_of(const struct collection *collection, struct shared_query *query)
 {
-    shared_query_touch(query, touched);
-    row_list_add(side == SIDE_INSERTS ? &query->inserts : &query->deletes, row);
+    shared_query_touch(query, collection->touched);
+    return collection->side == SIDE_INSERTS ? &query->inserts : &query->deletes;
 }
 
-static void ask_list(const struct query_list *list, enum side side, bytes row, struct query_list *touched)
+/* A query without a condition takes the rows as they are: nothing is asked. */
+static void give_rows(const struct collection *collection, struct shared_query *query, const bytes *rows,
+                      uint32_t count)
+{
+    struct row_list *list = rows_of(collection, query);
+    for (uint32_t i = 0; i < count; i++)
+        row_list_add(list, rows[i]);
+}
+
+static void ask_list(const struct collection *collection, const struct query_list *list, bytes row)
 {
     for (uint32_t i = 0; i < list->count; i++) {
         if (query_matches(list->queries[i]->query, row.at))
-            give_row(list->queries[i], side, row, touched);
+            row_list_add(rows_of(collection, list->queries[i]), row);
     }
 }
 
@@ -175,34 +191,36 @@ static bytes column_value(const struct table *table, bytes row, uint16_t column)
     return bytes_of(at, type->fixed_size != TYPE_VARIABLE ? (size_t)type->fixed_size : bsatn_size(type, at));
 }
 
-static void look_up_row(const struct table_watch *watch, const struct table *table, enum side side, bytes row,
-                        struct query_list *touched)
+static void look_up_row(const struct collection *collection, const struct table_watch *watch, bytes row)
 {
     for (uint32_t i = 0; i < watch->column_count; i++) {
         const struct watched_column *column = &watch->columns[i];
-        const struct query_list *list = map_find(&column->lists, column_value(table, row, column->column));
+        const bytes value = column_value(collection->table, row, column->column);
+        const struct query_list *list = map_find(&column->lists, value);
         if (list != NULL)
-            ask_list(list, side, row, touched);
+            ask_list(collection, list, row);
     }
 }
 
-static void collect_side(struct table_watch *watch, const struct table *table, enum side side, const bytes *rows,
-                         uint32_t count, struct query_list *touched)
+static void collect_rows(const struct collection *collection, const struct table_watch *watch, const bytes *rows,
+                         uint32_t count)
 {
-    for (uint32_t q = 0; q < watch->whole.count; q++) {
-        for (uint32_t i = 0; i < count; i++)
-            give_row(watch->whole.queries[q], side, rows[i], touched);
-    }
+    if (count == 0)
+        return;
+    for (uint32_t i = 0; i < watch->whole.count; i++)
+        give_rows(collection, watch->whole.queries[i], rows, count);
     if (watch->column_count == 0 && watch->asked.count == 0)
         return;
     for (uint32_t i = 0; i < count; i++) {
-        look_up_row(watch, table, side, rows[i], touched);
-        ask_list(&watch->asked, side, rows[i], touched);
+        look_up_row(collection, watch, rows[i]);
+        ask_list(collection, &watch->asked, rows[i]);
     }
 }
 
-void table_watch_collect(struct table_watch *watch, const struct delta_table *changes, struct query_list *touched)
+void table_watch_collect(const struct table_watch *watch, const struct delta_table *changes, struct query_list *touched)
 {
-    collect_side(watch, changes->table, SIDE_DELETES, changes->deletes, changes->delete_count, touched);
-    collect_side(watch, changes->table, SIDE_INSERTS, changes->inserts, changes->insert_count, touched);
+    const struct collection deletes = { changes->table, SIDE_DELETES, touched };
+    const struct collection inserts = { changes->table, SIDE_INSERTS, touched };
+    collect_rows(&deletes, watch, changes->deletes, changes->delete_count);
+    collect_rows(&inserts, watch, changes->inserts, changes->insert_count);
 }

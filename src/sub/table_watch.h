@@ -30,4 +30,5 @@ void table_watch_add(struct table_watch *watch, struct shared_query *query);
 void table_watch_remove(struct table_watch *watch, struct shared_query *query);
 
 /* Gives each query the changed rows that are its own, and puts those that got any on `touched`. */
-void table_watch_collect(struct table_watch *watch, const struct delta_table *changes, struct query_list *touched);
+void table_watch_collect(const struct table_watch *watch, const struct delta_table *changes,
+                         struct query_list *touched);

@@ -52,6 +52,9 @@ static err read_row(struct reader *from, const struct table *table, bytes *row, 
 
 static err apply_rows(struct reader *from, struct table *table, uint32_t count, bool are_deletes, struct diag *diag)
 {
+    if (count > 1 && table->def->row_type->min_size == 0) /* rows of no bytes are all equal */
+        return diag_set(diag, ERR_CORRUPT, "a logged change counts %u empty rows in table `%.*s`", count,
+                        BYTES_FORMAT(table->def->name));
     for (uint32_t idx = 0; idx < count; idx++) {
         bytes row;
         TRY(read_row(from, table, &row, diag));

@@ -165,14 +165,33 @@ static err refuse_missing(const struct table *table, const struct index *index, 
     return ERR_NO_ROW;
 }
 
-/* X2 for a row that is to take the place of `except` (ROWREF_NONE: of none). */
-static err check_unique(const struct table *table, const uint8_t *row, rowref except, struct diag *diag)
+/* X2 for a new row. An equal row (B1) is what any unique index finds, if there is one. */
+static err check_new(const struct table *table, bytes row, rowref *equal, struct diag *diag)
+{
+    if (table->identity == NULL) {
+        *equal = table_find_equal(table, row);
+        return OK;
+    }
+    *equal = ROWREF_NONE;
+    for (uint32_t idx = 0; idx < table->index_count; idx++) {
+        const struct index *index = table->indexes[idx];
+        const rowref rival = index_def(index)->unique ? index_find_row(index, row.at) : ROWREF_NONE;
+        if (rival == ROWREF_NONE)
+            continue;
+        if (!bytes_equal(row_bytes(pages_row(&table->pages, rival)), row))
+            return refuse_duplicate(table, index, row.at, diag);
+        *equal = rival;
+        return OK;
+    }
+    return OK;
+}
+
+/* X2 for the row that takes the place of `stored`. */
+static err check_successor(const struct table *table, const uint8_t *row, const struct row *stored, struct diag *diag)
 {
     for (uint32_t idx = 0; idx < table->index_count; idx++) {
         const struct index *index = table->indexes[idx];
-        if (!index_def(index)->unique)
-            continue;
-        if (except != ROWREF_NONE && index_same_key(index, row, pages_row(&table->pages, except)->data))
+        if (!index_def(index)->unique || index_same_key(index, row, stored->data))
             continue;
         if (index_find_row(index, row) != ROWREF_NONE)
             return refuse_duplicate(table, index, row, diag);
@@ -245,11 +264,8 @@ err txn_insert(struct txn *txn, struct table *table, bytes row, rowref *stored, 
     check(txn->state == TXN_OPEN);
     TRY(check_row(txn, table, row, diag));
     TRY(fill_sequences(txn, table, &row, diag));
-    *stored = table_find_equal(table, row);
-    if (*stored != ROWREF_NONE) /* B1 */
-        return OK;
-    TRY(check_unique(table, row.at, ROWREF_NONE, diag));
-    return add_row(txn, table, row, stored, diag);
+    TRY(check_new(table, row, stored, diag));
+    return *stored != ROWREF_NONE ? OK : add_row(txn, table, row, stored, diag);
 }
 
 /* A row that no longer fits its slot goes and comes anew. */
@@ -270,9 +286,10 @@ err txn_update(struct txn *txn, struct table *table, struct index *index, bytes 
     if (*stored == ROWREF_NONE)
         return refuse_missing(table, index, row.at, diag);
     TRY(fill_sequences(txn, table, &row, diag));
-    if (bytes_equal(row_bytes(pages_row(&table->pages, *stored)), row))
+    const struct row *before = pages_row(&table->pages, *stored);
+    if (bytes_equal(row_bytes(before), row))
         return OK;
-    TRY(check_unique(table, row.at, *stored, diag));
+    TRY(check_successor(table, row.at, before, diag));
     if (!pages_fits(&table->pages, *stored, row.size))
         return move_row(txn, table, *stored, row, stored, diag);
     writes_overwrite(writes_of(txn, table), *stored, row, index, &txn->old_rows);

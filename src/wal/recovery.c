@@ -165,8 +165,9 @@ static err padding_verify(const struct recovery *recovery, uint64_t position, ui
         end = recovery->end->segment.size;
     if (position >= end)
         return OK;
-    TRY(bytes_read(recovery, position, padding, (size_t)(end - position)));
-    return is_zero(padding, (size_t)(end - position)) ? OK : corrupt_frame(recovery, "the bytes behind it are not zero");
+    const size_t size = (size_t)(end - position);
+    TRY(bytes_read(recovery, position, padding, size));
+    return is_zero(padding, size) ? OK : corrupt_frame(recovery, "the bytes behind it are not zero");
 }
 
 /* Header and sum are good: the frame must continue what was before (W4), then its records count. */
@@ -333,8 +334,9 @@ err recovery_run(const struct wal_options *options,
 {
     *end = (struct recovery_end){ .marked = true };
     *report = (struct wal_report){ 0 };
-    struct recovery recovery = { .options = options, .replay = replay, .context = context,
-                                 .end = end, .report = report, .diag = diag };
+    struct recovery recovery = {
+        .options = options, .replay = replay, .context = context, .end = end, .report = report, .diag = diag
+    };
     const err code = segments_take(&recovery);
     buf_deinit(&recovery.reading);
     buf_deinit(&recovery.frame);

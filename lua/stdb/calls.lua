@@ -1,0 +1,47 @@
+--- From the number of a reducer to its function: arguments are decoded by text written for each reducer.
+local use = ...
+local codec, define, fixed, reentry, rows, source =
+  use "codec", use "define", use "fixed", use "reentry", use "rows", use "source"
+
+local calls = {}
+
+local invokers = {}
+
+--- The text that reads the parameters into locals a1, a2, ... from `at`.
+local function read_arguments(text, params)
+  local names = {}
+  for place, param in ipairs(params) do
+    names[place] = "a" .. place
+    if param.type.size then
+      text:add("local a%d = %s at = at + %d", place, fixed.read_text(text, param.type, "at"), param.type.size)
+    else
+      text:add("local a%d a%d, at = %s(at)", place, place, text:bind(codec.reader(param.type), "read"))
+    end
+  end
+  return table.concat(names, ", ")
+end
+
+local function new_invoker(reducer)
+  local text = source.new("call " .. reducer.name)
+  local action, open, reset = text:bind(reducer.action, "reducer"), text:bind(use "context", "context"),
+    text:bind(reentry.reset, "reset")
+  text:add("return function() %s() local at = vm.args", reset)
+  local arguments = read_arguments(text, reducer.params)
+  text:add("return %s(%s()%s) end", action, open, arguments == "" and "" or ", " .. arguments)
+  return text:compile()
+end
+
+--- Once all is declared.
+function calls.bind()
+  rows.bind(define.declared.tables)
+  for place, reducer in ipairs(define.declared.reducers) do
+    invokers[place] = new_invoker(reducer)
+  end
+end
+
+--- Runs the reducer at this place, from 0.
+function calls.dispatch(place)
+  return invokers[place + 1]()
+end
+
+return calls

@@ -1,0 +1,25 @@
+--- What stdlib/ is given of the trusted side: functions, no FFI.
+local use = ...
+local C, vm, host = use "library", use "vm", use "host"
+local blame, define, frozen, log, text, types, values =
+  use "blame", use "define", use "frozen", use "log", use "text", use "types", use "values"
+
+local function reject(...)
+  if vm.in_call == 0 then
+    blame.raise "stdb.reject belongs into a reducer"
+  end
+  local message = text.compose("stdb.reject", ...)
+  C.stdb_reject(vm, message, #message)
+  error(host.rejection, 0)
+end
+
+return {
+  names = frozen.names,
+  table = define.table,
+  reducer = define.reducer,
+  on = define.on,
+  reject = reject,
+  types = types.all,
+  log = log.levels,
+  values = values,
+}

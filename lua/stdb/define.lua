@@ -1,0 +1,291 @@
+--- What a module declares while it loads: tables, reducers, hooks, named types, each with where that was.
+local use = ...
+local blame, types, codec, misfit = use "blame", use "types", use "codec", use "misfit"
+local host = use "host"
+
+local PARAMS_MAX = 40 -- a reducer's arguments are locals of one function
+
+local define = {}
+
+local declared = { tables = {}, reducers = {}, types = {}, hooks = {}, positions = {} }
+define.declared = declared
+
+local is_open = true
+local tables_by_name, reducers_by_name, types_by_name = {}, {}, {}
+
+--- After loading nothing more may be declared.
+function define.close()
+  is_open = false
+end
+
+local function check_open(what)
+  if not is_open then
+    blame.raise("%s can be declared only while the module loads", what)
+  end
+end
+
+local function check_name(what, name)
+  if type(name) ~= "string" or name == "" then
+    blame.raise("a %s's name: expected a text, got %s", what, blame.show(name))
+  end
+end
+
+--- Notes where a thing was declared; refuses the second of a name.
+local function take_name(what, name, taken, thing)
+  if taken[name] then
+    local first = declared.positions[what .. " " .. name]
+    blame.raise("the %s `%s` is declared twice: first at %s:%d", what, name, first.file, first.line)
+  end
+  taken[name] = thing
+  local file, line = blame.position()
+  declared.positions[what .. " " .. name] = { file = file or host.entry, line = line or 0 }
+end
+
+-- Named types -----------------------------------------------------------------------------------------------------
+
+local function add_type(type_)
+  take_name("type", type_.named, types_by_name, type_)
+  type_.ref = #declared.types
+  declared.types[type_.ref + 1] = type_
+end
+
+--- A struct or an enum: types.lua hands them in.
+function define.type(type_)
+  check_open("the type `" .. type_.named .. "`")
+  add_type(type_)
+end
+types.attach(define)
+
+-- Columns ---------------------------------------------------------------------------------------------------------
+
+local COLUMN_OPTIONS = { "primary_key", "unique", "index", "auto_inc", "default" }
+local INDEX_KINDS = { btree = true, hash = true, direct = true }
+local DIRECT = { u8 = true, u16 = true, u32 = true, u64 = true }
+
+local function check_options(given, allowed, owner, is_listed)
+  local known = {}
+  for _, name in ipairs(allowed) do
+    known[name] = true
+  end
+  for key in next, given do
+    if not known[key] and not (is_listed and type(key) == "number") then
+      blame.raise("%s has no option %s%s", owner, blame.key(key), blame.hint(key, allowed))
+    end
+  end
+end
+
+--- An option that is true or the name of an index kind; gives the kind or nil.
+local function index_kind(owner, option, given)
+  if given == nil or given == false then
+    return nil
+  end
+  local kind = given == true and "btree" or given
+  if not INDEX_KINDS[kind] then
+    blame.raise('%s: `%s` is true, "btree", "hash" or "direct", got %s', owner, option, blame.show(given))
+  end
+  return kind
+end
+
+local function can_be_key(type_)
+  return type_.is_integer or type_.value or type_.kind == "bool" or type_.kind == "string" or type_.kind == "bytes"
+    or type_.kind == "sum" and type_.is_plain
+end
+
+local function check_key(owner, column, kind)
+  local type_ = column.type
+  if not can_be_key(type_) then
+    blame.raise("%s: a column of type %s cannot be a key", owner, type_.name)
+  elseif kind == "direct" and not (DIRECT[type_.kind] or type_.kind == "sum") then
+    blame.raise("%s: a direct index is for u8 to u64 and enums without payload, not for %s", owner, type_.name)
+  end
+end
+
+local RESERVED = { insert = true, iter = true, count = true, delete = true }
+
+local function add_index(made, index)
+  local owner = made.name .. "." .. index.accessor
+  if RESERVED[index.accessor] then
+    blame.raise("%s: this is the name of a function of every table; give the index another: "
+      .. "indexes = { { name = \"by_%s\", \"%s\" } }", owner, index.accessor, made.columns[index.columns[1]].name)
+  end
+  for _, place in ipairs(index.columns) do
+    check_key(owner, made.columns[place], index.kind)
+  end
+  local names = {}
+  for position, place in ipairs(index.columns) do
+    names[position] = made.columns[place].name
+  end
+  local columns = table.concat(names, "_")
+  index.name = ("%s_%s_idx_%s"):format(made.name, columns, index.kind)
+  index.constraint = index.unique and ("%s_%s_key"):format(made.name, columns) or nil
+  for _, other in ipairs(made.indexes) do
+    if other.accessor == index.accessor or other.name == index.name then
+      blame.raise("%s: there already is an index of this %s", owner,
+        other.accessor == index.accessor and "name" or "kind on these columns")
+    end
+  end
+  table.insert(made.indexes, index)
+end
+
+local function add_column_index(made, column, place)
+  local owner = made.name .. "." .. column.name
+  local given = column.given
+  local primary = index_kind(owner, "primary_key", given.primary_key)
+  local unique = index_kind(owner, "unique", given.unique)
+  local plain = index_kind(owner, "index", given.index)
+  if primary then
+    if made.primary_key then
+      blame.raise("%s: the table's primary key is `%s` already", owner, made.columns[made.primary_key].name)
+    end
+    made.primary_key = place
+  end
+  if primary or unique or plain then
+    -- `unique = true, index = "hash"` says both: unique, and how.
+    local kind = type(given.primary_key) == "string" and primary or type(given.unique) == "string" and unique or plain
+      or primary or unique
+    add_index(made, { accessor = column.name, columns = { place }, kind = kind, unique = (primary or unique) ~= nil })
+  end
+end
+
+local function add_default(made, column, place)
+  local owner = made.name .. "." .. column.name
+  local default = column.given.default
+  if default == nil then
+    return
+  elseif column.given.primary_key or column.given.unique or column.given.auto_inc then
+    blame.raise("%s: a key or a generated column has no default", owner)
+  end
+  local bytes = codec.encode(column.type, default)
+  if not bytes then
+    misfit.raise(column.type, default, owner .. ": default")
+  end
+  made.defaults[column.name] = codec.decode(column.type, bytes) -- a copy: the module may change its own
+  table.insert(made.default_bytes, { column = place - 1, bytes = bytes })
+end
+
+local function add_sequence(made, column, place)
+  local auto_inc = column.given.auto_inc
+  if auto_inc == nil or auto_inc == false then
+    return
+  elseif auto_inc ~= true or not column.type.is_integer then
+    blame.raise("%s.%s: auto_inc is `true`, on a column of whole numbers", made.name, column.name)
+  end
+  made.defaults[column.name] = 0 -- C puts the next value where it finds zero
+  table.insert(made.sequences, { name = ("%s_%s_seq"):format(made.name, column.name), column = place - 1 })
+end
+
+local function add_table_index(made, given, number)
+  local owner = ("%s: index %d"):format(made.name, number)
+  if type(given) ~= "table" then
+    blame.raise('%s: expected { name = "by_name", "column", ... }, got %s', owner, blame.show(given))
+  end
+  check_options(given, { "name", "kind", "unique" }, owner, true)
+  local columns = {}
+  for position, name in ipairs(given) do
+    local place = made.row.place_of[name]
+    if not place then
+      blame.raise("%s: %s has no column %s%s", owner, made.name, blame.key(name), blame.hint(name, made.row.names))
+    end
+    columns[position] = place
+  end
+  if #columns == 0 then
+    blame.raise("%s: names no column", owner)
+  end
+  local kind = index_kind(owner, "kind", given.kind) or "btree"
+  local accessor = given.name or table.concat(given, "_")
+  check_name("index", accessor)
+  if kind == "direct" and #columns > 1 then
+    blame.raise("%s: a direct index has one column", owner)
+  end
+  add_index(made, { accessor = accessor, columns = columns, kind = kind, unique = given.unique == true })
+end
+
+-- Tables ----------------------------------------------------------------------------------------------------------
+
+local TABLE_OPTIONS = { "public", "event", "indexes" }
+
+--- PlayerScore for player_score: what the row's type is called.
+local function pascal_case(name)
+  return (name:gsub("_*([^_]+)", function(part)
+    return part:sub(1, 1):upper() .. part:sub(2)
+  end))
+end
+
+local function check_flag(owner, option, value)
+  if value ~= nil and type(value) ~= "boolean" then
+    blame.raise("%s: `%s` is true or false, got %s", owner, option, blame.show(value))
+  end
+  return value == true
+end
+
+--- Declares a table; returns the type of its rows.
+function define.table(name, given)
+  check_name("table", name)
+  check_open("the table `" .. name .. "`")
+  if type(given) ~= "table" then
+    blame.raise("%s: expected a table of columns, got %s", name, blame.show(given))
+  end
+  check_options(given, TABLE_OPTIONS, name, true)
+  local columns = types.fields(given, name, "column")
+  local made = {
+    name = name, columns = columns, indexes = {}, sequences = {}, defaults = {}, default_bytes = {},
+    is_public = check_flag(name, "public", given.public), is_event = check_flag(name, "event", given.event),
+  }
+  made.row = types.product_of(columns, pascal_case(name), name, "column")
+  take_name("table", name, tables_by_name, made)
+  add_type(made.row)
+  for place, column in ipairs(columns) do
+    check_options(column.given, COLUMN_OPTIONS, name .. "." .. column.name, true)
+    add_column_index(made, column, place)
+    add_sequence(made, column, place)
+    add_default(made, column, place)
+  end
+  if given.indexes ~= nil and type(given.indexes) ~= "table" then
+    blame.raise("%s: `indexes` is a list, got %s", name, blame.show(given.indexes))
+  end
+  for number, index in ipairs(given.indexes or {}) do
+    add_table_index(made, index, number)
+  end
+  table.insert(declared.tables, made)
+  return types.handle(made.row)
+end
+
+-- Reducers and hooks ----------------------------------------------------------------------------------------------
+
+local HOOKS = { init = "init", connect = "client_connected", disconnect = "client_disconnected" }
+local HOOK_OF = { init = "init", client_connected = "connect", client_disconnected = "disconnect" }
+
+local function add_reducer(name, params, action, hook)
+  if type(action) ~= "function" then
+    blame.raise("%s: expected a function, got %s", name, blame.show(action))
+  end
+  local fields = types.fields(params, name, "parameter")
+  if #fields > PARAMS_MAX then
+    blame.raise("%s: a reducer takes at most %d parameters; put them into a struct", name, PARAMS_MAX)
+  end
+  local reducer = { name = name, params = fields, action = action, hook = hook }
+  take_name("reducer", name, reducers_by_name, reducer)
+  table.insert(declared.reducers, reducer)
+end
+
+--- Declares a reducer. Without parameters the list may be left out.
+function define.reducer(name, params, action)
+  check_name("reducer", name)
+  check_open("the reducer `" .. name .. "`")
+  if HOOK_OF[name] then
+    blame.raise("`%s` is the server's own call: declare it with stdb.on.%s(function)", name, HOOK_OF[name])
+  elseif action == nil and type(params) == "function" then
+    params, action = {}, params
+  end
+  add_reducer(name, params, action)
+end
+
+define.on = {}
+for hook, name in pairs(HOOKS) do
+  define.on[hook] = function(action)
+    check_open("stdb.on." .. hook)
+    add_reducer(name, {}, action, hook)
+  end
+end
+
+return define

@@ -1,0 +1,172 @@
+--- Tables as a module uses them in a running transaction: ctx.db.player:insert{...}, :iter(), :count(),
+-- :delete(row), and its indexes (see index.lua) as ctx.db.player.id.
+--
+-- Each table's functions are one text of their own. A row crosses as BSATN by pointers that are made once.
+local use = ...
+local blame, codec, frozen, misfit, out, source, types =
+  use "blame", use "codec", use "frozen", use "misfit", use "out", use "source", use "types"
+
+local rows = {}
+
+source.common.failed = blame.failed
+source.common.outside = blame.outside
+
+-- Which table each open scan belongs to: a scan is a number, and a module could hand one table's number to
+-- another table's iterator, which would read its rows by the wrong layout.
+local owners = {}
+source.common.owners = owners
+
+-- write(row) -> pointer, size, or nil when the row does not fit.
+local WRITE_FIXED = [[
+return function(row)
+  if write(buffer, row) then return buffer, size end
+end]]
+
+local WRITE_VARIABLE = [[
+return function(row)
+  local size = write(0, row)
+  if size then return out.at, size end
+end]]
+
+local function row_writer(made, defaults)
+  local write = codec.product_writer(made.row, defaults)
+  local size = made.row.size
+  return source.compile("write " .. made.name, size and WRITE_FIXED or WRITE_VARIABLE, {
+    write = write, size = size, buffer = size and out.buffer(size),
+  })
+end
+
+local READ = [[
+return function()
+  return (read(vm.row))
+end]]
+
+local function refuse_stranger(made, row)
+  local stranger = types.stranger(made.row, row)
+  if stranger ~= nil then
+    blame.raise("%s has no column %s%s", made.name, blame.key(stranger), blame.hint(stranger, made.row.names))
+  end
+end
+
+-- A row that came from the database told its strange names when they were assigned; a table of the module's own
+-- is looked through here.
+local CHECK_NAMES = [[
+return function(row)
+  if type(row) ~= "table" then misfit(row) end
+  for key in next, row do
+    if not columns[key] then stranger(row) end
+  end
+end]]
+
+local TABLE = [[
+local function insert(self, row)
+  if vm.in_call == 0 then outside() end
+  if getmetatable(row) ~= label then check_names(row) end
+  local at, size = write(row)
+  if not at then misfit(row) end
+  if C.stdb_insert(vm, place, at, size) < 0 then failed() end
+  return read()
+end
+
+local function delete(self, row)
+  if vm.in_call == 0 then outside() end
+  local at, size = write(row)
+  if not at then misfit(row) end
+  local deleted = C.stdb_delete_row(vm, place, at, size)
+  if deleted < 0 then failed() end
+  return deleted == 1
+end
+
+local function count(self)
+  if vm.in_call == 0 then outside() end
+  if C.stdb_count(vm, place) < 0 then failed() end
+  return vm.count
+end
+
+-- A generic `for` hands the scan back at every step, so that no closure is made.
+local function step(scan)
+  if vm.in_call == 0 then outside() end
+  if owners[scan] ~= place then lost() end
+  local found = C.stdb_scan_next(vm, scan)
+  if found == 1 then return read() end
+  if found < 0 then failed() end
+  owners[scan] = nil
+  return nil
+end
+
+local function iter(self)
+  if vm.in_call == 0 then outside() end
+  local scan = C.stdb_scan_open(vm, place, -1, nil, nil, 0)
+  if scan < 0 then failed() end
+  owners[scan] = place
+  return step, scan
+end
+
+return { insert = insert, delete = delete, count = count, iter = iter }, step]]
+
+local function lost()
+  blame.raise "this loop is over: write `for row in table:iter() do` for each walk"
+end
+
+--- The functions that belong to the table's rows, for its own text and those of its indexes.
+local function row_functions(made, place)
+  local function raise_misfit(row)
+    misfit.raise(made.row, row, made.name)
+  end
+  return {
+    place = place,
+    label = "stdb." .. made.name,
+    write = row_writer(made, made.defaults), -- for new rows
+    write_whole = row_writer(made), -- for rows that are there: a column left out is a mistake
+    read = source.compile("read " .. made.name, READ, { read = codec.reader(made.row) }),
+    misfit = raise_misfit,
+    check_names = source.compile("names " .. made.name, CHECK_NAMES, {
+      columns = made.row.place_of,
+      misfit = raise_misfit,
+      stranger = function(row)
+        refuse_stranger(made, row)
+      end,
+    }),
+    lost = lost,
+  }
+end
+
+--- The nearest index of a table for a name that is none: a column without index is worth saying so.
+local function refuse_member(made, members, key)
+  if made.row.place_of[key] then
+    blame.raise("%s.%s: the column has no index; declare it with `index = true`, or look through %s:iter()", made.name,
+      key, made.name)
+  end
+  local names = {}
+  for name in pairs(members) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  blame.raise("%s has no index %s%s", made.name, blame.key(key), blame.hint(key, names))
+end
+
+local function new_table(made, place)
+  local functions = row_functions(made, place)
+  local members, step = source.compile("table " .. made.name, TABLE, functions)
+  functions.step, functions.insert = step, members.insert
+  for index_place, index in ipairs(made.indexes) do
+    members[index.accessor] = use("index").new(made, index, index_place - 1, functions)
+  end
+  setmetatable(members, {
+    __index = function(_, key)
+      refuse_member(made, members, key)
+    end,
+  })
+  return frozen.library(members, made.name)
+end
+
+--- Makes ctx.db of the declared tables.
+function rows.bind(tables)
+  local members = {}
+  for place, made in ipairs(tables) do
+    members[made.name] = new_table(made, place - 1)
+  end
+  rows.db = frozen.names(members, "db", "table")
+end
+
+return rows

@@ -1,0 +1,419 @@
+--- Subscriptions on a store of their own: a world of tables, commits and clients that keep what they are told.
+---
+---     local world = sub.world { { name = "item", key = "id", columns = { { "id", "u32" }, { "kind", "u32" } } } }
+---     local client = world:client()
+---     client:subscribe(1, { "SELECT * FROM item" })
+---     world:commit { { "insert", "item", { id = 1, kind = 2 } } }
+---     client.bags[1].item --> { [row bytes] = count }
+local ffi = require("ffi")
+local bsatn = require("spec.support.bsatn")
+local messages = require("spec.support.messages")
+local meta = require("spec.support.vectors").meta
+
+-- All specs share one FFI, so structs and the functions of lower layers have names of this file's own.
+ffi.cdef [[
+typedef struct sub_bytes { const uint8_t *at; size_t size; } sub_bytes;
+struct sub_diag { int code; char text[1500]; };
+struct sub_buf { uint8_t *data; size_t size; size_t capacity; };
+struct sub_reader { const uint8_t *at; const uint8_t *end; bool failed; };
+struct sub_shared { uint32_t holders; uint32_t size; uint8_t data[]; };
+struct sub_arena { void *block; size_t used; };
+struct sub_fault { int subject; char name[128]; };
+struct sub_migration { uint32_t step_count; void *steps; bool breaks_clients; };
+struct sub_store { void *schema; uint32_t table_count; void **tables; };
+struct sub_limits { uint64_t rows_max; uint64_t bytes_max; };
+struct sub_caller { uint8_t sender[32]; bool is_owner; };
+struct sub_subscriber {
+    uint32_t set_count, set_capacity;
+    void **sets;
+    uint32_t query_count;
+    void **items;
+    uint32_t item_count, item_capacity;
+};
+struct sub_part { sub_bytes inline_bytes; struct sub_shared *shared; };
+typedef void sub_deliver_fn(void *context, struct sub_subscriber *subscriber, const struct sub_part *parts,
+                            uint32_t part_count);
+typedef void sub_ended_fn(void *context, struct sub_subscriber *subscriber, uint32_t query_set_id,
+                          const struct sub_diag *diag);
+
+void sub_buf_init(struct sub_buf *buf) __asm__("buf_init");
+void sub_buf_deinit(struct sub_buf *buf) __asm__("buf_deinit");
+void sub_arena_init(struct sub_arena *arena) __asm__("arena_init");
+void sub_arena_deinit(struct sub_arena *arena) __asm__("arena_deinit");
+int sub_schema_build(sub_bytes def, const void *previous, void **schema, struct sub_fault *fault,
+                     struct sub_diag *diag) __asm__("schema_build");
+int sub_migration_plan(struct sub_arena *arena, const void *from, const void *to, struct sub_migration *plan,
+                       struct sub_diag *diag) __asm__("migration_plan");
+void sub_store_init(struct sub_store *store) __asm__("store_init");
+void sub_store_deinit(struct sub_store *store) __asm__("store_deinit");
+int sub_store_migrate(struct sub_store *store, void *schema, const struct sub_migration *plan,
+                      struct sub_diag *diag) __asm__("store_migrate");
+void *sub_store_find_named(const struct sub_store *store, sub_bytes name) __asm__("store_find_named");
+uint32_t sub_table_find_equal(const void *table, sub_bytes row) __asm__("table_find_equal");
+void *sub_txn_new(struct sub_store *store, const struct sub_limits *limits) __asm__("txn_new");
+void sub_txn_free(void *txn) __asm__("txn_free");
+void sub_txn_begin(void *txn) __asm__("txn_begin");
+int sub_txn_insert(void *txn, void *table, sub_bytes row, uint32_t *stored, struct sub_diag *diag)
+    __asm__("txn_insert");
+int sub_txn_delete(void *txn, void *table, uint32_t ref, struct sub_diag *diag) __asm__("txn_delete");
+const void *sub_txn_commit(void *txn) __asm__("txn_commit");
+void sub_txn_end(void *txn) __asm__("txn_end");
+
+void *subs_new(void);
+void subs_free(void *subs);
+void subscriber_init(struct sub_subscriber *subscriber);
+int subs_subscribe(void *subs, struct sub_subscriber *subscriber, const struct sub_caller *caller,
+                   const struct sub_store *store, uint32_t query_set_id, struct sub_reader queries,
+                   uint32_t query_count, struct sub_buf *out, struct sub_diag *diag);
+int subs_unsubscribe(void *subs, struct sub_subscriber *subscriber, const struct sub_store *store,
+                     uint32_t query_set_id, struct sub_buf *out, struct sub_diag *diag);
+void subs_drop(void *subs, struct sub_subscriber *subscriber);
+void subs_publish(void *subs, const void *delta, sub_deliver_fn *deliver, void *context);
+void subs_recompile(void *subs, const void *schema, sub_ended_fn *ended, void *context);
+uint32_t subs_query_count(const void *subs);
+]]
+
+local core = ffi.load(os.getenv("STDB_CORE") or "build/libstdb-core.so")
+local sub = {}
+local world, client = {}, {}
+world.__index, client.__index = world, client
+
+local ROWREF_NONE = 0xffffffff
+
+local function bytes(text)
+    return ffi.new("sub_bytes", ffi.cast("const uint8_t *", text), #text)
+end
+
+local function address(pointer)
+    return tonumber(ffi.cast("uintptr_t", ffi.cast("const void *", pointer)))
+end
+
+local diag = ffi.new("struct sub_diag")
+
+local function must(code)
+    assert(code == 0, code ~= 0 and ffi.string(diag.text))
+end
+
+-- Schemas -------------------------------------------------------------------------------------------------------
+
+local scalar_tags = { u32 = "U32", i64 = "I64", string = "String", bool = "Bool", f32 = "F32", u256 = "U256" }
+
+local function some(value)
+    return { tag = "some", value = value }
+end
+
+local function product(columns)
+    local elements = {}
+    for place, column in ipairs(columns) do
+        local is_identity = column[2] == "Identity"
+        local kind = is_identity and product { { "__identity__", "u256" } } or { tag = scalar_tags[column[2]] }
+        elements[place] = { name = some(column[1]), algebraic_type = kind }
+    end
+    return { tag = "Product", value = { elements = elements } }
+end
+
+local function table_def(declared, ref)
+    local def = { source_name = declared.name, product_type_ref = ref, primary_key = {}, indexes = {}, constraints = {},
+        sequences = {}, table_type = { tag = "User" }, table_access = { tag = declared.private and "Private" or "Public" },
+        default_values = {}, is_event = declared.event or false }
+    for place, column in ipairs(declared.columns) do
+        if column[1] == declared.key then
+            def.primary_key = { place - 1 }
+            def.indexes = { { source_name = some(declared.name .. "_key"), accessor_name = some(column[1]),
+                algorithm = { tag = "BTree", value = { place - 1 } } } }
+            def.constraints = { { source_name = some(declared.name .. "_unique"),
+                data = { tag = "Unique", value = { columns = { place - 1 } } } } }
+        end
+    end
+    return def
+end
+
+local function describe_tables(tables)
+    local types, defs = {}, {}
+    for place, declared in ipairs(tables) do
+        types[place] = product(declared.columns)
+        defs[place] = table_def(declared, place - 1)
+    end
+    return bsatn.encode(meta.RawModuleDefV10, { sections = {
+        { tag = "Typespace", value = { types = types } }, { tag = "Tables", value = defs } } })
+end
+
+local function row_type(declared)
+    local fields = {}
+    for place, column in ipairs(declared.columns) do
+        fields[place] = column[1] .. ": " .. column[2]
+    end
+    return bsatn.type("{ " .. table.concat(fields, ", ") .. " }")
+end
+
+-- Worlds --------------------------------------------------------------------------------------------------------
+
+--- Puts these tables in force, as a first schema or in place of the one before.
+local function migrate(self, tables)
+    local schema, fault, plan = ffi.new("void *[1]"), ffi.new("struct sub_fault"), ffi.new("struct sub_migration")
+    local arena = ffi.new("struct sub_arena")
+    core.sub_arena_init(arena)
+    must(core.sub_schema_build(bytes(describe_tables(tables)), self.store.schema, schema, fault, diag))
+    if self.store.schema ~= nil then
+        must(core.sub_migration_plan(arena, self.store.schema, schema[0], plan, diag))
+    end
+    must(core.sub_store_migrate(self.store, schema[0], plan, diag))
+    core.sub_arena_deinit(arena)
+    self.row_types = {}
+    for _, declared in ipairs(tables) do
+        self.row_types[declared.name] = row_type(declared)
+    end
+end
+
+function sub.world(tables)
+    local self = setmetatable({ store = ffi.new("struct sub_store"), subs = core.subs_new(), clients = {} }, world)
+    core.sub_store_init(self.store)
+    migrate(self, tables)
+    self.limits = ffi.new("struct sub_limits", 1000000, 1000000000)
+    self.txn = core.sub_txn_new(self.store, self.limits)
+    return self
+end
+
+--- Lets all clients go and checks that no query is left.
+function world:free()
+    for _, each in pairs(self.clients) do
+        each:drop()
+    end
+    assert(self:query_count() == 0, "a query outlives its holders")
+    core.subs_free(self.subs)
+    core.sub_txn_free(self.txn)
+    core.sub_store_deinit(self.store)
+end
+
+function world:query_count()
+    return core.subs_query_count(self.subs)
+end
+
+function world:row(name, values)
+    return bsatn.encode(self.row_types[name], values)
+end
+
+local function change(self, kind, name, row)
+    local stored = core.sub_store_find_named(self.store, bytes(name))
+    assert(stored ~= nil, "no table " .. name)
+    if kind == "insert" then
+        must(core.sub_txn_insert(self.txn, stored, bytes(row), ffi.new("uint32_t[1]"), diag))
+        return
+    end
+    local ref = core.sub_table_find_equal(stored, bytes(row))
+    assert(ref ~= ROWREF_NONE, "the row to delete is there")
+    must(core.sub_txn_delete(self.txn, stored, ref, diag))
+end
+
+--- Callbacks from C must not come out of compiled traces.
+local function publish(self, delta, deliver)
+    core.subs_publish(self.subs, delta, deliver, nil)
+end
+jit.off(publish)
+
+--- Commits changes { "insert" | "delete", table, row values or bytes } and lets every client concerned apply its
+--- update. Returns the updates as { client = …, update = …, parts = …, size = … } in the order delivered.
+function world:commit(changes)
+    core.sub_txn_begin(self.txn)
+    for _, each in ipairs(changes) do
+        local row = each[3]
+        change(self, each[1], each[2], type(row) == "string" and row or self:row(each[2], row))
+    end
+    local deliveries = {}
+    local deliver = ffi.cast("sub_deliver_fn *", function(_, subscriber, parts, part_count)
+        deliveries[#deliveries + 1] = self.clients[address(subscriber)]:receive(parts, part_count)
+    end)
+    local delta = core.sub_txn_commit(self.txn)
+    if delta ~= nil then
+        publish(self, delta, deliver)
+    end
+    core.sub_txn_end(self.txn)
+    deliver:free()
+    return deliveries
+end
+
+--- The time that publishing one delta `count` times takes, in seconds, with updates thrown away.
+function world:time_publish(changes, count)
+    core.sub_txn_begin(self.txn)
+    for _, each in ipairs(changes) do
+        change(self, each[1], each[2], self:row(each[2], each[3]))
+    end
+    local ignore = ffi.cast("sub_deliver_fn *", function() end)
+    local delta = core.sub_txn_commit(self.txn)
+    local begin = os.clock()
+    for _ = 1, count do
+        publish(self, delta, ignore)
+    end
+    local seconds = os.clock() - begin
+    core.sub_txn_end(self.txn)
+    ignore:free()
+    return seconds
+end
+
+local function recompile(self, ended)
+    core.subs_recompile(self.subs, self.store.schema, ended, nil)
+end
+jit.off(recompile)
+
+--- Changes the schema; returns what ended: { client = …, set = …, reason = … }.
+function world:migrate(tables)
+    migrate(self, tables)
+    local endings = {}
+    local ended = ffi.cast("sub_ended_fn *", function(_, subscriber, query_set_id, reason)
+        local of = self.clients[address(subscriber)]
+        of.bags[query_set_id] = nil
+        endings[#endings + 1] = { client = of, set = query_set_id, reason = ffi.string(reason.text) }
+    end)
+    recompile(self, ended)
+    ended:free()
+    return endings
+end
+
+-- Clients -------------------------------------------------------------------------------------------------------
+
+--- A client; `sender` is the last byte of its identity.
+function world:client(options)
+    options = options or {}
+    local self_client = setmetatable({ world = self, bags = {}, subscriber = ffi.new("struct sub_subscriber"),
+        caller = ffi.new("struct sub_caller") }, client)
+    self_client.caller.sender[0] = options.sender or 0
+    self_client.caller.is_owner = options.owner or false
+    core.subscriber_init(self_client.subscriber)
+    self.clients[address(self_client.subscriber)] = self_client
+    return self_client
+end
+
+local function sized_strings(texts)
+    local out = {}
+    for place, text in ipairs(texts) do
+        out[place] = bsatn.encode(bsatn.type("string"), text)
+    end
+    return table.concat(out)
+end
+
+local function add_to(bag, row, count)
+    local total = (bag[row] or 0) + count
+    assert(total >= 0, "a row is deleted that was never there")
+    bag[row] = total > 0 and total or nil
+end
+
+--- Rows per table of QueryRows.
+local function bags_of(rows)
+    local bags = {}
+    for _, single in ipairs(rows.tables) do
+        bags[single.table] = bags[single.table] or {}
+        for _, row in ipairs(messages.rows(single.rows)) do
+            add_to(bags[single.table], row, 1)
+        end
+    end
+    return bags
+end
+
+local function read_rows(out)
+    local text = ffi.string(out.data, out.size)
+    local rows, behind = bsatn.decode(messages.types.QueryRows, text)
+    assert(behind == #text + 1, "nothing stands behind the rows")
+    return rows
+end
+
+--- Subscribes; returns the QueryRows, or nil, the reason and its code.
+function client:subscribe(set, texts)
+    local strings = sized_strings(texts)
+    local queries = ffi.new("struct sub_reader")
+    queries.at = ffi.cast("const uint8_t *", strings)
+    queries["end"] = queries.at + #strings
+    local out = ffi.gc(ffi.new("struct sub_buf"), core.sub_buf_deinit)
+    core.sub_buf_init(out)
+    local code = core.subs_subscribe(self.world.subs, self.subscriber, self.caller, self.world.store, set, queries, #texts,
+        out, diag)
+    if code ~= 0 then
+        assert(out.size == 0, "a refusal leaves nothing behind")
+        return nil, ffi.string(diag.text), code
+    end
+    local rows = read_rows(out)
+    self.bags[set] = bags_of(rows)
+    return rows
+end
+
+--- Unsubscribes; returns the rows it had when asked to, or true.
+function client:unsubscribe(set, with_rows)
+    local out = ffi.gc(ffi.new("struct sub_buf"), core.sub_buf_deinit)
+    core.sub_buf_init(out)
+    local code = core.subs_unsubscribe(self.world.subs, self.subscriber, self.world.store, set, with_rows and out or nil,
+        diag)
+    if code ~= 0 then
+        return nil, ffi.string(diag.text), code
+    end
+    self.bags[set] = nil
+    return with_rows and read_rows(out) or true
+end
+
+function client:drop()
+    core.subs_drop(self.world.subs, self.subscriber)
+    self.world.clients[address(self.subscriber)] = nil
+end
+
+local function apply_element(bag, element)
+    local changed = 0
+    if element.tag == "EventTable" then
+        return #messages.rows(element.value.events)
+    end
+    for _, row in ipairs(messages.rows(element.value.deletes)) do
+        add_to(bag, row, -1)
+        changed = changed + 1
+    end
+    for _, row in ipairs(messages.rows(element.value.inserts)) do
+        add_to(bag, row, 1)
+        changed = changed + 1
+    end
+    return changed
+end
+
+--- Applies an update and checks its form: sets and tables ascend, and nothing in it is empty.
+function client:apply(update)
+    local last_set = -1
+    assert(#update.query_sets > 0, "an update without sets is not sent")
+    for _, set in ipairs(update.query_sets) do
+        assert(set.query_set_id.id > last_set, "sets ascend by id")
+        last_set = set.query_set_id.id
+        local bags, last_table = assert(self.bags[last_set], "the set is subscribed"), ""
+        assert(#set.tables > 0, "a set without tables is not sent")
+        for _, changed in ipairs(set.tables) do
+            assert(changed.table_name > last_table, "tables ascend by name")
+            last_table = changed.table_name
+            bags[last_table] = bags[last_table] or {}
+            for _, element in ipairs(changed.rows) do
+                assert(apply_element(bags[last_table], element) > 0, "a query that a commit does not touch is not sent")
+            end
+        end
+    end
+end
+
+function client:receive(parts, part_count)
+    local pieces, shared = {}, {}
+    for i = 0, part_count - 1 do
+        local part = parts[i]
+        if part.shared ~= nil then
+            pieces[#pieces + 1] = ffi.string(part.shared.data, part.shared.size)
+            shared[#shared + 1] = address(part.shared)
+        else
+            pieces[#pieces + 1] = ffi.string(part.inline_bytes.at, part.inline_bytes.size)
+        end
+    end
+    local text = table.concat(pieces)
+    local update, behind = bsatn.decode(messages.types.TransactionUpdate, text)
+    assert(behind == #text + 1, "nothing stands behind the update")
+    self:apply(update)
+    return { client = self, update = update, shared = shared, size = #text }
+end
+
+--- What the same queries show now, evaluated anew, in the form of `bags`.
+function client:evaluate(texts)
+    local fresh = self.world:client()
+    fresh.caller = self.caller
+    local rows = assert(fresh:subscribe(1, texts))
+    fresh:drop()
+    return bags_of(rows)
+end
+
+return sub

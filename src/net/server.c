@@ -1,0 +1,303 @@
+/* The loop of the network thread and what libwebsockets reports in it.
+ *
+ * One beat: libwebsockets reads and parses what has arrived, our callbacks turn it into posts; these go to the
+ * engines with one lock and at most one wake-up each; then the engines' packets are taken, and what may leave
+ * is written straight to the sockets. */
+#include "net/server.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "net/listener.h"
+#include "net/link.h"
+
+#include <strings.h>
+
+enum {
+    READ_SIZE = 64 << 10,      /* one read of a socket; also what libwebsockets keeps for each connection */
+    WRITE_SIZE_MAX = 1 << 30,  /* every write goes to the socket whole: we decide its size */
+    HEAD_SIZE_MAX = 24 << 10,  /* two tokens of the largest size and ordinary headers */
+    HEAD_TIMEOUT_S = 20, KEEPALIVE_S = 60,
+    PING_INTERVAL_US = 15000000, IDLE_TIMEOUT_US = 30000000,
+    SWEEP_MIN_US = 5000, SWEEP_MAX_US = 1000000,
+    RESUME_US = 2000, /* until paused clients are looked at again */
+    CLOSE_GOING_AWAY = 1001,
+};
+
+struct port_entry {
+    struct port *port; /* owned */
+    struct port_entry *next;
+};
+
+struct server {
+    struct lws_context *context;
+    struct listener listener;
+    struct directory directory;
+    struct http http;
+    struct ws ws;
+    struct port_entry *ports;
+    struct token_keys *keys; /* borrowed */
+    lws_sorted_usec_list_t sweep, resume;
+    int64_t sweep_us;
+    atomic_bool stopping;
+};
+
+static struct server *server_of(struct lws *wsi)
+{
+    return lws_context_user(lws_get_context(wsi));
+}
+
+/* What libwebsockets reports */
+
+static void connection_gone(void *user)
+{
+    if (user == NULL)
+        return;
+    if (*(enum peer *)user == PEER_HTTP)
+        exchange_free(user);
+    else
+        ws_socket_gone(user);
+}
+
+/* An `Upgrade` header, whatever it asks for. libwebsockets 4.1 has answered unknown kinds with 403 before it
+ * comes here, and may then have freed the headers that `name` points into (CVE-2025-11677): so the headers are
+ * asked first, and the connection ends. An offer of HTTP/2 is blanked out, and the request goes on as HTTP/1.1
+ * (RFC 9110 7.8). */
+static int confirm_upgrade(struct lws *wsi, void *user, char *name)
+{
+    char kind[16];
+    size_t size;
+    if (head_value(wsi, WSI_TOKEN_UPGRADE, kind, sizeof kind, &size) != OK)
+        return -1;
+    if (strcasecmp(kind, "h2c") == 0) {
+        name[0] = '-';
+        return 0;
+    }
+    if (strcasecmp(kind, "websocket") != 0)
+        return -1;
+    if (user != NULL) {
+        lws_set_wsi_user(wsi, NULL);
+        connection_gone(user); /* the HTTP requests before this one are over */
+    }
+    return ws_check_upgrade(&server_of(wsi)->ws, wsi);
+}
+
+static int on_http(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t size)
+{
+    switch (reason) {
+    case LWS_CALLBACK_HTTP: return exchange_begin(&server_of(wsi)->http, wsi, user);
+    case LWS_CALLBACK_HTTP_BODY: return exchange_body(user, bytes_of(in, size));
+    case LWS_CALLBACK_HTTP_BODY_COMPLETION: return exchange_body_done(user);
+    case LWS_CALLBACK_HTTP_WRITEABLE: return exchange_writable(user);
+    case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: return confirm_upgrade(wsi, user, in);
+    case LWS_CALLBACK_WSI_DESTROY: connection_gone(user); return 0;
+    default: return 0;
+    }
+}
+
+static int on_ws(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t size)
+{
+    switch (reason) {
+    case LWS_CALLBACK_RECEIVE: return ws_receive(user, wsi, bytes_of(in, size));
+    case LWS_CALLBACK_SERVER_WRITEABLE: return ws_writable(user, wsi);
+    case LWS_CALLBACK_RECEIVE_PONG: return ws_heard(user);
+    case LWS_CALLBACK_ADD_HEADERS: return ws_add_headers(user, in);
+    case LWS_CALLBACK_ESTABLISHED: return ws_established(user);
+    case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE: return ws_peer_closes(user);
+    case LWS_CALLBACK_TIMER: return -1; /* the wait for the echo of our close frame is over */
+    case LWS_CALLBACK_WS_SERVER_DROP_PROTOCOL:
+    case LWS_CALLBACK_CLOSED: connection_gone(user); return 0;
+    default: return 0;
+    }
+}
+
+static int on_listener(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t size)
+{
+    if (reason == LWS_CALLBACK_RAW_RX_FILE)
+        listener_accept(&server_of(wsi)->listener);
+    return 0;
+}
+
+/* Names with a slash cannot be asked for by a client: a subprotocol is a token. */
+static const char listener_protocol[] = "/listener";
+static struct lws_protocols protocols[] = {
+    { .name = "/http", .callback = on_http, .rx_buffer_size = READ_SIZE, .tx_packet_size = WRITE_SIZE_MAX },
+    { .name = "v3.bsatn.spacetimedb", .callback = on_ws, .rx_buffer_size = READ_SIZE, .tx_packet_size = WRITE_SIZE_MAX },
+    { .name = "v2.bsatn.spacetimedb", .callback = on_ws, .rx_buffer_size = READ_SIZE, .tx_packet_size = WRITE_SIZE_MAX },
+    { .name = listener_protocol, .callback = on_listener },
+    { 0 },
+};
+
+static void on_library_log(int level, const char *line)
+{
+    log_debug("libwebsockets: %.*s", (int)strcspn(line, "\n"), line);
+}
+
+/* Time */
+
+static void on_sweep(lws_sorted_usec_list_t *entry)
+{
+    struct server *server = container_of(entry, struct server, sweep);
+    ws_sweep(&server->ws, clock_monotonic_us());
+    http_sweep(&server->http);
+    listener_resume(&server->listener);
+    lws_sul_schedule(server->context, 0, &server->sweep, on_sweep, server->sweep_us);
+}
+
+/* Only ends the wait: the beat that follows looks at the paused clients. */
+static void on_resume(lws_sorted_usec_list_t *entry)
+{
+}
+
+static int64_t sweep_interval(const struct ws *ws)
+{
+    const int64_t shorter = ws->ping_interval_us < ws->idle_timeout_us ? ws->ping_interval_us : ws->idle_timeout_us;
+    const int64_t interval = shorter / 10;
+    return interval < SWEEP_MIN_US ? SWEEP_MIN_US : interval > SWEEP_MAX_US ? SWEEP_MAX_US : interval;
+}
+
+/* Life */
+
+static struct lws_context *context_new(struct server *server)
+{
+    const struct lws_context_creation_info info = {
+        .port = CONTEXT_PORT_NO_LISTEN,
+        .protocols = protocols,
+        .user = server,
+        .options = LWS_SERVER_OPTION_SKIP_SERVER_CANONICAL_NAME,
+        .alpn = "http/1.1",
+        .pt_serv_buf_size = READ_SIZE,
+        .max_http_header_data2 = HEAD_SIZE_MAX,
+        .timeout_secs = HEAD_TIMEOUT_S,
+        .keepalive_timeout = KEEPALIVE_S,
+        .gid = (gid_t)-1,
+        .uid = (uid_t)-1,
+    };
+    lws_set_log_level(LLL_ERR | LLL_WARN, on_library_log);
+    return lws_create_context(&info);
+}
+
+err server_new(struct server **out, const struct server_options *options, struct diag *diag)
+{
+    struct server *server = memory_new(sizeof *server);
+    server->keys = options->keys;
+    server->http = (struct http){ .keys = options->keys, .directory = &server->directory };
+    ws_init(&server->ws, options->keys, &server->directory);
+    server->ws.ping_interval_us = options->ping_interval_us > 0 ? options->ping_interval_us : PING_INTERVAL_US;
+    server->ws.idle_timeout_us = options->idle_timeout_us > 0 ? options->idle_timeout_us : IDLE_TIMEOUT_US;
+    server->sweep_us = sweep_interval(&server->ws);
+    server->context = context_new(server);
+    check(server->context != NULL);
+
+    struct lws_vhost *vhost = lws_get_vhost_by_name(server->context, "default");
+    const err code = listener_open(&server->listener, vhost, listener_protocol, options->listen_addr, diag);
+    if (code != OK) {
+        server_free(server);
+        return code;
+    }
+    *out = server;
+    return OK;
+}
+
+void server_free(struct server *server)
+{
+    if (server == NULL)
+        return;
+    lws_context_destroy(server->context); /* its callbacks still post to the ports */
+    http_deinit(&server->http);
+    ws_deinit(&server->ws);
+    directory_deinit(&server->directory);
+    while (server->ports != NULL) {
+        struct port_entry *entry = server->ports;
+        server->ports = entry->next;
+        port_free(entry->port);
+        memory_free(entry);
+    }
+    memory_free(server);
+}
+
+static void wake(void *context)
+{
+    struct server *server = context;
+    lws_cancel_service(server->context);
+}
+
+struct port *server_port_new(struct server *server)
+{
+    struct port_entry *entry = memory_new(sizeof *entry);
+    entry->port = port_new(wake, server);
+    entry->next = server->ports;
+    server->ports = entry;
+    return entry->port;
+}
+
+void server_add(struct server *server, const char *name, struct engine *engine, const identity *owner, struct port *port)
+{
+    (void)directory_add(&server->directory, name, engine_identity(engine), owner, port);
+}
+
+uint16_t server_port_number(const struct server *server)
+{
+    return server->listener.port;
+}
+
+/* The loop */
+
+static void deliver(struct database *database, struct packet *packet)
+{
+    switch (packet->kind) {
+    case PACKET_MESSAGES:
+    case PACKET_CLOSE:
+    case PACKET_DROP:
+    case PACKET_GONE: ws_deliver(packet); break;
+    case PACKET_REPLY:
+    case PACKET_LOG_LINES:
+    case PACKET_REPLY_END: exchange_deliver(database, packet); break;
+    }
+}
+
+/* `durable` is read after the packets are taken: what was durable when they were made is so now. */
+static void take_packets(struct database *database)
+{
+    struct packet *packet = port_take(database->port);
+    database->durable = port_durable(database->port);
+    exchange_release(database);
+    while (packet != NULL) {
+        struct packet *next = packet->next;
+        deliver(database, packet);
+        packet = next;
+    }
+}
+
+static void flush_posts(struct server *server)
+{
+    for (struct database *database = server->directory.first; database != NULL; database = database->next)
+        port_flush(database->port);
+}
+
+static void beat(struct server *server)
+{
+    flush_posts(server);
+    for (struct database *database = server->directory.first; database != NULL; database = database->next)
+        take_packets(database);
+    ws_send(&server->ws);
+    if (ws_resume(&server->ws))
+        lws_sul_schedule(server->context, 0, &server->resume, on_resume, RESUME_US);
+    flush_posts(server); /* what ended while packets were delivered */
+}
+
+void server_run(struct server *server)
+{
+    lws_sul_schedule(server->context, 0, &server->sweep, on_sweep, server->sweep_us);
+    while (!atomic_load(&server->stopping) && lws_service(server->context, 0) >= 0)
+        beat(server);
+    lws_sul_cancel(&server->sweep);
+    lws_sul_cancel(&server->resume);
+    ws_close_all(&server->ws, CLOSE_GOING_AWAY, BYTES_LITERAL("the server is stopping"));
+    flush_posts(server);
+}
+
+void server_stop(struct server *server)
+{
+    atomic_store(&server->stopping, true);
+    lws_cancel_service(server->context);
+}

@@ -1,0 +1,123 @@
+#include "sql/bounds.h"
+
+#include "sats/bsatn.h"
+
+struct column_bounds {
+    bool has_lower, has_upper, lower_inclusive, upper_inclusive;
+    bytes lower, upper;
+};
+
+struct gatherer {
+    struct query *query;
+    struct column_bounds *columns; /* one a column of the table */
+};
+
+static const struct type *column_type(const struct gatherer *gatherer, uint16_t column)
+{
+    return gatherer->query->table->columns[column].type;
+}
+
+/* bsatn_compare() tells the zeros of a float apart, SQL does not: a bound at zero goes to the outer one. */
+static bytes widen_zero(struct gatherer *gatherer, const struct type *type, bytes value, bool to_negative)
+{
+    if (!type_is_float(type))
+        return value;
+    uint64_t bits = 0;
+    memcpy(&bits, value.at, value.size);
+    const uint64_t sign = (uint64_t)1 << (value.size * 8 - 1);
+    if ((bits & ~sign) != 0)
+        return value;
+    bits = to_negative ? sign : 0;
+    return arena_copy(&gatherer->query->arena, bytes_of(&bits, value.size));
+}
+
+static void raise_lower(struct column_bounds *bounds, const struct type *type, bytes value, bool inclusive)
+{
+    const int order = bounds->has_lower ? bsatn_compare(type, value.at, bounds->lower.at) : 1;
+    if (order < 0 || (order == 0 && inclusive))
+        return;
+    bounds->has_lower = true;
+    bounds->lower = value;
+    bounds->lower_inclusive = inclusive;
+}
+
+static void reduce_upper(struct column_bounds *bounds, const struct type *type, bytes value, bool inclusive)
+{
+    const int order = bounds->has_upper ? bsatn_compare(type, value.at, bounds->upper.at) : -1;
+    if (order > 0 || (order == 0 && inclusive))
+        return;
+    bounds->has_upper = true;
+    bounds->upper = value;
+    bounds->upper_inclusive = inclusive;
+}
+
+static void gather_value(struct gatherer *gatherer, const struct condition *condition)
+{
+    const struct type *type = column_type(gatherer, condition->column);
+    struct column_bounds *bounds = &gatherer->columns[condition->column];
+    const bytes low = widen_zero(gatherer, type, condition->value, true);
+    const bytes high = widen_zero(gatherer, type, condition->value, false);
+
+    switch (condition->op) {
+    case OP_EQ:
+        raise_lower(bounds, type, low, true);
+        reduce_upper(bounds, type, high, true);
+        return;
+    case OP_NE: return;
+    case OP_LT: reduce_upper(bounds, type, low, false); return;
+    case OP_LE: reduce_upper(bounds, type, high, true); return;
+    case OP_GT: raise_lower(bounds, type, high, false); return;
+    case OP_GE: raise_lower(bounds, type, low, true); return;
+    }
+}
+
+static void gather(struct gatherer *gatherer, const struct condition *condition)
+{
+    switch (condition->kind) {
+    case CONDITION_CONSTANT: gatherer->query->never |= !condition->constant; return;
+    case CONDITION_VALUE: gather_value(gatherer, condition); return;
+    case CONDITION_ALL:
+        for (uint32_t idx = 0; idx < condition->part_count; idx++)
+            gather(gatherer, condition->parts[idx]);
+        return;
+    case CONDITION_COLUMNS: case CONDITION_ANY: return;
+    }
+}
+
+static void put_column(struct gatherer *gatherer, uint16_t column)
+{
+    struct query *query = gatherer->query;
+    const struct column_bounds *bounds = &gatherer->columns[column];
+    if (!bounds->has_lower && !bounds->has_upper)
+        return;
+    const bool closed = bounds->has_lower && bounds->has_upper;
+    const int order = closed ? bsatn_compare(column_type(gatherer, column), bounds->lower.at, bounds->upper.at) : -1;
+    if (order > 0 || (order == 0 && !(bounds->lower_inclusive && bounds->upper_inclusive))) {
+        query->never = true;
+        return;
+    }
+    if (order == 0)
+        query->equalities[query->equality_count++] = (struct query_equality){ column, bounds->lower };
+    else
+        query->ranges[query->range_count++] = (struct query_range){
+            .column = column, .has_lower = bounds->has_lower, .has_upper = bounds->has_upper,
+            .lower_inclusive = bounds->lower_inclusive, .upper_inclusive = bounds->upper_inclusive,
+            .lower = bounds->lower, .upper = bounds->upper,
+        };
+}
+
+void bounds_make(struct query *query, struct arena *scratch, const struct condition *where)
+{
+    const uint32_t count = query->table->column_count;
+    struct gatherer gatherer = { query, ARENA_ARRAY(scratch, struct column_bounds, count) };
+    if (where != NULL)
+        gather(&gatherer, where);
+
+    uint32_t bounded = 0;
+    for (uint32_t idx = 0; idx < count; idx++)
+        bounded += gatherer.columns[idx].has_lower || gatherer.columns[idx].has_upper;
+    query->equalities = ARENA_ARRAY(&query->arena, struct query_equality, bounded);
+    query->ranges = ARENA_ARRAY(&query->arena, struct query_range, bounded);
+    for (uint32_t idx = 0; idx < count; idx++)
+        put_column(&gatherer, (uint16_t)idx);
+}
