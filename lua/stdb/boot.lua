@@ -29,7 +29,8 @@ local function use(name)
   return part
 end
 
-local define, calls = use "define", use "calls"
+local define = use "define"
+local calls = use "calls"
 
 return {
   --- Runs the module's files. Raises what they raise.

@@ -23,9 +23,9 @@ end
 
 local function new_invoker(reducer)
   local text = source.new("call " .. reducer.name)
-  local action, open, reset = text:bind(reducer.action, "reducer"), text:bind(use "context", "context"),
-    text:bind(reentry.reset, "reset")
-  text:add("return function() %s() local at = vm.args", reset)
+  local action, open = text:bind(reducer.action, "reducer"), text:bind(use "context", "context")
+  text:add("return function() %s() %s() local at = vm.args", text:bind(reentry.reset, "reset"),
+    text:bind(rows.forget_scans, "forget"))
   local arguments = read_arguments(text, reducer.params)
   text:add("return %s(%s()%s) end", action, open, arguments == "" and "" or ", " .. arguments)
   return text:compile()

@@ -23,6 +23,24 @@ local function put_i64(at, value)
   end
 end
 
+-- LuaJIT keeps the types of its values in the bits of NaNs and takes doubles from memory as they are: a NaN that
+-- a client made up would become nil, a table or worse. So what is not finite is looked at as bits first.
+local FINITE = {
+  f32 = "(band(cast(word, $at).i32, 0x7f800000) ~= 0x7f800000 and cast(word, $at).f32 or $odd($at))",
+  f64 = "(band(cast(word, $at + 4).i32, 0x7ff00000) ~= 0x7ff00000 and cast(word, $at).f64 or $odd($at))",
+}
+local INFINITE = {
+  ["\0\0\128\127"] = 1 / 0, ["\0\0\128\255"] = -1 / 0,
+  ["\0\0\0\0\0\0\240\127"] = 1 / 0, ["\0\0\0\0\0\0\240\255"] = -1 / 0,
+}
+
+local function new_odd_reader(size)
+  return function(at)
+    return INFINITE[ffi.string(at, size)] or 0 / 0
+  end
+end
+local odd_reader = { f32 = new_odd_reader(4), f64 = new_odd_reader(8) }
+
 local LOW_64 = { u64 = "0", i64 = "-9223372036854775808" }
 local HIGH_64 = { u64 = "18446744073709551616", i64 = "9223372036854775808" }
 
@@ -98,7 +116,10 @@ end
 --- The expression that reads the fixed-size value at pointer `at`.
 function fixed.read_text(text, type_, at)
   local kind = type_.kind
-  if type_.low or kind == "f32" or kind == "f64" then
+  if kind == "f32" or kind == "f64" then
+    local odd = text:bind(odd_reader[kind], "odd")
+    return (FINITE[kind]:gsub("%$(%a+)", { at = at, odd = odd }))
+  elseif type_.low then
     return ("cast(word, %s).%s"):format(at, kind)
   elseif kind == "u64" or kind == "i64" then
     return ("%s(cast(word, %s).%s)"):format(text:bind(values["from_" .. kind], "from"), at, kind)

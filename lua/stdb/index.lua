@@ -7,6 +7,9 @@ local blame, bounds, codec, fixed, frozen, misfit, out, source =
 
 local index = {}
 
+local ONLY_UNIQUE = { find = true, get = true, update = true, upsert = true }
+local FUNCTIONS = { "find", "get", "update", "upsert", "filter", "count", "delete" }
+
 --- Bindings of both, for one text.
 local function with(some, more)
   local both = {}
@@ -101,7 +104,7 @@ local function filter(self, $values)
   local reverse = bounds($values)
   local scan = C.stdb_scan_open(vm, place, index, lower, upper, reverse)
   if scan < 0 then failed() end
-  owners[scan] = place
+  owners[scan], owners.open = place, owners.open + 1
   return step, scan
 end
 
@@ -180,7 +183,16 @@ function index.new(made, declared, number, functions)
     })
     members = with(members, source.compile("index " .. path, fill(UNIQUE, columns), bindings))
   end
-  return frozen.names(members, path, declared.unique and "function" or "function (it is not unique)")
+  setmetatable(members, {
+    __index = function(_, name)
+      if ONLY_UNIQUE[name] then
+        blame.raise("%s:%s is for unique indexes; this one may find many rows: `for row in %s:filter(...) do`", path, name,
+          path)
+      end
+      blame.raise("%s has no function %s%s", path, blame.key(name), blame.hint(name, FUNCTIONS))
+    end,
+  })
+  return frozen.library(members, path)
 end
 
 return index

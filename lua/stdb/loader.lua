@@ -61,9 +61,13 @@ function loader.require(name)
   end
   loaded[name] = LOADING
   running[#running + 1] = name
-  value = chunk(core)
+  local ok, result = pcall(chunk, core)
   running[#running] = nil
-  loaded[name] = value == nil and true or value
+  if not ok then
+    loaded[name] = nil
+    error(result, 0)
+  end
+  loaded[name] = result == nil and true or result
   return loaded[name]
 end
 

@@ -6,15 +6,25 @@ local use = ...
 local blame, codec, frozen, misfit, out, source, types =
   use "blame", use "codec", use "frozen", use "misfit", use "out", use "source", use "types"
 
+local clear = require "table.clear"
+
 local rows = {}
 
 source.common.failed = blame.failed
 source.common.outside = blame.outside
 
 -- Which table each open scan belongs to: a scan is a number, and a module could hand one table's number to
--- another table's iterator, which would read its rows by the wrong layout.
-local owners = {}
+-- another table's iterator, which would read its rows by the wrong layout. `open` counts them.
+local owners = { open = 0 }
 source.common.owners = owners
+
+--- Forgets the scans of the last call that were left before their end.
+function rows.forget_scans()
+  if owners.open ~= 0 then
+    clear(owners)
+    owners.open = 0
+  end
+end
 
 -- write(row) -> pointer, size, or nil when the row does not fit.
 local WRITE_FIXED = [[
@@ -90,7 +100,7 @@ local function step(scan)
   local found = C.stdb_scan_next(vm, scan)
   if found == 1 then return read() end
   if found < 0 then failed() end
-  owners[scan] = nil
+  owners[scan], owners.open = nil, owners.open - 1
   return nil
 end
 
@@ -98,7 +108,7 @@ local function iter(self)
   if vm.in_call == 0 then outside() end
   local scan = C.stdb_scan_open(vm, place, -1, nil, nil, 0)
   if scan < 0 then failed() end
-  owners[scan] = place
+  owners[scan], owners.open = place, owners.open + 1
   return step, scan
 end
 
@@ -108,10 +118,22 @@ local function lost()
   blame.raise "this loop is over: write `for row in table:iter() do` for each walk"
 end
 
+--- A copy with the values that a new row gets for what was left out.
+local function completed(row, defaults)
+  local copy = {}
+  for name, default in pairs(defaults) do
+    copy[name] = default
+  end
+  for name, value in next, row do
+    copy[name] = value
+  end
+  return copy
+end
+
 --- The functions that belong to the table's rows, for its own text and those of its indexes.
 local function row_functions(made, place)
   local function raise_misfit(row)
-    misfit.raise(made.row, row, made.name)
+    misfit.raise(made.row, type(row) == "table" and completed(row, made.defaults) or row, made.name)
   end
   return {
     place = place,

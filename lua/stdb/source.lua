@@ -4,6 +4,7 @@
 -- meet one table only. One closure factory shared among tables would cost both.
 local use = ...
 local ffi = require "ffi"
+local bit = require "bit"
 
 local source = {}
 
@@ -22,6 +23,7 @@ local common = {
   copy = ffi.copy,
   string_at = ffi.string,
   floor = math.floor,
+  band = bit.band,
   rawget = rawget,
   getmetatable = getmetatable,
   setmetatable = setmetatable,

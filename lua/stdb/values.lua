@@ -68,8 +68,7 @@ function values.to_u64(value)
   end
 end
 
--- A kind is { name, size, bytes = value -> bytes, at = pointer -> value, ... }.
-local kinds = {}
+-- A kind is { name, size, bytes = value -> bytes, at = pointer -> value, ... }: values.identity and so on.
 local kind_of = setmetatable({}, { __mode = "k" })
 
 -- Compiled for each kind: see source.lua.
@@ -148,7 +147,6 @@ local function bytes_kind(name, size, is_signed, print)
   function meta.__le(left, right)
     return left == right or meta.__lt(left, right)
   end
-  kinds[name] = kind
   values[name] = kind
   return kind
 end
@@ -255,7 +253,6 @@ local function micros_kind(name, print)
     same_kind(kind, left, right)
     return kind.micros[left] <= kind.micros[right]
   end
-  kinds[name] = kind
   values[name] = kind
   return kind, meta
 end

@@ -32,8 +32,8 @@ struct driver {
 
 static void print_log(void *context, const struct module_log_line *line)
 {
-    printf("log %d %.*s %.*s:%d %.*s\n", line->level, BYTES_FORMAT(line->function), BYTES_FORMAT(line->file), line->line,
-           BYTES_FORMAT(line->message));
+    printf("log %d %.*s %.*s:%d %.*s\n", line->level, BYTES_FORMAT(line->function), BYTES_FORMAT(line->file),
+           line->line, BYTES_FORMAT(line->message));
 }
 
 static err call(struct driver *driver, uint32_t reducer, struct diag *diag)

@@ -235,6 +235,13 @@ describe("SATS-JSON", function()
             takes(shape, { tag = "Nothing" }, "[3,[]]")
         end)
 
+        it("takes a bare number for the place of a variant, whatever variants are called", function()
+            local digits = bsatn.sum { { name = "1", type = bsatn.type("u8") }, { name = "0", type = bsatn.type("u8") } }
+            local kind = sats.type(digits)
+            assert.are.equal("\1\7", sats.parse(kind, '{"0":7}'))
+            assert.are.equal("\0\7", sats.parse(kind, "[0,7]"))
+        end)
+
         it("takes null for none only", function()
             takes("option(u8)", { tag = "none" }, "null")
             takes("[option(u8)]", { { tag = "none" }, { tag = "some", value = 1 } }, '[null,{"some":1}]')

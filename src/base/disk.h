@@ -17,7 +17,7 @@ struct disk_file; /* opaque to callers */
 
 struct disk {
     void *self;
-    /* `create` makes the file when absent. Opened for reading and writing. */
+    /* `create` makes the file when absent; without it an absent file is ERR_NOT_FOUND. For reading and writing. */
     err (*open)(void *self, const char *path, bool create, struct disk_file **file, struct diag *diag);
     void (*close)(void *self, struct disk_file *file); /* NULL is fine */
     err (*size)(void *self, struct disk_file *file, uint64_t *size, struct diag *diag);
@@ -41,6 +41,6 @@ struct disk {
 /* The real one. */
 const struct disk *disk_real(void);
 
-/* Whole small files through a temporary name, synced: the old content or the new, nothing between. */
+/* ERR_NOT_FOUND when there is none. Whole small files through a temporary name, synced: the old content or the new, nothing between. */
 err disk_read_whole(const struct disk *disk, const char *path, struct buf *out, struct diag *diag);
 err disk_write_whole(const struct disk *disk, const char *path, bytes content, struct diag *diag);

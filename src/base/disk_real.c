@@ -19,7 +19,7 @@ struct disk_file {
 
 static err refuse(struct diag *diag, const char *doing, const char *path)
 {
-    return diag_set(diag, ERR_DISK, "%s %s: %s", doing, path, strerror(errno));
+    return diag_set(diag, errno == ENOENT ? ERR_NOT_FOUND : ERR_DISK, "%s %s: %s", doing, path, strerror(errno));
 }
 
 static struct disk_file *file_new(int fd, const char *path)

@@ -31,7 +31,8 @@ static err find_index(struct vm *vm, uint32_t table_place, uint32_t place, const
 {
     TRY(find_table(vm, table_place, table));
     if (place >= (*table)->index_count)
-        return diag_set(&vm->diag, ERR_NOT_FOUND, "table `%.*s` has no index %u", BYTES_FORMAT((*table)->table->def->name), place);
+        return diag_set(&vm->diag, ERR_NOT_FOUND, "table `%.*s` has no index %u",
+                        BYTES_FORMAT((*table)->table->def->name), place);
     *index = &(*table)->indexes[place];
     return OK;
 }
@@ -228,7 +229,8 @@ int32_t stdb_scan_open(stdb_vm *abi, uint32_t table, int32_t index, const stdb_b
 {
     struct vm *vm = vm_of(abi);
     struct range range = { .vm = vm };
-    err code = index < 0 ? find_table(vm, table, &range.table) : range_find(&range, abi, table, (uint32_t)index, lower, upper);
+    err code =
+        index < 0 ? find_table(vm, table, &range.table) : range_find(&range, abi, table, (uint32_t)index, lower, upper);
     if (code == OK)
         code = index < 0 ? collect_table(&range, reverse != 0) : collect_range(&range, reverse != 0);
     return code == OK ? scans_number(&vm->scans, range.scan) : refuse(vm, code);
@@ -257,7 +259,8 @@ void stdb_scan_close(stdb_vm *abi, int32_t number)
 }
 
 /* The rows are collected first: an index must not change under a walk. */
-int32_t stdb_delete_range(stdb_vm *abi, uint32_t table, uint32_t index, const stdb_bound *lower, const stdb_bound *upper)
+int32_t stdb_delete_range(stdb_vm *abi, uint32_t table, uint32_t index, const stdb_bound *lower,
+                          const stdb_bound *upper)
 {
     struct vm *vm = vm_of(abi);
     struct range range;
@@ -285,7 +288,8 @@ static bytes clean_text(struct vm *vm, const char *text, size_t size)
     return buf_bytes(&vm->text);
 }
 
-void stdb_log(stdb_vm *abi, int32_t level, const char *text, uint32_t size, const char *file, uint32_t file_size, int32_t line)
+void stdb_log(stdb_vm *abi, int32_t level, const char *text, uint32_t size, const char *file, uint32_t file_size,
+              int32_t line)
 {
     struct vm *vm = vm_of(abi);
     const bytes place = bytes_of(file, file_size);

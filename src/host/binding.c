@@ -47,8 +47,8 @@ static err refuse_key(const struct bound_table *table, const struct bound_index 
                      BYTES_FORMAT(table->table->def->name));
 }
 
-static err check_columns(const struct bound_table *table, const struct bound_index *index, bytes key, uint32_t column_count,
-                         struct diag *diag)
+static err check_columns(const struct bound_table *table, const struct bound_index *index, bytes key,
+                         uint32_t column_count, struct diag *diag)
 {
     for (uint32_t idx = 0; idx < column_count; idx++) {
         const struct column_def *column = &table->table->def->columns[index->def->columns[idx]];
@@ -61,8 +61,8 @@ static err check_columns(const struct bound_table *table, const struct bound_ind
     return OK;
 }
 
-err binding_check_key(const struct bound_table *table, const struct bound_index *index, bytes key, uint32_t column_count,
-                      struct diag *diag)
+err binding_check_key(const struct bound_table *table, const struct bound_index *index, bytes key,
+                      uint32_t column_count, struct diag *diag)
 {
     const bool is_full = column_count == index->def->column_count;
     if (is_full && index->plain_size >= 0 && key.size == (size_t)index->plain_size)

@@ -27,8 +27,8 @@ void binding_init(struct binding *binding, const struct store *store);
 void binding_deinit(struct binding *binding);
 
 /* Whether `key` is the BSATN of the index's first `column_count` columns, and nothing more. */
-err binding_check_key(const struct bound_table *table, const struct bound_index *index, bytes key, uint32_t column_count,
-                      struct diag *diag);
+err binding_check_key(const struct bound_table *table, const struct bound_index *index, bytes key,
+                      uint32_t column_count, struct diag *diag);
 /* The same for a side of a range; NULL is an open one. */
 err binding_check_bound(const struct bound_table *table, const struct bound_index *index, const stdb_bound *from,
                         struct index_bound *bound, struct diag *diag);

@@ -44,7 +44,8 @@ err files_init(struct files *files, const char *path, struct diag *diag)
     char folder[PATH_MAX];
     const char *entry = "module.lua";
     if (strlen(path) >= PATH_MAX || stat(path, &about) != 0)
-        return diag_set(diag, ERR_DISK, "%s: %s", path, strlen(path) >= PATH_MAX ? "the path is too long" : strerror(errno));
+        return diag_set(diag, ERR_DISK, "%s: %s", path,
+                        strlen(path) >= PATH_MAX ? "the path is too long" : strerror(errno));
     if (S_ISDIR(about.st_mode))
         strcpy(folder, path);
     else
@@ -103,8 +104,8 @@ static bool is_below(const char *folder, const char *path)
 {
     char *resolved = realpath(path, NULL);
     const size_t size = strlen(folder);
-    const bool below = resolved != NULL && strncmp(resolved, folder, size) == 0 &&
-                       (resolved[size] == '/' || folder[size - 1] == '/');
+    const bool below =
+        resolved != NULL && strncmp(resolved, folder, size) == 0 && (resolved[size] == '/' || folder[size - 1] == '/');
     free(resolved);
     return below;
 }

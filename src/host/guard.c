@@ -19,21 +19,21 @@
 enum {
     FRAMES_LOOKED_AT = 50,
     SIGNAL_STACK_SIZE = 64 * 1024,
-    ZONE_SIZE = 256 * 1024,         /* the part of a stack that is kept shut: room for what must finish */
+    ZONE_SIZE = 256 * 1024,          /* the part of a stack that is kept shut: room for what must finish */
     ZONE_ABOVE = 1024 * 1024 + 4096, /* the kernel keeps a growing stack this far from what is below it */
-    STACK_SIZE_MAX = 1 << 30,       /* larger ones are unlimited ones: no end to put a zone at */
+    STACK_SIZE_MAX = 1 << 30,        /* larger ones are unlimited ones: no end to put a zone at */
 };
 
 /* One for each thread that has run guest code, until it ends. */
 struct guard_thread {
     struct watch watch;
     lua_State *volatile L;
-    volatile enum guard_end end;  /* how the running call is to end */
-    sigjmp_buf frame;             /* the one that entered Lua */
+    volatile enum guard_end end; /* how the running call is to end */
+    sigjmp_buf frame;            /* the one that entered Lua */
     struct guard_place place;
-    uint8_t *zone;                /* of the thread's stack; NULL: none */
+    uint8_t *zone; /* of the thread's stack; NULL: none */
     volatile bool zone_is_open;
-    void *signal_stack;           /* owned; NULL: the thread had one */
+    void *signal_stack; /* owned; NULL: the thread had one */
 };
 
 /* The one thread-local outside a function's view: the handlers get nothing else to find their call by. */
@@ -219,7 +219,8 @@ static err own_profiler(struct diag *diag)
 /* No mask changes with a handler (SA_NODEFER), so that leaving one by a jump has none to restore. */
 static err handle(int signal, void (*handler)(int, siginfo_t *, void *), struct sigaction *before, struct diag *diag)
 {
-    struct sigaction action = { .sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTART };
+    struct sigaction action = { .sa_sigaction = handler,
+                                .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTART };
     sigemptyset(&action.sa_mask);
     if (sigaction(signal, &action, before) != 0)
         return diag_set(diag, ERR_MODULE, "signal %d cannot be handled: %s", signal, strerror(errno));

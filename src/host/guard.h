@@ -12,7 +12,7 @@
  *
  * A call that runs out of native stack is left likewise. The lowest part of a guarded thread's stack is
  * kept shut. A fault there in LuaJIT ends the call at once; in other code the part is opened, so that the
- * code can finish, and the call ends at the next safepoint.
+ * code can finish, and the call ends at the next safepoint. Stacks below 2 MiB have no such part.
  *
  * A VM that was left so is abandoned, never closed: its memory is one heap that is dropped.
  *

@@ -48,7 +48,8 @@ bool heap_init(struct heap *heap, size_t limit)
 {
     const size_t cap = limit + limit / 8;
     *heap = (struct heap){ .limit = limit, .cap = cap, .mapping_size = cap + 2 * HEAP_BLOCK_SIZE };
-    void *mapping = mmap(NULL, heap->mapping_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *mapping =
+        mmap(NULL, heap->mapping_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (mapping == MAP_FAILED)
         return false;
     heap->mapping = mapping;

@@ -13,7 +13,7 @@ enum {
     EVENT_BITS = 0x0f,    /* of the hook mask: what lua_sethook() sets */
     FRAME_RECORD_AT = 16, /* in a machine code area: behind the link */
     AREA_SIZE_MAX = 1 << 26,
-    AREAS_MAX = 1024,     /* no state has so many; a damaged list ends here */
+    AREAS_MAX = 1024, /* no state has so many; a damaged list ends here */
 };
 
 /* A machine code area begins with this. */
@@ -77,8 +77,8 @@ static err learn_hook_mask(lua_State *L, size_t size, struct diag *diag)
 static bool is_code_list(const uintptr_t *words)
 {
     const uintptr_t area = words[0], top = words[1], bottom = words[2], size = words[3];
-    return area != 0 && area % 4096 == 0 && size >= 4096 && size <= AREA_SIZE_MAX && top > area &&
-           top <= area + size && bottom > area && bottom <= top && ((const struct code_area *)area)->size == size;
+    return area != 0 && area % 4096 == 0 && size >= 4096 && size <= AREA_SIZE_MAX && top > area && top <= area + size &&
+           bottom > area && bottom <= top && ((const struct code_area *)area)->size == size;
 }
 
 static err learn_code_list(lua_State *L, size_t size, struct diag *diag)

@@ -21,7 +21,7 @@ struct module {
     struct vm_description description;
     uint8_t hash[32];
     struct binding binding;
-    struct vm *vm;         /* owned; NULL: the next call makes one */
+    struct vm *vm; /* owned; NULL: the next call makes one */
     uint64_t call_number;
 };
 
@@ -45,7 +45,8 @@ static void show_symbols(void)
 }
 
 /* Puts "module.lua:12: text" and the source lines into the diag. */
-static err explain(const struct files *files, const char *file, int32_t line, const char *text, err code, struct diag *diag)
+static err explain(const struct files *files, const char *file, int32_t line, const char *text, err code,
+                   struct diag *diag)
 {
     struct buf whole;
     buf_init(&whole);
@@ -131,10 +132,22 @@ void module_free(struct module *module)
     memory_free(module);
 }
 
-bytes module_def(const struct module *module) { return buf_bytes(&module->description.def); }
-const uint8_t *module_hash(const struct module *module) { return module->hash; }
-uint32_t module_file_count(const struct module *module) { return module->files.count; }
-const char *module_file_path(const struct module *module, uint32_t idx) { return module->files.items[idx]->path; }
+bytes module_def(const struct module *module)
+{
+    return buf_bytes(&module->description.def);
+}
+const uint8_t *module_hash(const struct module *module)
+{
+    return module->hash;
+}
+uint32_t module_file_count(const struct module *module)
+{
+    return module->files.count;
+}
+const char *module_file_path(const struct module *module, uint32_t idx)
+{
+    return module->files.items[idx]->path;
+}
 
 bytes module_file_name(const struct module *module, uint32_t idx)
 {
@@ -174,7 +187,8 @@ static err vm_again(struct module *module, struct diag *diag)
     struct vm_description description;
     struct report report;
     struct vm *vm;
-    const err code = vm_new(&vm, &module->files, &module->limits, module->log, module->log_context, &description, &report);
+    const err code =
+        vm_new(&vm, &module->files, &module->limits, module->log, module->log_context, &description, &report);
     if (code != OK)
         return explain_load(module, &report, code, diag);
     const bool same = bytes_equal(buf_bytes(&description.def), buf_bytes(&module->description.def));
@@ -199,7 +213,8 @@ static void seed_random(uint64_t random[4], uint64_t seed)
     }
 }
 
-static void call_begin(struct module *module, struct txn *txn, const struct call_context *context, uint32_t reducer, bytes args)
+static void call_begin(struct module *module, struct txn *txn, const struct call_context *context, uint32_t reducer,
+                       bytes args)
 {
     struct vm *vm = module->vm;
     stdb_vm *abi = &vm->abi;
@@ -234,7 +249,8 @@ static err call_refused(struct vm *vm, struct diag *diag)
     buf_put_format(&line, "refused: %s", vm->rejection.text);
     vm_log(vm, 2, bytes_of(NULL, 0), 0, buf_bytes(&line));
     buf_deinit(&line);
-    return diag_set(diag, ERR_REJECTED, "%s", vm->rejection.text[0] != '\0' ? vm->rejection.text : err_text(ERR_REJECTED));
+    return diag_set(diag, ERR_REJECTED, "%s",
+                    vm->rejection.text[0] != '\0' ? vm->rejection.text : err_text(ERR_REJECTED));
 }
 
 /* The whole story, for the log: text, id, source lines, stack. */
@@ -268,8 +284,8 @@ static err call_failed(struct module *module, err code, struct diag *diag)
     return diag_set(diag, code, "The %s (error %08x); see the module's log.", text, id);
 }
 
-err module_call(struct module *module, struct txn *txn, const struct call_context *context, uint32_t reducer, bytes args,
-                struct diag *diag)
+err module_call(struct module *module, struct txn *txn, const struct call_context *context, uint32_t reducer,
+                bytes args, struct diag *diag)
 {
     check(module->binding.schema != NULL && reducer < module->binding.schema->reducer_count);
     if (module->vm == NULL)

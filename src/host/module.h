@@ -70,5 +70,5 @@ struct call_context {
  * end the transaction. OK; ERR_REJECTED: diag has the module's own words; ERR_MODULE: diag has a short text
  * with an id for the caller, the whole story with file:line and stack is in the log; ERR_OUT_OF_TIME,
  * ERR_OUT_OF_MEMORY: likewise, and the VM is gone. */
-err module_call(struct module *module, struct txn *txn, const struct call_context *context, uint32_t reducer, bytes args,
-                struct diag *diag);
+err module_call(struct module *module, struct txn *txn, const struct call_context *context, uint32_t reducer,
+                bytes args, struct diag *diag);

@@ -156,7 +156,8 @@ static err run(struct vm *vm, int args, int results, int64_t limit_us)
     if (end == GUARD_OUT_OF_MEMORY || vm->heap.exceeded || status == LUA_ERRMEM)
         return ERR_OUT_OF_MEMORY;
     if (end == GUARD_STACK) {
-        strcpy(vm->report.message, "stack overflow in native code: calls through library functions are nested too deep");
+        strcpy(vm->report.message,
+               "stack overflow in native code: calls through library functions are nested too deep");
         return ERR_MODULE;
     }
     if (is_rejection(vm->L))
@@ -237,8 +238,8 @@ static err load(struct vm *vm, int64_t limit_us, struct vm_description *descript
     return OK;
 }
 
-err vm_new(struct vm **made, struct files *files, const struct module_limits *limits, module_log_fn *log, void *log_context,
-           struct vm_description *description, struct report *report)
+err vm_new(struct vm **made, struct files *files, const struct module_limits *limits, module_log_fn *log,
+           void *log_context, struct vm_description *description, struct report *report)
 {
     struct vm *vm = memory_new(sizeof *vm);
     vm->files = files;

@@ -71,8 +71,8 @@ void vm_description_deinit(struct vm_description *description);
 
 /* Loads the module's files into a fresh VM. On failure *vm is NULL and `report` tells the place, if known:
  * ERR_MODULE, ERR_OUT_OF_TIME, ERR_OUT_OF_MEMORY. */
-err vm_new(struct vm **vm, struct files *files, const struct module_limits *limits, module_log_fn *log, void *log_context,
-           struct vm_description *description, struct report *report);
+err vm_new(struct vm **vm, struct files *files, const struct module_limits *limits, module_log_fn *log,
+           void *log_context, struct vm_description *description, struct report *report);
 void vm_free(struct vm *vm); /* NULL is fine */
 
 /* dispatch(reducer). OK, ERR_REJECTED, ERR_MODULE, ERR_OUT_OF_TIME, ERR_OUT_OF_MEMORY; vm->report has the story. */

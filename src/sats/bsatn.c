@@ -7,6 +7,20 @@
 #include "base/text.h"
 #include "sats/trail.h"
 
+static inline uint32_t load_u32(const uint8_t *at)
+{
+    uint32_t value;
+    memcpy(&value, at, sizeof value);
+    return value;
+}
+
+static inline uint64_t load_u64(const uint8_t *at)
+{
+    uint64_t value;
+    memcpy(&value, at, sizeof value);
+    return value;
+}
+
 /* ---- checking ---- */
 
 struct walk {
@@ -34,15 +48,29 @@ static __attribute__((cold, noinline)) err refuse_short(struct walk *walk, const
     return code;
 }
 
+/* Most strings are short and ASCII: words of eight bytes, the last one overlapping the one before. */
+static inline bool is_ascii(const uint8_t *at, size_t size)
+{
+    uint64_t seen = 0;
+    if (size < 8) {
+        for (size_t idx = 0; idx < size; idx++)
+            seen |= at[idx];
+        return (seen & 0x80) == 0;
+    }
+    for (size_t idx = 0; idx + 8 < size; idx += 8)
+        seen |= load_u64(at + idx);
+    seen |= load_u64(at + size - 8);
+    return (seen & 0x8080808080808080ull) == 0;
+}
+
 static inline err check_string(struct walk *walk, const struct type *type)
 {
     if (walk_left(walk) < 4)
         return refuse_short(walk, type);
-    uint32_t size;
-    memcpy(&size, walk->at, 4);
+    const uint32_t size = load_u32(walk->at);
     if (walk_left(walk) - 4 < size)
         return refuse_short(walk, type);
-    if (!text_is_utf8(bytes_of(walk->at + 4, size)))
+    if (!is_ascii(walk->at + 4, size) && !text_is_utf8(bytes_of(walk->at + 4, size)))
         return diag_set(walk->diag, ERR_BAD_VALUE, "the string is not valid UTF-8");
     walk->at += 4 + (size_t)size;
     return OK;
@@ -111,8 +139,7 @@ static err check_array(struct walk *walk, const struct type *type)
     const struct type *element = type->element;
     if (walk_left(walk) < 4)
         return refuse_short(walk, type);
-    uint32_t count;
-    memcpy(&count, walk->at, 4);
+    const uint32_t count = load_u32(walk->at);
     if ((uint64_t)count * element->min_size > walk_left(walk) - 4)
         return refuse_short(walk, type);
     walk->at += 4;
@@ -176,20 +203,6 @@ err bsatn_check(const struct type *type, bytes value, size_t *used, struct diag 
 }
 
 /* ---- walking ---- */
-
-static inline uint32_t load_u32(const uint8_t *at)
-{
-    uint32_t value;
-    memcpy(&value, at, sizeof value);
-    return value;
-}
-
-static inline uint64_t load_u64(const uint8_t *at)
-{
-    uint64_t value;
-    memcpy(&value, at, sizeof value);
-    return value;
-}
 
 static size_t array_size(const struct type *element, const uint8_t *at)
 {

@@ -376,11 +376,9 @@ static err parse_product(struct parsing *parsing, const struct type *type)
 
 /* ---- sums ---- */
 
-/* A variant by name, or by its number: decimal digits as one writes them, "0" but not "00". */
-static bool find_variant(const struct type *type, bytes word, uint32_t *tag)
+/* A variant by its number: decimal digits as one writes them, "0" but not "00". */
+static bool find_tag(const struct type *type, bytes word, uint32_t *tag)
 {
-    if (find_field(type, word, 0, tag))
-        return true;
     if (word.size == 0 || word.size > 3 || (word.at[0] == '0' && word.size > 1))
         return false;
     *tag = 0;
@@ -392,35 +390,36 @@ static bool find_variant(const struct type *type, bytes word, uint32_t *tag)
     return *tag < type->count;
 }
 
-static err refuse_variant(struct parsing *parsing, const struct type *type)
+static err refuse_variant(struct parsing *parsing, const struct type *type, bytes word)
 {
     struct buf name;
     buf_init(&name);
     type_print(&name, type);
-    const err code = diag_set(parsing->diag, ERR_BAD_VALUE, "there is no variant \"%.*s\" in %.*s",
-                              BYTES_FORMAT(buf_bytes(&parsing->word)), BYTES_FORMAT(buf_bytes(&name)));
+    const err code = diag_set(parsing->diag, ERR_BAD_VALUE, "there is no variant \"%.*s\" in %.*s", BYTES_FORMAT(word),
+                              BYTES_FORMAT(buf_bytes(&name)));
     buf_deinit(&name);
     return code;
 }
 
-/* Reads what names the variant, in quotes or as a bare number, and writes the tag. */
+/* Reads what names the variant and writes the tag: its name or number in quotes, or its bare number. */
 static err parse_tag(struct parsing *parsing, const struct type *type, bool takes_number, uint32_t *tag)
 {
+    bytes name;
+    bool is_whole, found;
     const enum json_word word = json_scan_peek(&parsing->scan);
     if (word == JSON_STRING) {
         TRY(parse_word(parsing));
+        name = buf_bytes(&parsing->word);
+        found = find_field(type, name, 0, tag) || find_tag(type, name, tag);
     } else if (word == JSON_NUMBER && takes_number) {
-        bytes number;
-        bool is_whole;
-        if (!json_scan_number(&parsing->scan, &number, &is_whole))
+        if (!json_scan_number(&parsing->scan, &name, &is_whole))
             return refuse_text(parsing, parsing->scan.problem);
-        buf_clear(&parsing->word);
-        buf_put_bytes(&parsing->word, number);
+        found = find_tag(type, name, tag);
     } else {
         return diag_set(parsing->diag, ERR_BAD_VALUE, "expected the name of a variant, found %s", word_name(word));
     }
-    if (!find_variant(type, buf_bytes(&parsing->word), tag))
-        return refuse_variant(parsing, type);
+    if (!found)
+        return refuse_variant(parsing, type, name);
     buf_put_u8(parsing->out, (uint8_t)*tag);
     return OK;
 }

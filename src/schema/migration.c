@@ -152,6 +152,9 @@ err migration_plan(struct arena *arena, const struct schema *from, const struct 
                    struct diag *diag)
 {
     enum { STEPS_PER_TABLE = 4 }; /* type, columns, keys, access */
+    static const struct schema nothing; /* a database before its first module */
+    if (from == NULL)
+        from = &nothing;
     struct planner planner = { arena, plan, { 0 } };
     const size_t steps_max = from->table_count + STEPS_PER_TABLE * (size_t)to->table_count;
     buf_init(&planner.reasons);

@@ -26,7 +26,8 @@ struct migration {
     bool breaks_clients;          /* a row layout that clients know has changed: columns added, table removed */
 };
 
-/* ERR_MIGRATION with all reasons, one a line, when it is not possible. */
+/* `from` is NULL before the first module: every table is added. ERR_MIGRATION with all reasons, one a line, when
+ * it is not possible. */
 err migration_plan(struct arena *arena, const struct schema *from, const struct schema *to, struct migration *plan, struct diag *diag);
 /* One line a step, for the log: "add table `user`". */
 void migration_step_print(struct buf *out, const struct migration_step *step);

@@ -6,6 +6,8 @@
 
 void builder_fault(struct builder *builder, enum fault_subject subject, const char *what, bytes name)
 {
+    if (name.size >= sizeof builder->fault->name)
+        name.size = 0; /* it is refused for its length; the sentence must not drown in it */
     builder->fault->subject = subject;
     snprintf(builder->fault->name, sizeof builder->fault->name, "%.*s", BYTES_FORMAT(name));
     diag_note(builder->diag, "%s `%.*s`: ", what, BYTES_FORMAT(name));

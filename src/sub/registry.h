@@ -8,7 +8,7 @@
 #include "sub/table_watch.h"
 
 struct registry {
-    struct map queries;     /* key -> struct shared_query */
+    struct map queries;           /* key -> struct shared_query */
     struct table_watch **watches; /* owned; by table id - SCHEMA_FIRST_ID; NULL where no query watches */
     uint32_t watch_capacity;
     struct buf key; /* the one being looked up */

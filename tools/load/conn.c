@@ -28,7 +28,8 @@ void chunk_reserve(struct chunk *chunk, size_t room)
         chunk->start = chunk->size = 0;
     if (chunk->capacity - chunk->size >= room)
         return;
-    memmove(chunk->data, chunk->data + chunk->start, chunk->size - chunk->start);
+    if (chunk->start > 0)
+        memmove(chunk->data, chunk->data + chunk->start, chunk->size - chunk->start);
     chunk->size -= chunk->start;
     chunk->start = 0;
     if (chunk->capacity - chunk->size >= room)

@@ -88,7 +88,9 @@ static void run(const struct target *target, const struct run_options *options)
 int main(int argc, char **argv)
 {
     struct target target = { .host = "127.0.0.1", .database = "transfer", .confirmed = true };
-    struct run_options options = { .connections = 64, .window = 40, .accounts = 100000, .warm_seconds = 1, .seconds = 3 };
+    struct run_options options = {
+        .connections = 64, .window = 40, .accounts = 100000, .warm_seconds = 1, .seconds = 3
+    };
     if (argc < 2)
         refuse_usage();
     const char *command = argv[1];

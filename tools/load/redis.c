@@ -1,7 +1,6 @@
 /* redis — RESP: FCALL of the functions in transfer.redis.lua. */
 #include "load.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,6 +53,8 @@ static void put_transfers(struct conn *conn, const struct transfer *transfers, c
 /* Takes one reply of a single line, without its end; NULL when it has not come whole. */
 static const char *take_line(struct conn *conn)
 {
+    if (conn->in.start == conn->in.size)
+        return NULL;
     char *line = (char *)conn->in.data + conn->in.start;
     char *end = memchr(line, '\n', conn->in.size - conn->in.start);
     if (end == NULL)

@@ -1,5 +1,6 @@
 #!lua name=transfer
 -- The same accounts and transfers as transfer.lua, as Redis functions: a string key an account.
+-- luacheck: globals redis
 
 local function seed(_, args)
   for id = 0, args[1] - 1 do

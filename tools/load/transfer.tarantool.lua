@@ -1,5 +1,6 @@
 -- The same accounts and transfers as transfer.lua, as stored functions of Tarantool.
 -- Usage: tarantool transfer.tarantool.lua PORT DIR
+-- luacheck: globals box seed transfer sum
 
 -- More messages at once than calls are in flight, so that one sync serves many; a larger read buffer likewise.
 box.cfg {

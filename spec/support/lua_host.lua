@@ -1,0 +1,154 @@
+--- Modules on a store of their own, in this process: the Lua of lua/ and stdlib/ over the real core.
+---
+---     local world = lua_host.world [[ local stdb = require "stdb" ... ]]
+---     world:call("add", "\1\0\0\0")     --> true; or nil, the error's number and text
+---     world:rows("player")               --> { "row bytes", ... }
+---     world.log                          --> { "module.lua:3: text", ... }
+---
+--- lua_host.parts() boots the trusted Lua alone, over a C side in plain Lua, for what needs no tables.
+local ffi = require "ffi"
+
+ffi.cdef [[
+typedef struct lua_bytes { const uint8_t *at; size_t size; } lua_bytes;
+struct lua_diag { int code; char text[1500]; };
+struct lua_arena { void *block; size_t used; };
+struct lua_fault { int subject; char name[128]; };
+struct lua_migration { uint32_t step_count; void *steps; bool breaks_clients; };
+struct lua_schema { uint64_t words[64]; };
+struct lua_store { void *schema; uint32_t table_count; void **tables; };
+struct lua_txn_limits { uint64_t rows_max; uint64_t bytes_max; };
+struct lua_limits { int64_t call_us; int64_t load_us; uint64_t memory_max; };
+struct lua_log_line {
+  int level; int64_t timestamp_us; lua_bytes reducer; lua_bytes file; int32_t line; lua_bytes message;
+};
+typedef void lua_log_fn(void *context, const struct lua_log_line *line);
+struct lua_context { uint8_t sender[32]; uint8_t connection[16]; int64_t timestamp_us; uint64_t random_seed; };
+
+void lua_arena_init(struct lua_arena *arena) __asm__("arena_init");
+void lua_arena_deinit(struct lua_arena *arena) __asm__("arena_deinit");
+int lua_schema_build(lua_bytes def, const void *previous, void **schema, struct lua_fault *fault,
+                     struct lua_diag *diag) __asm__("schema_build");
+int32_t lua_schema_find_reducer(const void *schema, lua_bytes name) __asm__("schema_find_reducer");
+int lua_migration_plan(struct lua_arena *arena, const void *from, const void *to, struct lua_migration *plan,
+                       struct lua_diag *diag) __asm__("migration_plan");
+void lua_store_init(struct lua_store *store) __asm__("store_init");
+void lua_store_deinit(struct lua_store *store) __asm__("store_deinit");
+int lua_store_migrate(struct lua_store *store, void *schema, const struct lua_migration *plan,
+                      struct lua_diag *diag) __asm__("store_migrate");
+void *lua_txn_new(struct lua_store *store, const struct lua_txn_limits *limits) __asm__("txn_new");
+void lua_txn_free(void *txn) __asm__("txn_free");
+void lua_txn_begin(void *txn) __asm__("txn_begin");
+const void *lua_txn_commit(void *txn) __asm__("txn_commit");
+void lua_txn_abort(void *txn) __asm__("txn_abort");
+void lua_txn_end(void *txn) __asm__("txn_end");
+int lua_module_load(void **module, const char *path, const struct lua_limits *limits, lua_log_fn *log, void *context,
+                    struct lua_diag *diag) __asm__("module_load");
+void lua_module_free(void *module) __asm__("module_free");
+lua_bytes lua_module_def(const void *module) __asm__("module_def");
+void lua_module_bind(void *module, struct lua_store *store) __asm__("module_bind");
+int lua_module_call(void *module, void *txn, const struct lua_context *context, uint32_t reducer, lua_bytes args,
+                    struct lua_diag *diag) __asm__("module_call");
+]]
+
+local lua_host = {}
+local core
+
+local function bytes(text)
+  return ffi.new("lua_bytes", ffi.cast("const uint8_t *", text), #text)
+end
+
+local function text_of(given)
+  return ffi.string(given.at, given.size)
+end
+
+--- A new folder with these files: { ["module.lua"] = text }.
+local function write_folder(files)
+  local pipe = assert(io.popen("mktemp -d"))
+  local folder = pipe:read("*l")
+  pipe:close()
+  for name, text in pairs(files) do
+    local file = assert(io.open(folder .. "/" .. name, "wb"))
+    file:write(text)
+    file:close()
+  end
+  return folder
+end
+
+local world = {}
+world.__index = world
+
+local diag = ffi.new("struct lua_diag")
+local LIMITS = ffi.new("struct lua_limits", 2000000, 5000000, 256 * 1024 * 1024)
+
+--- Loads a module: its text, or a table of files. nil and the message when it is refused.
+function lua_host.load(module)
+  -- Global, so that the module's own FFI finds the functions of host/abi.cdef.
+  core = core or ffi.load(os.getenv("STDB_CORE") or "build/libstdb-core.so", true)
+  local self = setmetatable({ log = {} }, world)
+  local folder = write_folder(type(module) == "table" and module or { ["module.lua"] = module })
+  self.sink = ffi.cast("lua_log_fn *", function(_, line)
+    local place = line.line > 0 and text_of(line.file) .. ":" .. line.line .. ": " or ""
+    self.log[#self.log + 1] = place .. text_of(line.message)
+  end)
+  local made = ffi.new("void *[1]")
+  local code = core.lua_module_load(made, folder, LIMITS, self.sink, nil, diag)
+  os.execute("rm -rf " .. folder)
+  if code ~= 0 then
+    return nil, ffi.string(diag.text)
+  end
+  self.module = made[0]
+  self.def = text_of(core.lua_module_def(self.module))
+  return self
+end
+jit.off(lua_host.load)
+
+local function must(code)
+  assert(code == 0, code ~= 0 and ffi.string(diag.text))
+end
+
+--- A loaded module with its tables made and empty.
+function lua_host.world(module)
+  local self = assert(lua_host.load(module))
+  local schema, fault = ffi.new("void *[1]"), ffi.new("struct lua_fault")
+  local arena, plan = ffi.new("struct lua_arena"), ffi.new("struct lua_migration")
+  must(core.lua_schema_build(bytes(self.def), nil, schema, fault, diag))
+  self.store = ffi.new("struct lua_store")
+  core.lua_store_init(self.store)
+  core.lua_arena_init(arena)
+  must(core.lua_migration_plan(arena, ffi.new("struct lua_schema"), schema[0], plan, diag))
+  must(core.lua_store_migrate(self.store, schema[0], plan, diag))
+  core.lua_arena_deinit(arena)
+  core.lua_module_bind(self.module, self.store)
+  self.txn_limits = ffi.new("struct lua_txn_limits", 10000000, 10000000000)
+  self.txn = core.lua_txn_new(self.store, self.txn_limits)
+  self.context = ffi.new("struct lua_context", { timestamp_us = 1700000000000000, random_seed = 1 })
+  ffi.fill(self.context.sender, 32, 7)
+  return self
+end
+
+--- Calls a reducer with BSATN arguments: true, or nil, the error's number and its text (with the log's when there
+--- is one: that is where the module's line stands).
+function world:call(name, arguments)
+  local reducer = core.lua_schema_find_reducer(self.store.schema, bytes(name))
+  assert(reducer >= 0, name)
+  local lines = #self.log
+  core.lua_txn_begin(self.txn)
+  local code = core.lua_module_call(self.module, self.txn, self.context, reducer, bytes(arguments or ""), diag)
+  if code == 0 then
+    core.lua_txn_commit(self.txn)
+    core.lua_txn_end(self.txn)
+    return true
+  end
+  core.lua_txn_abort(self.txn)
+  return nil, code, self.log[lines + 1] or ffi.string(diag.text)
+end
+jit.off(world.call)
+
+function world:free()
+  core.lua_txn_free(self.txn)
+  core.lua_store_deinit(self.store)
+  core.lua_module_free(self.module)
+  self.sink:free()
+end
+
+return lua_host

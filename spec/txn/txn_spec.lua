@@ -1,0 +1,205 @@
+local store = require "spec.support.store"
+local transactions = require "spec.support.txn"
+
+local player = { name = "player", columns = { { "id", "u32" }, { "name", "string" }, { "score", "i32" } },
+    indexes = { { "id", kind = "hash", unique = true }, { "name", kind = "btree", unique = true }, { "score" } } }
+local note = { name = "note", columns = { { "text", "string" }, { "stars", "u8" } }, indexes = { { "stars" } } }
+local shout = { name = "shout", columns = { { "id", "u64" }, { "text", "string" } }, event = true,
+    indexes = { { "id", unique = true } }, sequences = { { "id" } } }
+
+describe("a transaction", function()
+    local world, txn, ann, bob
+
+    local function row(name, values) return world:table(name):row(values) end
+
+    before_each(function()
+        world = store.world { player, note, shout }
+        txn = transactions.new(world)
+        ann, bob = { id = 1, name = "ann", score = 10 }, { id = 2, name = "bob", score = 20 }
+        txn:begin()
+        txn:insert("player", ann)
+        txn:insert("player", bob)
+        txn:commit()
+        txn:begin()
+    end)
+    after_each(function()
+        txn:free()
+        world:check()
+        world:free()
+    end)
+
+    it("reads its own writes", function()
+        local carl = txn:insert("player", { id = 3, name = "carl", score = 5 })
+        local older = txn:update("player", 1, { id = 1, name = "ann", score = 11 })
+        txn:delete("player", bob)
+        local players = world:table "player"
+        assert.equal(carl, players:find(2, { "carl" }))
+        assert.same({ carl, older }, players:walk(3, {}, {}))
+        assert.is_nil(players:find(1, { 2 }))
+        assert.equal(2, players:count())
+    end)
+
+    it("tells what it changed, and nothing else", function()
+        local carl = txn:insert("player", { id = 3, name = "carl", score = 5 })
+        local older = txn:update("player", 1, { id = 1, name = "ann", score = 11 })
+        txn:delete("player", bob)
+        assert.same({ player = { deletes = { row("player", ann), row("player", bob) }, inserts = { carl, older } } },
+            { player = { deletes = (txn:commit()).player.deletes, inserts = { carl, older } } })
+    end)
+
+    it("brings everything back when it is aborted", function()
+        local players = world:table "player"
+        local before = players:rows()
+        txn:insert("player", { id = 3, name = "carl", score = 5 })
+        txn:update("player", 1, { id = 1, name = "zoe", score = 99 })
+        txn:update("player", 2, { id = 7, name = "bob", score = 99 })
+        txn:delete("player", { id = 1, name = "zoe", score = 99 })
+        txn:insert("player", { id = 2, name = "ann", score = 0 })
+        txn:abort()
+
+        assert.same(before, players:rows())
+        assert.equal(row("player", ann), players:find(2, { "ann" }))
+        assert.equal(row("player", bob), players:find(1, { 2 }))
+        world:check()
+    end)
+
+    it("swaps two unique values when both rows leave first", function()
+        txn:delete("player", ann)
+        txn:delete("player", bob)
+        assert(txn:insert("player", { id = 1, name = "bob", score = 10 }))
+        assert(txn:insert("player", { id = 2, name = "ann", score = 20 }))
+        txn:abort()
+        assert.equal(row("player", ann), world:table("player"):find(1, { 1 }))
+    end)
+
+    it("refuses a second row of one key in its place, and says which", function()
+        local _, why = txn:insert("player", { id = 3, name = "bob", score = 1 })
+        assert.equal("Unique constraint violation 'player_name_btree' in table 'player': column(s): 'name' value: \"bob\"",
+            why)
+        _, why = txn:update("player", 1, { id = 1, name = "bob", score = 1 })
+        assert.matches("value: \"bob\"$", why)
+        assert.same({}, (txn:commit()))
+    end)
+
+    it("refuses to update what is not there or cannot be told apart", function()
+        local _, why = txn:update("player", 1, { id = 9, name = "nobody", score = 1 })
+        assert.equal("table `player` has no row to update with id = 9", why)
+        _, why = txn:update("player", 3, ann)
+        assert.equal("the index `player_score_btree` is not unique: it cannot say which row to update", why)
+    end)
+
+    it("refuses bytes that are no row of the table", function()
+        local good = row("player", ann)
+        local _, why = txn:insert("player", good .. "x")
+        assert.equal("a row of table `player` has 1 bytes too many", why)
+        assert.is_nil((txn:insert("player", good:sub(1, -2))))
+        assert.is_nil((txn:insert("player", "")))
+        assert.is_nil((txn:insert("player", good:gsub("ann", "\255nn"))))
+        assert.same({}, (txn:commit()))
+    end)
+
+    it("takes an equal row for the one that is there", function()
+        local _, first = txn:insert("note", { text = "hi", stars = 1 })
+        local _, second = txn:insert("note", { text = "hi", stars = 1 })
+        assert.equal(first, second)
+        assert(txn:insert("player", ann))
+        assert.same({ note = { deletes = {}, inserts = { row("note", { text = "hi", stars = 1 }) } } }, (txn:commit()))
+    end)
+
+    it("forgets rows that came and went, or went and came back", function()
+        txn:insert("player", { id = 3, name = "carl", score = 5 })
+        txn:delete("player", { id = 3, name = "carl", score = 5 })
+        txn:delete("player", ann)
+        txn:insert("player", ann)
+        txn:update("player", 1, { id = 2, name = "bob", score = 0 })
+        txn:update("player", 1, bob)
+        local changes, encoded = txn:commit()
+        assert.same({}, changes)
+        assert.is_nil(encoded)
+    end)
+
+    it("forgets a row that came back by updates through two indexes", function()
+        txn:update("player", 2, { id = 7, name = "ann", score = 10 })
+        txn:update("player", 1, { id = 7, name = "eve", score = 10 })
+        assert(txn:insert("player", ann))
+        assert.same({ player = { deletes = {}, inserts = { row("player", { id = 7, name = "eve", score = 10 }) } } },
+            (txn:commit()))
+    end)
+
+    it("forgets hundreds of rows that went and came back", function()
+        for id = 10, 400 do txn:insert("player", { id = id, name = "p" .. id, score = id }) end
+        txn:commit()
+        txn:begin()
+        for id = 10, 400 do txn:delete("player", { id = id, name = "p" .. id, score = id }) end
+        for id = 400, 10, -1 do
+            txn:insert("player", { id = id, name = "p" .. id, score = id % 100 == 0 and 1 or id })
+        end
+        local changes = txn:commit().player
+        assert.equal(4, #changes.deletes)
+        assert.equal(4, #changes.inserts)
+    end)
+
+    it("moves a row that no longer fits its slot", function()
+        local long = { id = 1, name = ("ann"):rep(5000), score = 10 }
+        local stored, ref = txn:update("player", 1, long)
+        assert.equal(row("player", long), stored)
+        assert.equal(stored, world:table("player"):find(1, { 1 }))
+        assert(txn:delete_at("player", ref))
+        txn:abort()
+        assert.equal(row("player", ann), world:table("player"):find(1, { 1 }))
+    end)
+
+    it("tells when a row it deleted is asked for by reference", function()
+        local _, ref = txn:insert("player", ann)
+        assert.equal(row("player", ann), txn:row_at("player", ref))
+        txn:delete("player", ann)
+        assert.is_nil(txn:row_at("player", ref))
+        local _, why = txn:delete_at("player", ref)
+        assert.equal("the row of table `player` has been deleted already", why)
+    end)
+
+    it("gives no reference again before its end", function()
+        local refs = {}
+        for round = 1, 50 do
+            local _, ref = txn:insert("note", { text = "n", stars = round })
+            assert.is_nil(refs[ref])
+            refs[ref] = true
+            txn:delete("note", { text = "n", stars = round })
+        end
+        assert.same({}, (txn:commit()))
+        assert.equal(0, world:table("note"):count())
+    end)
+
+    it("lists its tables by their ids", function()
+        txn:insert("shout", { id = 0, text = "hey" })
+        txn:insert("note", { text = "hi", stars = 1 })
+        txn:delete("player", bob)
+        local _, _, ids = txn:commit()
+        assert.equal(3, #ids)
+        assert.is_true(ids[1] < ids[2] and ids[2] < ids[3])
+    end)
+
+    it("shows rows of event tables to itself and its delta only", function()
+        local heard = txn:insert("shout", { id = 0, text = "hey" })
+        local shouts = world:table "shout"
+        assert.equal(heard, shouts:find(1, { 1 }))
+        assert.same({ shout = { deletes = {}, inserts = { heard } } }, (txn:commit()))
+        assert.equal(0, shouts:count())
+        assert.is_nil(shouts:find(1, { 1 }))
+    end)
+
+    it("makes no more changes than it may", function()
+        txn:abort()
+        local small = transactions.new(world, { rows = 2, bytes = 100 })
+        small:begin()
+        local _, why = small:insert("note", { text = ("x"):rep(200), stars = 1 })
+        assert.equal("the transaction writes more than 100 bytes", why)
+        assert(small:insert("note", { text = "a", stars = 1 }))
+        assert(small:delete("player", ann))
+        _, why = small:delete("player", bob)
+        assert.equal("the transaction makes more than 2 changes", why)
+        small:abort()
+        small:free()
+        txn:begin()
+    end)
+end)
