@@ -13,6 +13,9 @@ end
 -- has by default.
 require("jit.opt").start("maxtrace=4000", "maxrecord=16000", "maxirconst=2000", "maxsnap=2000", "maxmcode=8192")
 
+-- What runs once is not worth compiling.
+jit.off()
+
 local parts = {
   host = host,
   vm = ffi.cast("stdb_vm *", host.vm),
@@ -35,9 +38,12 @@ local calls = use "calls"
 return {
   --- Runs the module's files. Raises what they raise.
   run = function()
+    jit.on()
     use("loader").run(host.entry)
     define.close()
+    jit.off()
     calls.bind()
+    jit.on()
   end,
   --- The description of what was declared: BSATN of RawModuleDefV10.
   describe = function()

@@ -18,7 +18,7 @@ describe("a sequence", function()
     end
 
     local function draw(id)
-        local row, why = txn:insert("item", { name = "n", id = id or 0 })
+        local row, why = txn:insert("item", { name = id and "given" or "drawn", id = id or 0 })
         if not row then return nil, why end
         return tonumber(tostring(world:table("item"):values(row).id):match "^%-?%d+")
     end

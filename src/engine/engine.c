@@ -10,6 +10,9 @@
 
 #include <stdio.h>
 
+/* Lua libraries recurse natively; guard.h keeps a zone of this for telling so. Only what is touched takes memory. */
+enum { STACK_SIZE = 64 << 20 };
+
 /* What one transaction may change: enough for a world to be made in one call, far from filling memory. */
 static const struct txn_limits transaction_limits = { .rows_max = 50u << 20, .bytes_max = 2ull << 30 };
 
@@ -175,7 +178,11 @@ static void *run(void *context)
 
 void engine_start(struct engine *engine)
 {
-    check(pthread_create(&engine->thread, NULL, run, engine) == 0);
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, STACK_SIZE);
+    check(pthread_create(&engine->thread, &attributes, run, engine) == 0);
+    pthread_attr_destroy(&attributes);
     engine->thread_runs = true;
 }
 
