@@ -38,8 +38,10 @@ local calls = use "calls"
 return {
   --- Runs the module's files. Raises what they raise.
   run = function()
+    use "env"
+    local loader = use "loader"
     jit.on()
-    use("loader").run(host.entry)
+    loader.run(host.entry)
     define.close()
     jit.off()
     calls.bind()

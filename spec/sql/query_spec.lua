@@ -57,7 +57,8 @@ describe("a query", function()
     describe("text", function()
         it("takes keywords in any case, aliases, quoted names, comments and a semicolon", function()
             for _, text in ipairs {
-                "SELECT * FROM player", "select * from player;", "SELECT player.* FROM player", 'SELECT "player".* FROM "player"',
+                "SELECT * FROM player", "select * from player;", "SELECT player.* FROM player",
+                'SELECT "player".* FROM "player"',
                 "SELECT p.* FROM player AS p WHERE p.id = 1", "SELECT * FROM player p WHERE p.id = 1 AND id = 1",
                 'SELECT * FROM "order" WHERE "order"."select" = 1', "SELECT * /* all */ FROM player -- of them\n WHERE TRUE",
                 "\n\tSELECT\r\n*\fFROM player WHERE ((id=1)OR(id=2))", "SELECT * FROM player WHERE player.id = 1",
@@ -95,10 +96,10 @@ describe("a query", function()
             assert_refused("expected one of = <> < <= > >=, at character 31, near `id`", "SELECT * FROM player WHERE id id")
             assert_refused("expected AND, OR or a closing parenthesis, at character 35, at the end of the query",
                 "SELECT * FROM player WHERE (id = 1")
-            assert_refused("a quoted text begins here and does not end, at character 34, near `'`",
+            assert_refused("a quoted text begins here and does not end, at character 35, near `'`",
                 "SELECT * FROM player WHERE name = 'abc")
-            assert_refused("a number runs into letters, at character 32, near `12`", "SELECT * FROM player WHERE id = 12ab")
-            assert_refused("`größe` is not in scope, at character 44, near `größe`",
+            assert_refused("a number runs into letters, at character 33, near `12`", "SELECT * FROM player WHERE id = 12ab")
+            assert_refused("`größe` is not in scope, at character 45, near `größe`",
                 "SELECT * FROM player WHERE name = 'äöü' AND größe = 1")
         end)
 
@@ -154,13 +155,14 @@ describe("a query", function()
 
         it("of an identity, connection or bytes is in hex", function()
             assert_all(true, { "who = 0x" .. identity, "who = X'" .. identity .. "'", "who = '0x" .. identity .. "'",
-                "who = '" .. identity:upper() .. "'", "conn = 0x" .. ("0f"):rep(16), "data = 0x01ff", "data = x'01FF'", "data <> 0x01",
-                "data = '01ff'" })
+                "who = '" .. identity:upper() .. "'", "conn = 0x" .. ("0f"):rep(16), "data = 0x01ff",
+                "data = x'01FF'", "data <> 0x01", "data = '01ff'" })
             assert_all(true, { "data = 0x" }, { data = "" })
         end)
 
         it("of a timestamp or uuid is quoted", function()
-            assert_all(true, { "at = '2025-11-20T08:15:30.123456Z'", "at < '2025-11-20 09:15:31+01:00'", "at > '1969-01-01T00:00:00Z'",
+            assert_all(true, { "at = '2025-11-20T08:15:30.123456Z'", "at < '2025-11-20 09:15:31+01:00'",
+                "at > '1969-01-01T00:00:00Z'",
                 "key = '01020304-0506-0708-0910-111213141516'" })
         end)
 
@@ -177,9 +179,10 @@ describe("a query", function()
         end)
 
         it("that is none of its type is refused", function()
-            for _, condition in ipairs { "id = -1", "id = 4294967296", "id = 1.5", "id = 'x'", "id = 1e10", "id = 1e-1", "id = 0x10",
-                "small = 128", "level = ''", "name = 0x12", "alive = 1", "alive = 'yes'", "who = 5", "who = 0x12", "who = 'ann'",
-                "conn = 0x" .. identity, "data = 0x123", "data = 5", "at = 5", "at = 'noon'", "key = 'x'", "x = '1.5x'", "x = 'nan(1)'",
+            for _, condition in ipairs { "id = -1", "id = 4294967296", "id = 1.5", "id = 'x'", "id = 1e10", "id = 1e-1",
+                "id = 0x10", "small = 128", "level = ''", "name = 0x12", "alive = 1", "alive = 'yes'", "who = 5", "who = 0x12",
+                "who = 'ann'", "conn = 0x" .. identity, "data = 0x123", "data = 5", "at = 5", "at = 'noon'", "key = 'x'",
+                "x = '1.5x'", "x = 'nan(1)'",
                 "big = 1e78", "big = 1e999999999999", "id = 1" .. ("0"):rep(100), "x = ''" } do
                 assert_where_refused("the value cannot be read as", condition)
             end
@@ -240,7 +243,8 @@ describe("a query", function()
         local function compile(condition) return assert(world:compile("SELECT * FROM player WHERE " .. condition)) end
 
         it("that are equalities where only one value is left", function()
-            assert.same({ id = "\7\0\0\0", name = "\3\0\0\0ann" }, compile "id = 7 AND (level > 1 AND name = 'ann')":equalities())
+            assert.same({ id = "\7\0\0\0", name = "\3\0\0\0ann" },
+                compile "id = 7 AND (level > 1 AND name = 'ann')":equalities())
             assert.same({ id = "\7\0\0\0" }, compile "id >= 7 AND id <= 7":equalities())
             assert.same({ alive = "\1" }, compile "alive = TRUE AND TRUE":equalities())
             assert.same({}, compile "id = 7 OR id = 8":equalities())
@@ -263,8 +267,8 @@ describe("a query", function()
         end)
 
         it("that leave nothing when the condition contradicts itself", function()
-            for _, condition in ipairs { "id = 1 AND id = 2", "id > 5 AND id < 5", "id > 5 AND id <= 5", "id = 1 AND id > 1", "FALSE",
-                "id = 1 AND FALSE", "FALSE OR FALSE", "(id = 1 OR TRUE) AND FALSE" } do
+            for _, condition in ipairs { "id = 1 AND id = 2", "id > 5 AND id < 5", "id > 5 AND id <= 5",
+                "id = 1 AND id > 1", "FALSE", "id = 1 AND FALSE", "FALSE OR FALSE", "(id = 1 OR TRUE) AND FALSE" } do
                 local query = compile(condition)
                 assert.is_true(query.query.never, condition)
                 assert.is_false(query:matches(world:row("player", defaults)), condition)
@@ -280,8 +284,10 @@ local seed = tonumber(os.getenv "SEED") or os.time()
 local samples = {
     { "u8", { 0, 1, 2, 255 } }, { "i16", { -32768, -1, 0, 7, 32767 } }, { "u32", { 0, 1, 70000, 4294967295 } },
     { "f32", { -1.5, -0.0, 0.0, 0.25, 3 } }, { "f64", { -1e300, -0.0, 0.0, 2.5 } }, { "bool", { false, true } },
-    { "string", { "", "a", "ab", "b", "it's" } }, { "i64", { -5, 0, 5, 4503599627370496 } }, { "bytes", { "", "\0", "\0\1", "\1" } },
-    { "Identity", { ("00"):rep(31) .. "01", ("01") .. ("00"):rep(31), ("00"):rep(32) } }, { "u128", { "0", "1", "99999999999999999999" } },
+    { "string", { "", "a", "ab", "b", "it's" } }, { "i64", { -5, 0, 5, 4503599627370496 } },
+    { "bytes", { "", "\0", "\0\1", "\1" } },
+    { "Identity", { ("00"):rep(31) .. "01", ("01") .. ("00"):rep(31), ("00"):rep(32) } },
+    { "u128", { "0", "1", "99999999999999999999" } },
 }
 
 local function pick(list) return list[math.random(#list)] end

@@ -4,8 +4,9 @@
 ---     world:call("add", "\1\0\0\0")     --> true; or nil, the error's number and text
 ---     world:rows("player")               --> { "row bytes", ... }
 ---     world.log                          --> { "module.lua:3: text", ... }
+---     world.caller                       --> what the next call's context is made of
 ---
---- lua_host.parts() boots the trusted Lua alone, over a C side in plain Lua, for what needs no tables.
+---     local codec = lua_host.parts()("codec")   --> a part of lua/stdb alone, for what needs no tables
 local ffi = require "ffi"
 
 ffi.cdef [[
@@ -143,6 +144,83 @@ function world:call(name, arguments)
   return nil, code, self.log[lines + 1] or ffi.string(diag.text)
 end
 jit.off(world.call)
+
+-- Parts alone ---------------------------------------------------------------------------------------------------------
+
+local bsatn = require "spec.support.bsatn"
+
+local function read_file(path)
+  local file = assert(io.open(path, "rb"))
+  local text = file:read("*a")
+  file:close()
+  return text
+end
+
+--- The functions of host/abi.cdef that parts need, in plain Lua. `vm` is what they leave texts in.
+local function plain_library(vm)
+  local shown
+  local function show(text)
+    shown = text
+    vm.text, vm.text_size = ffi.cast("const char *", shown), #shown
+    return 0
+  end
+  local function hex(at, size)
+    return (ffi.string(at, size):reverse():gsub(".", function(byte)
+      return ("%02x"):format(byte:byte())
+    end))
+  end
+  return {
+    stdb_hex_print = function(_, at, size)
+      return show(hex(at, size))
+    end,
+    stdb_uuid_print = function(_, at)
+      return show((hex(at, 16):gsub("(" .. ("%x"):rep(8) .. ")" .. ("(%x%x%x%x)"):rep(3), "%1-%2-%3-%4-")))
+    end,
+    stdb_number_print = function(_, at, size, is_signed)
+      local kind = (is_signed == 1 and "i" or "u") .. size * 8
+      return show(bsatn.decode(bsatn.type(kind), ffi.string(at, size)))
+    end,
+    stdb_number_parse = function(text, _, at, size, is_signed)
+      local kind = (is_signed == 1 and "i" or "u") .. size * 8
+      local ok, bytes = pcall(bsatn.encode, bsatn.type(kind), text)
+      if ok then
+        ffi.copy(at, bytes, size)
+      end
+      return ok and 1 or 0
+    end,
+    stdb_hex_parse = function(text, _, at, size)
+      if #text ~= 2 * size or text:find "%X" then
+        return 0
+      end
+      local bytes = text:gsub("%x%x", function(digits)
+        return string.char(tonumber(digits, 16))
+      end):reverse()
+      ffi.copy(at, bytes, size)
+      return 1
+    end,
+    stdb_nearest = function()
+      return -1
+    end,
+  }
+end
+
+--- The `use` of a fresh set of parts.
+function lua_host.parts()
+  if not pcall(ffi.typeof, "stdb_vm") then
+    ffi.cdef(read_file "src/host/abi.cdef")
+  end
+  local vm = ffi.new "stdb_vm"
+  local parts = { vm = ffi.cast("stdb_vm *", vm), library = plain_library(vm), host = { entry = "module.lua" } }
+  local memory = { vm }
+  return function(name)
+    local function use(wanted)
+      parts[wanted] = parts[wanted]
+        or assert(loadstring(read_file("lua/stdb/" .. wanted .. ".lua"), "=stdb/" .. wanted))(use)
+      return parts[wanted], memory
+    end
+    return (use(name))
+  end
+end
 
 function world:free()
   core.lua_txn_free(self.txn)

@@ -138,17 +138,24 @@ static void refuse(struct exchange *exchange, int status, const char *text)
     exchange_reply(exchange, reply_error(status, text));
 }
 
-static void start_sending(struct exchange *exchange)
+/* libwebsockets does not report a connection writable that it may not read (X2), so it may for that time: what
+ * comes in stays in the socket or with libwebsockets, which takes up the next request after this one only. */
+static void ask_to_write(struct exchange *exchange)
 {
-    exchange->stage = EXCHANGE_SENDING;
+    lws_rx_flow_control(exchange->wsi, 1);
     lws_callback_on_writable(exchange->wsi);
 }
 
-/* The request is all here: nothing more is read until it is answered (X2). */
+static void start_sending(struct exchange *exchange)
+{
+    exchange->stage = EXCHANGE_SENDING;
+    ask_to_write(exchange);
+}
+
+/* The request is all here. */
 static void complete(struct exchange *exchange)
 {
     lws_set_timeout(exchange->wsi, NO_PENDING_TIMEOUT, 0);
-    lws_rx_flow_control(exchange->wsi, 0);
     if (exchange->errand == NULL) {
         start_sending(exchange);
         return;
@@ -161,6 +168,7 @@ static void complete(struct exchange *exchange)
         return;
     }
     exchange->stage = EXCHANGE_WAITING;
+    lws_rx_flow_control(exchange->wsi, 0);
     port_post(errand->database->port, POST_REQUEST, &errand->request, bytes_of("", 0));
 }
 
@@ -251,7 +259,6 @@ static int finish(struct exchange *exchange)
     reset(exchange);
     if (closes)
         return -1;
-    lws_rx_flow_control(wsi, 1);
     return lws_http_transaction_completed(wsi) ? -1 : 0;
 }
 
@@ -277,6 +284,7 @@ int exchange_writable(struct exchange *exchange)
         return finish(exchange);
     buf_clear(&exchange->out);
     exchange->sent = 0;
+    lws_rx_flow_control(wsi, 0);
     return 0;
 }
 
@@ -312,7 +320,7 @@ static void answer(struct errand *errand)
         reply_put(&exchange->out, &reply, REPLY_CHUNKED);
         exchange->stage = EXCHANGE_STREAMING;
         link_follower(exchange);
-        lws_callback_on_writable(exchange->wsi);
+        ask_to_write(exchange);
         return;
     }
     reply_put(&exchange->out, &reply, REPLY_SIZED);
@@ -327,7 +335,7 @@ static void add_lines(struct errand *errand, bytes lines)
     if (exchange == NULL || exchange->out.size + lines.size > FOLLOWED_SIZE_MAX)
         return;
     reply_put_chunk(&exchange->out, lines);
-    lws_callback_on_writable(exchange->wsi);
+    ask_to_write(exchange);
 }
 
 static void end_lines(struct errand *errand)

@@ -6,7 +6,10 @@ static bool is_letter(uint8_t byte)
     return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || byte == '_' || byte >= 0x80;
 }
 
-static bool is_digit(uint8_t byte) { return byte >= '0' && byte <= '9'; }
+static bool is_digit(uint8_t byte)
+{
+    return byte >= '0' && byte <= '9';
+}
 
 err identifier_check(bytes name, const char *what, struct diag *diag)
 {

@@ -151,7 +151,7 @@ static void tables_compare(struct planner *planner, const struct table_def *from
 err migration_plan(struct arena *arena, const struct schema *from, const struct schema *to, struct migration *plan,
                    struct diag *diag)
 {
-    enum { STEPS_PER_TABLE = 4 }; /* type, columns, keys, access */
+    enum { STEPS_PER_TABLE = 4 };       /* type, columns, keys, access */
     static const struct schema nothing; /* a database before its first module */
     if (from == NULL)
         from = &nothing;

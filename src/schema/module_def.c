@@ -6,6 +6,7 @@ struct decoder {
     struct diag *diag;
 };
 
+/* clang-format off */
 /* The order is the tags' order. */
 static const char *const section_names[] = {
     "Typespace", "Types", "Tables", "Reducers", "Procedures", "Views", "Schedules", "LifeCycleReducers",
@@ -18,6 +19,7 @@ enum section {
     SECTION_SCHEDULES, SECTION_LIFECYCLES, SECTION_ROW_LEVEL_SECURITY, SECTION_CASE_POLICY, SECTION_EXPLICIT_NAMES,
     SECTION_HTTP_HANDLERS, SECTION_HTTP_ROUTES, SECTION_VIEW_KEYS, SECTION_SUBMODULES, SECTION_COUNT,
 };
+/* clang-format on */
 _Static_assert(COUNTOF(section_names) == SECTION_COUNT, "a section without a name");
 
 /* A count of elements, each of which takes `smallest` bytes or more: so a count costs no memory that the
@@ -42,12 +44,21 @@ static uint8_t get_tag(struct decoder *decoder, uint8_t variants)
     return tag;
 }
 
-static bool get_bool(struct decoder *decoder) { return get_tag(decoder, 2) == 1; }
+static bool get_bool(struct decoder *decoder)
+{
+    return get_tag(decoder, 2) == 1;
+}
 
 /* Option is a sum whose first variant is the value. */
-static bool get_is_some(struct decoder *decoder) { return get_tag(decoder, 2) == 0; }
+static bool get_is_some(struct decoder *decoder)
+{
+    return get_tag(decoder, 2) == 0;
+}
 
-static bytes get_text(struct decoder *decoder) { return reader_get_sized(&decoder->from); }
+static bytes get_text(struct decoder *decoder)
+{
+    return reader_get_sized(&decoder->from);
+}
 
 static bytes get_optional_text(struct decoder *decoder)
 {

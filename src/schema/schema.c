@@ -215,8 +215,8 @@ err schema_build(bytes def, const struct schema *previous, struct schema **schem
     *schema = NULL;
     *builder.fault = (struct schema_fault){ .subject = FAULT_MODULE };
     if (def.size > SCHEMA_DEF_SIZE_MAX)
-        return diag_set(diag, ERR_TOO_LARGE, "the description of the module has %zu bytes, and %d is the most", def.size,
-                        (int)SCHEMA_DEF_SIZE_MAX);
+        return diag_set(diag, ERR_TOO_LARGE, "the description of the module has %zu bytes, and %d is the most",
+                        def.size, (int)SCHEMA_DEF_SIZE_MAX);
 
     builder.schema = schema_new(def);
     map_init(&builder.names);

@@ -96,7 +96,8 @@ struct schema_fault {
 
 /* Decodes and checks a description. `previous` may be NULL; it gives the ids that must stay (S1). `fault` may be
  * NULL. ERR_SCHEMA, ERR_TOO_LARGE: diag has the whole sentence, "table `x`: ..." in front where it is about one. */
-err schema_build(bytes def, const struct schema *previous, struct schema **schema, struct schema_fault *fault, struct diag *diag);
+err schema_build(bytes def, const struct schema *previous, struct schema **schema, struct schema_fault *fault,
+                 struct diag *diag);
 void schema_free(struct schema *schema); /* NULL is fine */
 
 const struct table_def *schema_find_table(const struct schema *schema, bytes name);     /* NULL when absent */

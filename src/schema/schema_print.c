@@ -17,8 +17,14 @@ struct printer {
     const char *name_key; /* what versions 9 and 10 call the name of an index, constraint, sequence */
 };
 
-static void put(struct printer *printer, const char *text) { buf_put_text(printer->out, text); }
-static void put_name(struct printer *printer, bytes name) { json_print_string(printer->out, name); }
+static void put(struct printer *printer, const char *text)
+{
+    buf_put_text(printer->out, text);
+}
+static void put_name(struct printer *printer, bytes name)
+{
+    json_print_string(printer->out, name);
+}
 
 /* Between the elements of a list. */
 static void put_comma(struct printer *printer, uint32_t idx)
@@ -114,9 +120,18 @@ static void put_indexes(struct printer *printer, const struct def_table *table)
         put_optional_name(printer, index->accessor);
         put(printer, ",\"algorithm\":");
         switch (index->kind) {
-        case INDEX_BTREE: put(printer, "{\"BTree\":"); put_columns(printer, index->columns); break;
-        case INDEX_HASH: put(printer, "{\"Hash\":"); put_columns(printer, index->columns); break;
-        case INDEX_DIRECT: put(printer, "{\"Direct\":"); put_unsigned(printer, index->columns.at[0]); break;
+        case INDEX_BTREE:
+            put(printer, "{\"BTree\":");
+            put_columns(printer, index->columns);
+            break;
+        case INDEX_HASH:
+            put(printer, "{\"Hash\":");
+            put_columns(printer, index->columns);
+            break;
+        case INDEX_DIRECT:
+            put(printer, "{\"Direct\":");
+            put_unsigned(printer, index->columns.at[0]);
+            break;
         }
         put(printer, "}}");
     }
@@ -346,7 +361,10 @@ static void printer_open(struct printer *printer, struct buf *out, const struct 
         def_names_fill(&printer->arena, &printer->def.tables[idx], schema->tables[idx].row_type);
 }
 
-static void printer_close(struct printer *printer) { arena_deinit(&printer->arena); }
+static void printer_close(struct printer *printer)
+{
+    arena_deinit(&printer->arena);
+}
 
 static int table_order(const void *left, const void *right)
 {

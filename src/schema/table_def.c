@@ -17,9 +17,22 @@ static bool type_can_be_key(const struct type *type)
     case TYPE_PRODUCT: return type->special != SPECIAL_NONE;
     case TYPE_SUM: return type_is_enum(type);
     case TYPE_REF: return false;
-    case TYPE_STRING: case TYPE_BOOL:
-    case TYPE_I8: case TYPE_U8: case TYPE_I16: case TYPE_U16: case TYPE_I32: case TYPE_U32: case TYPE_I64: case TYPE_U64:
-    case TYPE_I128: case TYPE_U128: case TYPE_I256: case TYPE_U256: case TYPE_F32: case TYPE_F64: return true;
+    case TYPE_STRING:
+    case TYPE_BOOL:
+    case TYPE_I8:
+    case TYPE_U8:
+    case TYPE_I16:
+    case TYPE_U16:
+    case TYPE_I32:
+    case TYPE_U32:
+    case TYPE_I64:
+    case TYPE_U64:
+    case TYPE_I128:
+    case TYPE_U128:
+    case TYPE_I256:
+    case TYPE_U256:
+    case TYPE_F32:
+    case TYPE_F64: return true;
     }
     unreachable();
 }
@@ -123,11 +136,11 @@ static err index_make(struct maker *maker, const struct def_index *raw, struct i
         const struct column_def *column = &maker->table->columns[index->columns[idx]];
         const bool fits = index->kind == INDEX_DIRECT ? type_can_be_place(column->type) : type_can_be_key(column->type);
         if (!fits)
-            return diag_set(maker->diag, ERR_SCHEMA, "index `%.*s`: the type of column `%.*s`, %.*s, cannot be the key of %s",
+            return diag_set(maker->diag, ERR_SCHEMA,
+                            "index `%.*s`: the type of column `%.*s`, %.*s, cannot be the key of %s",
                             BYTES_FORMAT(raw->name), BYTES_FORMAT(column->name),
                             BYTES_FORMAT(builder_type_text(builder, column->type)),
-                            index->kind == INDEX_DIRECT ? "a direct index, which takes u8 to u64 and enums without payload"
-                                                        : "an index in this version");
+                            index->kind == INDEX_DIRECT ? "a direct index" : "an index in this version");
     }
     for (uint32_t idx = 0; idx < maker->raw->constraint_count; idx++)
         if (same_columns(index->columns, index->column_count, maker->raw->constraints[idx].columns))
@@ -216,7 +229,8 @@ static err sequence_make(struct maker *maker, const struct def_sequence *raw, st
     const struct column_def *column = &maker->table->columns[raw->column];
     TRY(builder_take_name(maker->builder, raw->name, "a sequence"));
     if (!type_is_integer(column->type))
-        return diag_set(maker->diag, ERR_SCHEMA, "column `%.*s` has a sequence, but its type is %.*s: only integers count",
+        return diag_set(maker->diag, ERR_SCHEMA,
+                        "column `%.*s` has a sequence, but its type is %.*s: only integers count",
                         BYTES_FORMAT(column->name), BYTES_FORMAT(builder_type_text(maker->builder, column->type)));
     if (raw->increment == 0)
         return diag_set(maker->diag, ERR_SCHEMA, "the sequence of column `%.*s` has the increment 0",
@@ -274,7 +288,8 @@ static err default_make(struct maker *maker, const struct def_default *raw)
         return diag_set(maker->diag, ERR_SCHEMA, "column `%.*s` has two default values", BYTES_FORMAT(column->name));
     if (column_is_unique(table, raw->column) || column_has_sequence(table, raw->column))
         return diag_set(maker->diag, ERR_SCHEMA, "column `%.*s` has a default value, which %s column cannot have",
-                        BYTES_FORMAT(column->name), column_has_sequence(table, raw->column) ? "an auto_inc" : "a unique");
+                        BYTES_FORMAT(column->name),
+                        column_has_sequence(table, raw->column) ? "an auto_inc" : "a unique");
 
     size_t used = 0;
     if (bsatn_check(column->type, raw->value, &used, maker->diag) != OK || used != raw->value.size)

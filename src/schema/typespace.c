@@ -98,7 +98,8 @@ static err ordering_check(const struct def_type *named, const struct type *type,
         return OK;
     for (uint32_t idx = 1; idx < type->count; idx++)
         if (bytes_compare(type->fields[idx - 1].name, type->fields[idx].name) > 0)
-            return diag_set(diag, ERR_SCHEMA, "`%.*s` stands after `%.*s`, but the type declares no ordering of its own",
+            return diag_set(diag, ERR_SCHEMA,
+                            "`%.*s` stands after `%.*s`, but the type declares no ordering of its own",
                             BYTES_FORMAT(type->fields[idx].name), BYTES_FORMAT(type->fields[idx - 1].name));
     return OK;
 }

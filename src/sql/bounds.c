@@ -80,7 +80,8 @@ static void gather(struct gatherer *gatherer, const struct condition *condition)
         for (uint32_t idx = 0; idx < condition->part_count; idx++)
             gather(gatherer, condition->parts[idx]);
         return;
-    case CONDITION_COLUMNS: case CONDITION_ANY: return;
+    case CONDITION_COLUMNS:
+    case CONDITION_ANY: return;
     }
 }
 
@@ -100,9 +101,13 @@ static void put_column(struct gatherer *gatherer, uint16_t column)
         query->equalities[query->equality_count++] = (struct query_equality){ column, bounds->lower };
     else
         query->ranges[query->range_count++] = (struct query_range){
-            .column = column, .has_lower = bounds->has_lower, .has_upper = bounds->has_upper,
-            .lower_inclusive = bounds->lower_inclusive, .upper_inclusive = bounds->upper_inclusive,
-            .lower = bounds->lower, .upper = bounds->upper,
+            .column = column,
+            .has_lower = bounds->has_lower,
+            .has_upper = bounds->has_upper,
+            .lower_inclusive = bounds->lower_inclusive,
+            .upper_inclusive = bounds->upper_inclusive,
+            .lower = bounds->lower,
+            .upper = bounds->upper,
         };
 }
 

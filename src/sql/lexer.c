@@ -6,7 +6,10 @@
 /* What of a token is shown in a refusal. */
 enum { NEAR_SIZE_MAX = 60 };
 
-static bool is_digit(uint8_t byte) { return byte >= '0' && byte <= '9'; }
+static bool is_digit(uint8_t byte)
+{
+    return byte >= '0' && byte <= '9';
+}
 
 static bool is_hex(uint8_t byte)
 {
@@ -18,9 +21,15 @@ static bool is_letter(uint8_t byte)
     return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || byte == '_' || byte >= 0x80;
 }
 
-static bool is_space(uint8_t byte) { return byte == ' ' || (byte >= '\t' && byte <= '\r'); }
+static bool is_space(uint8_t byte)
+{
+    return byte == ' ' || (byte >= '\t' && byte <= '\r');
+}
 
-static uint8_t upper(uint8_t byte) { return byte >= 'a' && byte <= 'z' ? (uint8_t)(byte - 'a' + 'A') : byte; }
+static uint8_t upper(uint8_t byte)
+{
+    return byte >= 'a' && byte <= 'z' ? (uint8_t)(byte - 'a' + 'A') : byte;
+}
 
 /* Zero, which is no part of any token, stands for the end. */
 static uint8_t peek(const struct lexer *lexer, uint32_t ahead)
@@ -29,7 +38,10 @@ static uint8_t peek(const struct lexer *lexer, uint32_t ahead)
     return offset < lexer->sql.size ? lexer->sql.at[offset] : 0;
 }
 
-static bool at_end(const struct lexer *lexer) { return lexer->offset >= lexer->sql.size; }
+static bool at_end(const struct lexer *lexer)
+{
+    return lexer->offset >= lexer->sql.size;
+}
 
 static uint32_t characters_before(bytes sql, uint32_t offset)
 {
@@ -173,8 +185,8 @@ static void take_symbol(struct lexer *lexer, struct token *token)
 {
     const uint32_t from = lexer->offset;
     const uint8_t first = peek(lexer, 0), second = peek(lexer, 1);
-    const bool is_double = (first == '<' && (second == '=' || second == '>')) ||
-                           ((first == '>' || first == '!') && second == '=');
+    const bool is_double =
+        (first == '<' && (second == '=' || second == '>')) || ((first == '>' || first == '!') && second == '=');
     lexer->offset += is_double ? 2 : 1;
     take(lexer, token, TOKEN_SYMBOL, from);
 }

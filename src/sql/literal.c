@@ -9,7 +9,10 @@ enum { DIGITS_MAX = 80 };
 /* Longer texts are no float: strtod() wants a terminated copy. */
 enum { FLOAT_TEXT_MAX = 400 };
 
-static bool is_digit(uint8_t byte) { return byte >= '0' && byte <= '9'; }
+static bool is_digit(uint8_t byte)
+{
+    return byte >= '0' && byte <= '9';
+}
 
 static bool is_byte_array(const struct type *type)
 {
@@ -19,8 +22,14 @@ static bool is_byte_array(const struct type *type)
 bool literal_type_is_comparable(const struct type *type)
 {
     switch (type->special) {
-    case SPECIAL_IDENTITY: case SPECIAL_CONNECTION_ID: case SPECIAL_TIMESTAMP: case SPECIAL_UUID: return true;
-    case SPECIAL_TIME_DURATION: case SPECIAL_OPTION: case SPECIAL_RESULT: case SPECIAL_SCHEDULE_AT: return false;
+    case SPECIAL_IDENTITY:
+    case SPECIAL_CONNECTION_ID:
+    case SPECIAL_TIMESTAMP:
+    case SPECIAL_UUID: return true;
+    case SPECIAL_TIME_DURATION:
+    case SPECIAL_OPTION:
+    case SPECIAL_RESULT:
+    case SPECIAL_SCHEDULE_AT: return false;
     case SPECIAL_NONE: break;
     }
     return type->kind == TYPE_BOOL || type->kind == TYPE_STRING || type_is_integer(type) || type_is_float(type) ||

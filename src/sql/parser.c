@@ -4,9 +4,10 @@ struct parser {
     struct lexer lexer;
     struct token token; /* the one to be looked at */
     struct arena *arena;
-    uint32_t depth;     /* open parentheses */
+    uint32_t depth; /* open parentheses */
 };
 
+/* clang-format off */
 /* Words that are no names unless quoted, and what they begin when it is something this grammar lacks. */
 static const struct reserved_word {
     const char *word;
@@ -42,6 +43,7 @@ static const struct reserved_word {
     { "NULL", "NULL; no column is null" },
     { "CASE", "CASE; a condition compares columns" },
 };
+/* clang-format on */
 
 static const struct reserved_word *reserved_find(const struct token *token)
 {
@@ -65,7 +67,10 @@ static err refuse(struct parser *parser, const char *expected)
     return sql_refuse(parser->lexer.diag, parser->lexer.sql, &parser->token, "expected %s", expected);
 }
 
-static err advance(struct parser *parser) { return lexer_next(&parser->lexer, &parser->token); }
+static err advance(struct parser *parser)
+{
+    return lexer_next(&parser->lexer, &parser->token);
+}
 
 static bool is_keyword(const struct parser *parser, const char *keyword)
 {
@@ -165,7 +170,7 @@ static err take_column(struct parser *parser, struct ast_operand *operand)
 {
     operand->kind = OPERAND_COLUMN;
     TRY(take_name(parser, "a column, a value or :sender", &operand->column));
-    if (is_symbol(parser, "."))  {
+    if (is_symbol(parser, ".")) {
         TRY(advance(parser));
         operand->table = operand->column;
         TRY(take_name(parser, "the name of a column", &operand->column));
@@ -191,16 +196,22 @@ static err take_operand(struct parser *parser, struct ast_operand *operand)
     case TOKEN_TEXT: return take_literal(parser, LITERAL_TEXT, operand);
     case TOKEN_HEX: return take_literal(parser, LITERAL_HEX, operand);
     case TOKEN_PARAM: return take_param(parser, operand);
-    case TOKEN_WORD: case TOKEN_NAME: return take_column(parser, operand);
-    case TOKEN_SYMBOL: case TOKEN_END: break;
+    case TOKEN_WORD:
+    case TOKEN_NAME: return take_column(parser, operand);
+    case TOKEN_SYMBOL:
+    case TOKEN_END: break;
     }
     return refuse(parser, "a column, a value or :sender");
 }
 
 static bool find_operator(const struct parser *parser, enum compare_op *op)
 {
-    static const struct { const char *symbol; enum compare_op op; } operators[] = {
-        { "=", OP_EQ }, { "<>", OP_NE }, { "!=", OP_NE }, { "<", OP_LT }, { "<=", OP_LE }, { ">", OP_GT }, { ">=", OP_GE },
+    static const struct {
+        const char *symbol;
+        enum compare_op op;
+    } operators[] = {
+        { "=", OP_EQ },  { "<>", OP_NE }, { "!=", OP_NE }, { "<", OP_LT },
+        { "<=", OP_LE }, { ">", OP_GT },  { ">=", OP_GE },
     };
     for (size_t idx = 0; idx < COUNTOF(operators); idx++)
         if (is_symbol(parser, operators[idx].symbol)) {

@@ -4,7 +4,17 @@
 
 /* How a value of up to 64 bits becomes a key (E2). */
 enum load {
-    LOAD_NONE, LOAD_U8, LOAD_U16, LOAD_U32, LOAD_U64, LOAD_I8, LOAD_I16, LOAD_I32, LOAD_I64, LOAD_F32, LOAD_F64,
+    LOAD_NONE,
+    LOAD_U8,
+    LOAD_U16,
+    LOAD_U32,
+    LOAD_U64,
+    LOAD_I8,
+    LOAD_I16,
+    LOAD_I32,
+    LOAD_I64,
+    LOAD_F32,
+    LOAD_F64,
 };
 
 enum test {
@@ -37,8 +47,7 @@ struct query_node {
     const struct query_node *on_true, *on_false;
 };
 
-/* Where ways end (E1). */
-static const struct query_node match, reject;
+static const struct query_node match, reject; /* where ways end (E1) */
 
 static inline const uint8_t *place_find(const struct place *place, const uint8_t *row)
 {
@@ -58,14 +67,22 @@ static struct place place_make(const struct table_def *table, uint16_t column)
 
 #define SIGN_BIT ((uint64_t)1 << 63)
 
-#define LOAD_AS(type)                 \
-    type value;                       \
-    memcpy(&value, at, sizeof value); \
-    return value
-#define LOAD_SIGNED_AS(type)          \
-    type value;                       \
-    memcpy(&value, at, sizeof value); \
-    return (uint64_t)(int64_t)value ^ SIGN_BIT
+#define LOAD_INTEGER_(name, type, flip)                                                                                \
+    static inline uint64_t name(const uint8_t *at)                                                                     \
+    {                                                                                                                  \
+        type value;                                                                                                    \
+        memcpy(&value, at, sizeof value);                                                                              \
+        return (uint64_t)value ^ (flip);                                                                               \
+    }
+LOAD_INTEGER_(load_u8, uint8_t, 0)
+LOAD_INTEGER_(load_u16, uint16_t, 0)
+LOAD_INTEGER_(load_u32, uint32_t, 0)
+LOAD_INTEGER_(load_u64, uint64_t, 0)
+LOAD_INTEGER_(load_i8, int8_t, SIGN_BIT)
+LOAD_INTEGER_(load_i16, int16_t, SIGN_BIT)
+LOAD_INTEGER_(load_i32, int32_t, SIGN_BIT)
+LOAD_INTEGER_(load_i64, int64_t, SIGN_BIT)
+#undef LOAD_INTEGER_
 
 static inline uint64_t load_f32(const uint8_t *at)
 {
@@ -88,14 +105,14 @@ static inline uint64_t load_f64(const uint8_t *at)
 static inline uint64_t key_load(enum load load, const uint8_t *at)
 {
     switch (load) {
-    case LOAD_U8: return *at;
-    case LOAD_U16: { LOAD_AS(uint16_t); }
-    case LOAD_U32: { LOAD_AS(uint32_t); }
-    case LOAD_U64: { LOAD_AS(uint64_t); }
-    case LOAD_I8: { LOAD_SIGNED_AS(int8_t); }
-    case LOAD_I16: { LOAD_SIGNED_AS(int16_t); }
-    case LOAD_I32: { LOAD_SIGNED_AS(int32_t); }
-    case LOAD_I64: { LOAD_SIGNED_AS(int64_t); }
+    case LOAD_U8: return load_u8(at);
+    case LOAD_U16: return load_u16(at);
+    case LOAD_U32: return load_u32(at);
+    case LOAD_U64: return load_u64(at);
+    case LOAD_I8: return load_i8(at);
+    case LOAD_I16: return load_i16(at);
+    case LOAD_I32: return load_i32(at);
+    case LOAD_I64: return load_i64(at);
     case LOAD_F32: return load_f32(at);
     case LOAD_F64: return load_f64(at);
     case LOAD_NONE: break;
@@ -107,7 +124,8 @@ static enum load load_of(const struct type *type)
 {
     switch (type->kind) {
     case TYPE_PRODUCT: return type->count == 1 ? load_of(type->fields[0].type) : LOAD_NONE;
-    case TYPE_BOOL: case TYPE_U8: return LOAD_U8;
+    case TYPE_BOOL:
+    case TYPE_U8: return LOAD_U8;
     case TYPE_U16: return LOAD_U16;
     case TYPE_U32: return LOAD_U32;
     case TYPE_U64: return LOAD_U64;
@@ -117,8 +135,14 @@ static enum load load_of(const struct type *type)
     case TYPE_I64: return LOAD_I64;
     case TYPE_F32: return LOAD_F32;
     case TYPE_F64: return LOAD_F64;
-    case TYPE_I128: case TYPE_U128: case TYPE_I256: case TYPE_U256:
-    case TYPE_STRING: case TYPE_ARRAY: case TYPE_SUM: case TYPE_REF: return LOAD_NONE;
+    case TYPE_I128:
+    case TYPE_U128:
+    case TYPE_I256:
+    case TYPE_U256:
+    case TYPE_STRING:
+    case TYPE_ARRAY:
+    case TYPE_SUM:
+    case TYPE_REF: return LOAD_NONE;
     }
     unreachable();
 }
@@ -133,7 +157,10 @@ static uint32_t outcome_of_order(int order)
     return order < 0 ? ACCEPT_LESS : order > 0 ? ACCEPT_GREATER : ACCEPT_EQUAL;
 }
 
-static uint32_t outcome_of_same(bool same) { return same ? ACCEPT_EQUAL : ACCEPT_LESS | ACCEPT_GREATER; }
+static uint32_t outcome_of_same(bool same)
+{
+    return same ? ACCEPT_EQUAL : ACCEPT_LESS | ACCEPT_GREATER;
+}
 
 static inline bool sized_is_same(const uint8_t *at, bytes value)
 {
@@ -200,8 +227,13 @@ static const struct query_node *make_test(struct maker *maker, const struct cond
     const enum load load = load_of(type);
     struct query_node *node = --maker->next;
     *node = (struct query_node){
-        .test = test_of(condition, type, load), .load = load, .accept = op_accept(condition->op),
-        .column = place_make(maker->table, condition->column), .type = type, .on_true = on_true, .on_false = on_false,
+        .test = test_of(condition, type, load),
+        .load = load,
+        .accept = op_accept(condition->op),
+        .column = place_make(maker->table, condition->column),
+        .type = type,
+        .on_true = on_true,
+        .on_false = on_false,
     };
     if (condition->kind == CONDITION_COLUMNS) {
         node->other = place_make(maker->table, condition->other);
@@ -221,7 +253,8 @@ static const struct query_node *make_nodes(struct maker *maker, const struct con
     const struct query_node *entry;
     switch (condition->kind) {
     case CONDITION_CONSTANT: return condition->constant ? on_true : on_false;
-    case CONDITION_VALUE: case CONDITION_COLUMNS: return make_test(maker, condition, on_true, on_false);
+    case CONDITION_VALUE:
+    case CONDITION_COLUMNS: return make_test(maker, condition, on_true, on_false);
     case CONDITION_ALL:
         entry = on_true;
         for (uint32_t idx = condition->part_count; idx-- > 0;)

@@ -34,16 +34,24 @@ struct query {
      * index: equalities that stand in a top-level AND (at most one a column). The column of a row that matches
      * has exactly these bytes; where two spellings are equal (0.0 and -0.0) there is a range instead. */
     uint32_t equality_count;
-    struct query_equality { uint16_t column; bytes value; } *equalities;
+    struct query_equality {
+        uint16_t column;
+        bytes value;
+    } *equalities;
     /* Likewise one range a column, in the order of bsatn_compare(). A column has an equality or a range. */
     uint32_t range_count;
-    struct query_range { uint16_t column; bool has_lower, has_upper, lower_inclusive, upper_inclusive; bytes lower, upper; } *ranges;
+    struct query_range {
+        uint16_t column;
+        bool has_lower, has_upper, lower_inclusive, upper_inclusive;
+        bytes lower, upper;
+    } *ranges;
     bool never;                   /* contradicts itself, or WHERE FALSE */
 };
 
 /* Compiles a text. ERR_BAD_SQL with the position ("at character 23, near `WHER`") and, for a name, the
  * nearest one; ERR_NOT_FOUND for a table: "no such table: `x`. If the table exists, it may be marked private." */
-err query_compile(struct query **query, bytes text, const struct schema *schema, const struct query_caller *caller, struct diag *diag);
+err query_compile(struct query **query, bytes text, const struct schema *schema, const struct query_caller *caller,
+                  struct diag *diag);
 void query_free(struct query *query);
 
 /* Whether a row of query->table matches. Floats compare in IEEE total order with the two zeros equal. */
@@ -51,4 +59,5 @@ bool query_matches(const struct query *query, const uint8_t *row);
 
 /* Walks the matching rows of the table as it stands, through an index when one serves. */
 struct table;
-void query_run(const struct query *query, const struct table *table, void (*each)(void *context, bytes row), void *context);
+void query_run(const struct query *query, const struct table *table, void (*each)(void *context, bytes row),
+               void *context);

@@ -42,8 +42,9 @@ static err refuse_table(struct resolver *resolver, bytes name)
         if (table_is_visible(resolver, &schema->tables[idx]))
             names[count++] = schema->tables[idx].name;
     const int nearest = text_nearest(name, names, count);
-    const bytes hint = nearest < 0 ? BYTES_LITERAL("")
-                                   : arena_format(resolver->scratch, " Did you mean `%.*s`?", BYTES_FORMAT(names[nearest]));
+    const bytes hint = nearest < 0
+                           ? BYTES_LITERAL("")
+                           : arena_format(resolver->scratch, " Did you mean `%.*s`?", BYTES_FORMAT(names[nearest]));
     return diag_set(resolver->diag, ERR_NOT_FOUND,
                     "no such table: `%.*s`. If the table exists, it may be marked private.%.*s", BYTES_FORMAT(name),
                     BYTES_FORMAT(hint));
@@ -101,7 +102,8 @@ static err refuse_types(struct resolver *resolver, const struct token *token, co
 }
 
 /* The caller is an Identity, or its bytes. */
-static err read_sender(const struct scope *scope, const struct ast_operand *operand, const struct type *type, bytes *value)
+static err read_sender(const struct scope *scope, const struct ast_operand *operand, const struct type *type,
+                       bytes *value)
 {
     struct resolver *resolver = scope->resolver;
     if (type->special != SPECIAL_IDENTITY && type->kind != TYPE_ARRAY)
@@ -117,7 +119,8 @@ static err read_sender(const struct scope *scope, const struct ast_operand *oper
     return OK;
 }
 
-static err read_literal(const struct scope *scope, const struct ast_operand *operand, const struct type *type, bytes *value)
+static err read_literal(const struct scope *scope, const struct ast_operand *operand, const struct type *type,
+                        bytes *value)
 {
     struct resolver *resolver = scope->resolver;
     struct buf out;
@@ -181,7 +184,8 @@ static err resolve_comparison(const struct scope *scope, const struct ast_expr *
         return resolve_columns(scope, expr, condition);
     if (!left_is_column && !right_is_column)
         return sql_refuse(resolver->diag, resolver->sql, &expr->token,
-                          "neither side of `%.*s` is a column, so the values have no type", BYTES_FORMAT(expr->token.text));
+                          "neither side of `%.*s` is a column, so the values have no type",
+                          BYTES_FORMAT(expr->token.text));
 
     const struct ast_operand *column = left_is_column ? &expr->left : &expr->right;
     const struct ast_operand *value = left_is_column ? &expr->right : &expr->left;

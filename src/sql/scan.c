@@ -15,8 +15,8 @@ struct scan {
 
 /* How an index would serve. */
 struct access {
-    const struct index *index; /* NULL: read all pages */
-    uint32_t fixed_count;      /* leading columns with an equality */
+    const struct index *index;       /* NULL: read all pages */
+    uint32_t fixed_count;            /* leading columns with an equality */
     const struct query_range *range; /* of the column behind them, or NULL */
     uint32_t score;
 };
@@ -89,9 +89,9 @@ static void scan_pages(const struct scan *scan)
 /* The end of a walk: the fixed columns, then the range's bound if it has one on this side. */
 static struct index_bound bound_make(const struct buf *key, uint32_t fixed_count, bool has_more, bool inclusive)
 {
-    return (struct index_bound){
-        .key = buf_bytes(key), .column_count = fixed_count + has_more, .inclusive = has_more ? inclusive : true
-    };
+    return (struct index_bound){ .key = buf_bytes(key),
+                                 .column_count = fixed_count + has_more,
+                                 .inclusive = has_more ? inclusive : true };
 }
 
 static void scan_index(const struct scan *scan, const struct access *access)
@@ -110,16 +110,19 @@ static void scan_index(const struct scan *scan, const struct access *access)
     if (has_upper)
         buf_put_bytes(&upper, range->upper);
 
+    const struct index_bound from =
+        bound_make(&lower, access->fixed_count, has_lower, has_lower && range->lower_inclusive);
+    const struct index_bound to =
+        bound_make(&upper, access->fixed_count, has_upper, has_upper && range->upper_inclusive);
     struct diag diag;
-    const err e = index_walk(access->index, bound_make(&lower, access->fixed_count, has_lower, has_lower && range->lower_inclusive),
-                             bound_make(&upper, access->fixed_count, has_upper, has_upper && range->upper_inclusive), false,
-                             scan_ref, (void *)scan, &diag);
+    const err e = index_walk(access->index, from, to, false, scan_ref, (void *)scan, &diag);
     check(e == OK); /* access_by() asks an index only for what its kind can answer */
     buf_deinit(&lower);
     buf_deinit(&upper);
 }
 
-void query_run(const struct query *query, const struct table *table, void (*each)(void *context, bytes row), void *context)
+void query_run(const struct query *query, const struct table *table, void (*each)(void *context, bytes row),
+               void *context)
 {
     if (query->never)
         return;

@@ -29,11 +29,17 @@ stdb.table("secret", {
 
 stdb.reducer("put_player", { { "id", t.u32 }, { "name", t.string }, { "best_score", t.i64 }, { "title", t.option(t.string) } },
   function(ctx, id, name, best_score, title)
-    ctx.db.player.id:upsert { id = id, name = name, best_score = best_score, title = title }
+    local player = ctx.db.player.id:find(id)
+    if not player then
+      ctx.db.player:insert { id = id, name = name, best_score = best_score, title = title }
+      return
+    end
+    player.name, player.best_score, player.title = name, best_score, title
+    ctx.db.player.id:update(player)
   end)
 
 stdb.reducer("delete_player", { { "id", t.u32 } }, function(ctx, id)
-  if not ctx.db.player.id:delete(id) then stdb.reject("nobody has the id %d", id) end
+  if ctx.db.player.id:delete(id) == 0 then stdb.reject("nobody has the id %d", id) end
 end)
 
 stdb.reducer("add_players", { { "first", t.u32 }, { "count", t.u32 } }, function(ctx, first, count)

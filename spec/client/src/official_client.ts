@@ -53,7 +53,7 @@ for (const protocol of ['v3.bsatn.spacetimedb', 'v2.bsatn.spacetimedb']) {
     equal(refused.message, 'nobody has the id 77', 'the refusal');
     const crashed = await refusal(within('crash', db.reducers.crash({})));
     expect(/error/i.test(crashed.message) && !/nothing/.test(crashed.message), `general words, not ${crashed.message}`);
-    equal(db.db.player.id.find(4000000), undefined, 'the row of the crashed call');
+    equal(db.db.player.id.find(4000000) ?? undefined, undefined, 'the row of the crashed call');
     db.disconnect();
   });
 
