@@ -1,10 +1,10 @@
 --- The two ends of a walk through an index, from what filter, count and delete are given: leading values, and
 -- after them perhaps a range { from =, to =, above =, below =, reverse = }.
+--
+-- All of it is straight-line text: a short loop in here would break the trace of every reducer that walks.
 local use = ...
 local ffi = require "ffi"
-local blame, codec, out, source = use "blame", use "codec", use "out", use "source"
-
-local type, rawget, getmetatable, select = type, rawget, getmetatable, select
+local blame, codec, source = use "blame", use "codec", use "source"
 
 local bounds = {}
 
@@ -19,6 +19,7 @@ local memory = ffi.new("stdb_bound[2]")
 local lower, upper = ffi.cast("stdb_bound *", memory), ffi.cast("stdb_bound *", memory) + 1
 bounds.memory, bounds.lower, bounds.upper = memory, lower, upper
 
+--- "v1, v2, ..."
 function bounds.argument_names(count)
   local names = {}
   for place = 1, count do
@@ -27,103 +28,135 @@ function bounds.argument_names(count)
   return table.concat(names, ", ")
 end
 
---- Only a plain table is a range: values of ours have metatables.
-local function is_range(value)
-  return type(value) == "table" and getmetatable(value) == nil
-end
-
-local function check_range(path, range)
+local function refuse_range(path, range)
   for key in next, range do
     if not IS_OPTION[key] then
       blame.raise("%s: a range has no %s%s", path, blame.key(key), blame.hint(key, OPTIONS))
     end
   end
-  local two_begins = rawget(range, "from") ~= nil and rawget(range, "above") ~= nil
-  local two_ends = rawget(range, "to") ~= nil and rawget(range, "below") ~= nil
-  if two_begins or two_ends then
-    blame.raise("%s: a range has `%s`, not both", path, two_begins and "from` or `above" or "to` or `below")
+end
+
+--- function(range): refuses options that are none, and two for one end.
+local function range_checker(path)
+  local text = source.new("range " .. path)
+  local refuse = text:bind(function(range)
+    refuse_range(path, range)
+  end, "refuse")
+  local both = text:bind(function(names)
+    blame.raise("%s: a range has `%s`, not both", path, names)
+  end, "both")
+  text:add("return function(range)")
+  text:add("if rawget(range, 'from') ~= nil and rawget(range, 'above') ~= nil then %s('from` or `above') end", both)
+  text:add("if rawget(range, 'to') ~= nil and rawget(range, 'below') ~= nil then %s('to` or `below') end", both)
+  text:add(source.check_keys("range", text:bind(IS_OPTION, "known"), #OPTIONS, refuse .. "(range)"))
+  text:add "end"
+  return text:compile()
+end
+
+--- Statements that write v1 to v`count` at offset `n`, which ends up behind them.
+local function add_leading(text, columns, count, misfit)
+  for place = 1, count do
+    text:add("n = %s(n, v%d) or %s(%d, v%d)", text:bind(codec.writer(columns[place].type), "write"), place, misfit, place,
+      place)
   end
 end
 
---- Splits the arguments into leading values and the range behind them, which may be nil.
-local function split(path, column_count, given, given_count)
-  local leading = 0
-  while leading < column_count and given[leading + 1] ~= nil and not is_range(given[leading + 1]) do
-    leading = leading + 1
-  end
-  local range = given[leading + 1]
-  local used = leading + (range ~= nil and 1 or 0)
-  if leading == column_count or not is_range(range) then
-    range, used = nil, leading
-  end
-  for place = used + 1, given_count do
-    if given[place] ~= nil then
-      blame.raise("%s: takes %d value%s at most, the last may be a range", path, column_count,
-        column_count > 1 and "s" or "")
-    end
-  end
-  return leading, range
+--- Statements that write `value`, when there is one, as the column behind the leading ones.
+local function add_end(text, columns, leading, value, misfit)
+  text:add("if %s ~= nil then n = %s(n, %s) or %s(%d, %s) %s_columns = %d end", value,
+    text:bind(codec.writer(columns[leading + 1].type), "write"), value, misfit, leading + 1, value, value, leading + 1)
 end
 
-local function set(bound, offset, stop, column_count, is_inclusive)
-  bound.key, bound.size = out.bytes.at + offset, stop - offset
-  bound.column_count, bound.inclusive = column_count, is_inclusive and 1 or 0
+--- Statements that set both bounds, to the bytes up to `middle` and to those from `start` to `n`.
+local function add_set(text, start)
+  -- Only when both are written: the buffer may have moved in between.
+  text:add "local at = out.at"
+  text:add "lower.key, lower.size, lower.column_count, lower.inclusive = at, middle, low_columns, with_low"
+  text:add("upper.key, upper.size, upper.column_count, upper.inclusive = at + %s, n - %s, high_columns, with_high", start,
+    start)
 end
 
---- What is left to the general way: prefixes and ranges. Returns 1 for a walk downwards, else 0.
-local function general(path, columns, kind, misfit_key)
-  --- Writes the leading values and, when there is one, the value behind them.
-  local function put_key(n, given, leading, last)
-    for place = 1, leading do
-      n = codec.writer(columns[place].type)(n, given[place]) or misfit_key(place, given[place])
-    end
-    if last ~= nil then
-      n = codec.writer(columns[leading + 1].type)(n, last) or misfit_key(leading + 1, last)
-    end
-    return n
+--- function(v1, ..., range): leading values and a range behind them.
+local function ranged(path, columns, leading, check, misfit_key)
+  local text = source.new("range " .. path)
+  local misfit = text:bind(misfit_key, "misfit")
+  text:add("local lower, upper = %s, %s", text:bind(lower, "lower"), text:bind(upper, "upper"))
+  text:add("return function(%s range)", leading > 0 and bounds.argument_names(leading) .. "," or "")
+  text:add("%s(range)", text:bind(check, "check"))
+  text:add [[
+  local low, with_low = rawget(range, "from"), 1
+  if low == nil then
+    low = rawget(range, "above")
+    if low ~= nil then with_low = 0 end
   end
+  local high, with_high = rawget(range, "to"), 1
+  if high == nil then
+    high = rawget(range, "below")
+    if high ~= nil then with_high = 0 end
+  end]]
+  text:add("local n, low_columns, high_columns = 0, %d, %d", leading, leading)
+  add_leading(text, columns, leading, misfit)
+  add_end(text, columns, leading, "low", misfit)
+  text:add "local middle = n"
+  add_leading(text, columns, leading, misfit)
+  add_end(text, columns, leading, "high", misfit)
+  add_set(text, "middle")
+  text:add "return rawget(range, 'reverse') and 1 or 0 end"
+  return text:compile()
+end
 
-  return function(...)
-    local given = { ... }
-    local leading, range = split(path, #columns, given, select("#", ...))
-    if leading == 0 and not range then
-      misfit_key(1, nil)
-    elseif kind == "hash" then
-      blame.raise("%s: a hash index finds equal values of all its columns; a btree index answers more", path)
+--- function(v1, ...): leading values alone, fewer than the index has columns.
+local function prefixed(path, columns, leading, misfit_key)
+  local text = source.new("prefix " .. path)
+  text:add("local lower, upper = %s, %s", text:bind(lower, "lower"), text:bind(upper, "upper"))
+  text:add("return function(%s) local n = 0", bounds.argument_names(leading))
+  add_leading(text, columns, leading, text:bind(misfit_key, "misfit"))
+  text:add("local middle, low_columns, high_columns, with_low, with_high = n, %d, %d, 1, 1", leading, leading)
+  add_set(text, "0")
+  text:add "return 0 end"
+  return text:compile()
+end
+
+local IS_RANGE = "type(v%d) == 'table' and getmetatable(v%d) == nil" -- values of ours have metatables
+
+--- The ways that end before the last column: a value that is missing, or a range.
+local function add_short_ways(text, path, columns, kind, misfit_key)
+  local refuse_hash = text:bind(function()
+    blame.raise("%s: a hash index finds equal values of all its columns; a btree index answers more", path)
+  end, "refuse")
+  local misfit = text:bind(misfit_key, "misfit")
+  local check = kind ~= "hash" and range_checker(path)
+  for place = 1, #columns do
+    local leading = bounds.argument_names(place - 1)
+    local comma = place > 1 and ", " or ""
+    local short, range = refuse_hash, refuse_hash
+    if kind ~= "hash" then
+      short = place > 1 and text:bind(prefixed(path, columns, place - 1, misfit_key), "prefixed")
+      range = text:bind(ranged(path, columns, place - 1, check, misfit_key), "ranged")
     end
-    range = range or {}
-    check_range(path, range)
-    local first, last = rawget(range, "from"), rawget(range, "to")
-    local with_first, with_last = rawget(range, "above") == nil, rawget(range, "below") == nil
-    if not with_first then
-      first = rawget(range, "above")
+    if place == 1 then
+      text:add("if v1 == nil then %s(1, nil) end", misfit)
+    else
+      text:add("if v%d == nil then return (%s(%s)) end", place, short, leading)
     end
-    if not with_last then
-      last = rawget(range, "below")
-    end
-    local middle = put_key(0, given, leading, first)
-    local stop = put_key(middle, given, leading, last)
-    -- Only now: the buffer may have moved while the second key was written.
-    set(lower, 0, middle, leading + (first ~= nil and 1 or 0), with_first)
-    set(upper, middle, stop, leading + (last ~= nil and 1 or 0), with_last)
-    return rawget(range, "reverse") and 1 or 0
+    text:add("if " .. IS_RANGE .. " then", place, place)
+    text:add("if v%d ~= nil then too_many() end", place + 1)
+    text:add("return (%s(%s%sv%d)) end", range, leading, comma, place)
   end
 end
 
---- function(v1, v2, ...) that sets both bounds; a whole key, the usual case, takes the short way.
+--- function(v1, v2, ..., one too many) that sets both bounds and returns 1 for a walk downwards, else 0.
 function bounds.maker(path, columns, kind, key, misfit_key)
   local text = source.new("bounds " .. path)
-  local rest = text:bind(general(path, columns, kind, misfit_key), "general")
-  local names = bounds.argument_names(#columns)
   text:add("local key, lower, upper = %s, %s, %s", text:bind(key, "key"), text:bind(lower, "lower"),
     text:bind(upper, "upper"))
-  text:add("return function(%s, ...)", names)
-  for place in ipairs(columns) do
-    text:add("if v%d == nil or type(v%d) == 'table' and getmetatable(v%d) == nil then return %s(%s, ...) end", place,
-      place, place, rest, names)
-  end
-  text:add("if ... ~= nil then return %s(%s, ...) end", rest, names)
-  text:add("local at, size = key(%s)", names)
+  text:add("local too_many = %s", text:bind(function()
+    blame.raise("%s: takes %d value%s at most, the last may be a range", path, #columns, #columns > 1 and "s" or "")
+  end, "too_many"))
+  text:add("return function(%s)", bounds.argument_names(#columns + 1))
+  add_short_ways(text, path, columns, kind, misfit_key)
+  text:add("if v%d ~= nil then too_many() end", #columns + 1)
+  text:add("local at, size = key(%s)", bounds.argument_names(#columns))
   text:add("lower.key, lower.size, lower.column_count, lower.inclusive = at, size, %d, 1", #columns)
   text:add("upper.key, upper.size, upper.column_count, upper.inclusive = at, size, %d, 1", #columns)
   text:add "return 0 end"

@@ -27,7 +27,7 @@ local function new_invoker(reducer)
   text:add("return function() %s() %s() local at = vm.args", text:bind(reentry.reset, "reset"),
     text:bind(rows.forget_scans, "forget"))
   local arguments = read_arguments(text, reducer.params)
-  text:add("return %s(%s()%s) end", action, open, arguments == "" and "" or ", " .. arguments)
+  text:add("%s(%s()%s) end", action, open, arguments == "" and "" or ", " .. arguments)
   return text:compile()
 end
 
@@ -41,7 +41,7 @@ end
 
 --- Runs the reducer at this place, from 0.
 function calls.dispatch(place)
-  return invokers[place + 1]()
+  invokers[place + 1]()
 end
 
 return calls

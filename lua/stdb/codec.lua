@@ -35,6 +35,9 @@ local function run_size(fields, place)
   return size
 end
 
+-- Handles and values of ours look like empty tables: their metatable, which shows as false, tells them apart.
+local NO_TABLE = 'type(%s) ~= "table" or getmetatable(%s) == false'
+
 -- Products: writing -------------------------------------------------------------------------------------------
 
 local function take_field(text, field, defaults)
@@ -61,23 +64,33 @@ local function write_variable(text, type_)
   end
 end
 
+--- What a product's table must not be. One that lacks a field fails for that soon enough.
+local function refusal(product, defaults)
+  for _, field in ipairs(product.fields) do
+    if field.type.kind ~= "option" and not (defaults and defaults[field.name] ~= nil) then
+      return 'if type(row) ~= "table" then return nil end'
+    end
+  end
+  return "if " .. NO_TABLE:format("row", "row") .. " then return nil end"
+end
+
 --- function(at, row) -> true or nil: writes the fields of a part of a product of fixed size.
-local function fixed_part_writer(name, part, offset, rest, defaults)
-  local text = source.new("write " .. name)
-  text:add('return function(at, row) if type(row) ~= "table" then return nil end')
+local function fixed_part_writer(product, part, offset, rest, defaults)
+  local text = source.new("write " .. product.name)
+  text:add("return function(at, row) " .. refusal(product, defaults))
   for _, field in ipairs(part) do
     take_field(text, field, defaults)
     text:add("%s end", fixed.write_text(text, field.type, "at + " .. offset, "v", "return nil"))
     offset = offset + field.type.size
   end
-  text:add("return %s end", rest and text:bind(rest, "rest") .. "(at, row)" or "true")
+  text:add("return %s end", rest and "(" .. text:bind(rest, "rest") .. "(at, row))" or "true")
   return text:compile(), offset
 end
 
 --- function(n, row) -> n or nil: writes the fields of a part of a product of any size.
-local function part_writer(name, part, rest, defaults)
-  local text = source.new("write " .. name)
-  text:add('return function(n, row) if type(row) ~= "table" then return nil end local p')
+local function part_writer(product, part, rest, defaults)
+  local text = source.new("write " .. product.name)
+  text:add("return function(n, row) " .. refusal(product, defaults) .. " local p")
   local offset, size
   for place, field in ipairs(part) do
     if not field.type.size then
@@ -95,7 +108,7 @@ local function part_writer(name, part, rest, defaults)
       offset = offset + field.type.size
     end
   end
-  text:add("return %s end", rest and text:bind(rest, "rest") .. "(n, row)" or "n")
+  text:add("return %s end", rest and "(" .. text:bind(rest, "rest") .. "(n, row))" or "n")
   return text:compile()
 end
 
@@ -110,9 +123,9 @@ function codec.product_writer(product, defaults)
   local rest
   for place = #parts, 1, -1 do
     if product.size then
-      rest = fixed_part_writer(product.name, parts[place], offsets[place], rest, defaults)
+      rest = fixed_part_writer(product, parts[place], offsets[place], rest, defaults)
     else
-      rest = part_writer(product.name, parts[place], rest, defaults)
+      rest = part_writer(product, parts[place], rest, defaults)
     end
   end
   return rest
@@ -177,8 +190,12 @@ function codec.product_reader(product)
       text:add "return function(at, row)"
     end
     read_fields(text, parts[place], place == 1, offset)
-    text:add("return %s end", rest and text:bind(rest, "rest") .. "(at, row)"
-      or "setmetatable(row, " .. text:bind(product.meta, "meta") .. "), at")
+    if rest then
+      text:add("row, at = %s(at, row)", text:bind(rest, "rest"))
+    else
+      text:add("setmetatable(row, %s)", text:bind(product.meta, "meta"))
+    end
+    text:add "return row, at end"
     rest = text:compile()
   end
   return rest
@@ -186,10 +203,9 @@ end
 
 -- Arrays, options, sums -----------------------------------------------------------------------------------------
 
--- Handles and values of ours look like empty tables: their metatable, which shows as false, tells them apart.
 local ARRAY_OPEN = [[
 return function(n, list)
-  if type(list) ~= "table" or getmetatable(list) == false then return nil end
+  if ]] .. NO_TABLE:format("list", "list") .. [[ then return nil end
   local count = %s
   if not integer_count(count) then return nil end]]
 
@@ -245,7 +261,7 @@ return function(n, v)
   if type_.some.kind == "option" then
     text:add 'if type(v) ~= "table" then return nil end v = rawget(v, "some")'
   end
-  text:add("return %s(n + 1, v) end", text:bind(codec.writer(type_.some), "write"))
+  text:add("return (%s(n + 1, v)) end", text:bind(codec.writer(type_.some), "write"))
   return text:compile()
 end
 
@@ -275,7 +291,7 @@ return function(n, v)
   if not place then return nil end
   cast(word, room(n, 1)).u8 = place
   local write = writers[place]
-  if write then return write(n + 1, payload) end
+  if write then return (write(n + 1, payload)) end
   return payload == nil and n + 1 or nil
 end]], { places = type_.place_of, writers = by_tag(type_, codec.writer) })
 end

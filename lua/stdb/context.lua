@@ -1,12 +1,15 @@
 --- The context: who calls, when, with what chance, and the tables. A new one for each call, so that one that
 -- was kept is known for what it is.
 local use = ...
+local ffi = require "ffi"
 local blame, values, rows, log = use "blame", use "values", use "rows", use "log"
 local vm, random = use "vm", use "random"
 
 local setmetatable, tonumber = setmetatable, tonumber
 local identity_at, connection_at = values.identity.at, values.connection_id.at
 local timestamp_of, from_i64 = values.timestamp.intern, values.from_i64
+
+local connection_words = ffi.cast("uint64_t *", vm.connection_id)
 
 local NAMES = { "sender", "connection_id", "timestamp", "random", "db", "log" }
 
@@ -32,11 +35,8 @@ end
 
 --- nil when nobody is connected: the call came from the server itself.
 function readers.connection_id()
-  local bytes = vm.connection_id
-  for place = 0, 15 do
-    if bytes[place] ~= 0 then
-      return connection_at(bytes)
-    end
+  if connection_words[0] ~= 0 or connection_words[1] ~= 0 then
+    return (connection_at(vm.connection_id))
   end
 end
 
@@ -67,7 +67,7 @@ local meta = {
     if not read then
       refuse(key)
     end
-    return read(call)
+    return (read(call))
   end,
   __newindex = function()
     blame.raise "the context cannot be changed"
@@ -79,5 +79,5 @@ local meta = {
 
 --- The context of the running call.
 return function()
-  return setmetatable({ tonumber(vm.call_number) }, meta)
+  return (setmetatable({ tonumber(vm.call_number) }, meta))
 end

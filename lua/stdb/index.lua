@@ -52,13 +52,14 @@ local function key_writer(path, columns, misfit_key)
   return text:compile()
 end
 
--- Texts with $values for the arguments v1, v2, ..., and $row_values for the same columns of `row`.
+-- Texts with $values for the arguments v1, v2, ..., $row_values for the same columns of `row`, and
+-- $walk_values for the arguments and one that is too many.
 local UNIQUE = [[
 local function find(self, $values)
   if vm.in_call == 0 then outside() end
   local at, size = key($values)
   local found = C.stdb_find(vm, place, index, at, size)
-  if found == 1 then return read() end
+  if found == 1 then return (read()) end
   if found < 0 then failed() end
   return nil
 end
@@ -72,7 +73,7 @@ local function replace(row)
   local at, size = write(row)
   if not at then misfit(row) end
   if C.stdb_update(vm, place, index, at, size) < 0 then failed() end
-  return read()
+  return (read())
 end
 
 local function update(self, row)
@@ -81,43 +82,43 @@ local function update(self, row)
     check_names(row)
     row = merge(get(self, $row_values), row)
   end
-  return replace(row)
+  return (replace(row))
 end
 
 local function upsert(self, row)
   if vm.in_call == 0 then outside() end
   if type(row) ~= "table" then misfit(row) end
   local stored = find(self, $row_values)
-  if stored == nil then return insert(nil, row) end
+  if stored == nil then return (insert(nil, row)) end
   if getmetatable(row) ~= label then
     check_names(row)
     row = merge(stored, row)
   end
-  return replace(row)
+  return (replace(row))
 end
 
 return { find = find, get = get, update = update, upsert = upsert }]]
 
 local WALKS = [[
-local function filter(self, $values)
+local function filter(self, $walk_values)
   if vm.in_call == 0 then outside() end
-  local reverse = bounds($values)
+  local reverse = bounds($walk_values)
   local scan = C.stdb_scan_open(vm, place, index, lower, upper, reverse)
   if scan < 0 then failed() end
   owners[scan], owners.open = place, owners.open + 1
   return step, scan
 end
 
-local function count(self, $values)
+local function count(self, $walk_values)
   if vm.in_call == 0 then outside() end
-  bounds($values)
+  bounds($walk_values)
   if C.stdb_count_range(vm, place, index, lower, upper) < 0 then failed() end
   return vm.count
 end
 
-local function delete(self, $values)
+local function delete(self, $walk_values)
   if vm.in_call == 0 then outside() end
-  bounds($values)
+  bounds($walk_values)
   if C.stdb_delete_range(vm, place, index, lower, upper) < 0 then failed() end
   return vm.count
 end
@@ -130,7 +131,9 @@ local function fill(form, columns)
     from_row[place] = ("rawget(row, %q)"):format(column.name)
   end
   return (form:gsub("$(%a[%a_]*)", {
-    values = bounds.argument_names(#columns), row_values = table.concat(from_row, ", "),
+    values = bounds.argument_names(#columns),
+    walk_values = bounds.argument_names(#columns + 1),
+    row_values = table.concat(from_row, ", "),
   }))
 end
 

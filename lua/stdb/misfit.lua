@@ -50,7 +50,7 @@ local function explain_array(type_, value, path)
 end
 
 local function explain_product(type_, value, path)
-  if type(value) ~= "table" or values.kind_name(value) then
+  if type(value) ~= "table" or getmetatable(value) == false then
     return expected(path, type_.name, value)
   end
   for _, field in ipairs(type_.fields) do

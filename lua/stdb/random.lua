@@ -37,7 +37,7 @@ end
 local function random(...)
   local count = select("#", ...)
   if count == 0 then
-    return unit()
+    return (unit())
   end
   local low, high = ...
   if count == 1 then

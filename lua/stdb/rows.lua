@@ -58,15 +58,25 @@ local function refuse_stranger(made, row)
   end
 end
 
--- A row that came from the database told its strange names when they were assigned; a table of the module's own
--- is looked through here.
-local CHECK_NAMES = [[
-return function(row)
-  if type(row) ~= "table" then misfit(row) end
-  for key in next, row do
-    if not columns[key] then stranger(row) end
+-- Tables of more columns than this are looked through in a loop.
+local UNROLLED_MAX = 32
+
+--- check_names(row): a row that came from the database told its strange names when they were assigned; a table of
+-- the module's own is looked through. Without a loop, which would break the traces of those who insert.
+local function name_checker(made, misfit_row)
+  local text = source.new("names " .. made.name)
+  local columns, stranger = text:bind(made.row.place_of, "columns"), text:bind(function(row)
+    refuse_stranger(made, row)
+  end, "stranger")
+  text:add("return function(row) if type(row) ~= 'table' then %s(row) end", text:bind(misfit_row, "misfit"))
+  if #made.columns > UNROLLED_MAX then
+    text:add("for key in next, row do if not %s[key] then %s(row) end end", columns, stranger)
+  else
+    text:add(source.check_keys("row", columns, #made.columns, stranger .. "(row)"))
   end
-end]]
+  text:add "end"
+  return text:compile()
+end
 
 local TABLE = [[
 local function insert(self, row)
@@ -75,7 +85,7 @@ local function insert(self, row)
   local at, size = write(row)
   if not at then misfit(row) end
   if C.stdb_insert(vm, place, at, size) < 0 then failed() end
-  return read()
+  return (read())
 end
 
 local function delete(self, row)
@@ -98,7 +108,7 @@ local function step(scan)
   if vm.in_call == 0 then outside() end
   if owners[scan] ~= place then lost() end
   local found = C.stdb_scan_next(vm, scan)
-  if found == 1 then return read() end
+  if found == 1 then return (read()) end
   if found < 0 then failed() end
   owners[scan], owners.open = nil, owners.open - 1
   return nil
@@ -142,13 +152,7 @@ local function row_functions(made, place)
     write_whole = row_writer(made), -- for rows that are there: a column left out is a mistake
     read = source.compile("read " .. made.name, READ, { read = codec.reader(made.row) }),
     misfit = raise_misfit,
-    check_names = source.compile("names " .. made.name, CHECK_NAMES, {
-      columns = made.row.place_of,
-      misfit = raise_misfit,
-      stranger = function(row)
-        refuse_stranger(made, row)
-      end,
-    }),
+    check_names = name_checker(made, raise_misfit),
     lost = lost,
   }
 end

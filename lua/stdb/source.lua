@@ -2,6 +2,11 @@
 --
 -- A text compiled anew has prototypes of its own, so LuaJIT takes its upvalues for constants and its traces
 -- meet one table only. One closure factory shared among tables would cost both.
+--
+-- Two more habits keep the traces whole, here and in what these texts call. No short loops: a loop that runs a few
+-- times aborts the trace around it, and again, until its function may not be compiled at all. And no tail calls of
+-- functions: `return (tonumber(x))` can begin a trace, `return tonumber(x)` cannot, and a trace ends for good at the
+-- sixteenth tail call in it, however harmless each of them is.
 local use = ...
 local ffi = require "ffi"
 local bit = require "bit"
@@ -83,6 +88,18 @@ function source.compile(name, text, bindings)
   end
   self:add("%s", text)
   return self:compile()
+end
+
+--- Statements that look at each key of the table `name`, at most `count` of them, and do `refuse` at the first that
+-- is not in `known`, or is one too many. Without a loop. They return when all is well.
+function source.check_keys(name, known, count, refuse)
+  local lines = { "local key = next(" .. name .. ")" }
+  local look = "if key == nil then return end if not %s[key] then %s end key = next(%s, key)"
+  for _ = 1, count do
+    lines[#lines + 1] = look:format(known, refuse, name)
+  end
+  lines[#lines + 1] = "if key ~= nil then " .. refuse .. " end"
+  return table.concat(lines, "\n")
 end
 
 return source

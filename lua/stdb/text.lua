@@ -17,7 +17,7 @@ local converted = reentry.counted(native_tostring)
 local function show_object(value, kind)
   local meta = getmetatable(value)
   if type(meta) == "table" and rawget(meta, "__tostring") ~= nil then
-    return converted(value)
+    return (converted(value))
   end
   return NAMELESS[kind]
 end
@@ -26,7 +26,7 @@ local function show_cdata(value)
   if ffi.istype(int64, value) or ffi.istype(uint64, value) then
     return (native_tostring(value):gsub("U?LL$", ""))
   end
-  return native_tostring(value)
+  return (native_tostring(value))
 end
 
 --- As Lua's tostring, but a table is "table". 64-bit integers print without their suffix.
@@ -37,16 +37,11 @@ function text.tostring(...)
   local value = ...
   local kind = type(value)
   if NAMELESS[kind] then
-    return show_object(value, kind)
+    return (show_object(value, kind))
   elseif kind == "cdata" then
-    return show_cdata(value)
+    return (show_cdata(value))
   end
-  return native_tostring(value)
-end
-
---- What string.format may get: no objects that it would print itself.
-local function printable(value)
-  return NAMELESS[type(value)] and text.tostring(value) or value
+  return (native_tostring(value))
 end
 
 -- Patterns already looked at, so that the look costs once. Emptied when a module makes up ever new ones.
@@ -62,25 +57,28 @@ local function check_pattern(pattern)
   checked[pattern], checked_count = true, checked_count + 1
 end
 
+--- Whether string.format would have to print an object. Without a loop: this is on the way of every format.
+local function has_objects(a, b, c, d, e, f)
+  return NAMELESS[type(a)] or NAMELESS[type(b)] or NAMELESS[type(c)] or NAMELESS[type(d)] or NAMELESS[type(e)]
+    or NAMELESS[type(f)]
+end
+
 --- As string.format.
 function text.format(pattern, ...)
   if not checked[pattern] and type(pattern) == "string" then
     check_pattern(pattern)
   end
   local count = select("#", ...)
-  if count == 0 then
-    return native_format(pattern)
-  elseif count == 1 then
-    return native_format(pattern, printable((...)))
-  elseif count == 2 then
-    local first, second = ...
-    return native_format(pattern, printable(first), printable(second))
+  if count <= 6 and not has_objects(...) then
+    return (native_format(pattern, ...))
   end
   local values = { ... }
   for place = 1, count do
-    values[place] = printable(values[place])
+    if NAMELESS[type(values[place])] then
+      values[place] = text.tostring(values[place])
+    end
   end
-  return native_format(pattern, unpack(values, 1, count))
+  return (native_format(pattern, unpack(values, 1, count)))
 end
 
 --- The values as print writes them: separated by tabs.
@@ -89,7 +87,7 @@ function text.join(...)
   for place = 1, select("#", ...) do
     shown[place] = text.tostring((select(place, ...)))
   end
-  return concat(shown, "\t")
+  return (concat(shown, "\t"))
 end
 
 --- A text, or a pattern with its arguments, of a log line or a rejection.
@@ -98,9 +96,9 @@ function text.compose(what, pattern, ...)
     if type(pattern) ~= "string" then
       blame.raise("%s: expected a pattern, got %s", what, blame.show(pattern))
     end
-    return text.format(pattern, ...)
+    return (text.format(pattern, ...))
   end
-  return text.tostring(pattern)
+  return (text.tostring(pattern))
 end
 
 return text

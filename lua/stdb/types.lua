@@ -16,7 +16,7 @@ local behind = setmetatable({}, { __mode = "k" })
 local define -- set by define.lua: names of structs and enums are collected there
 
 local function variant_value(sum, name, payload)
-  return setmetatable({ tag = name, value = payload }, sum.meta)
+  return (setmetatable({ tag = name, value = payload }, sum.meta))
 end
 
 --- `Shape.Circle` builds, `Color.Red` is "Red", `Shape.Empty` is the variant without payload.
@@ -28,13 +28,10 @@ local function read_variant(sum, key)
   if sum.is_plain then
     return key
   end
-  local payload = sum.variants[place + 1].type
-  if types.is_unit(payload) then
-    return variant_value(sum, key, nil)
+  if types.is_unit(sum.variants[place + 1].type) then
+    return (variant_value(sum, key, nil))
   end
-  return function(value)
-    return variant_value(sum, key, value)
-  end
+  return sum.makers[place + 1]
 end
 
 local handle_meta = {
@@ -50,7 +47,7 @@ local handle_meta = {
     if type_.kind ~= "sum" then
       blame.raise("the type %s has no field %s", type_.name, blame.key(key))
     end
-    return read_variant(type_, key)
+    return (read_variant(type_, key))
   end,
   __call = function(handle, fields)
     local type_ = behind[handle]
@@ -61,7 +58,7 @@ local handle_meta = {
     if stranger ~= nil then
       blame.raise("%s has no field %s%s", type_.name, blame.key(stranger), blame.hint(stranger, type_.names))
     end
-    return setmetatable(fields, type_.meta)
+    return (setmetatable(fields, type_.meta))
   end,
 }
 
@@ -142,10 +139,13 @@ end
 
 local function sum_of(variants, name, label)
   local sum = { kind = "sum", variants = variants, named = name, name = label, depth = 1, is_plain = true }
-  sum.place_of, sum.names = {}, {}
+  sum.place_of, sum.names, sum.makers = {}, {}, {}
   for place, variant in ipairs(variants) do
     sum.place_of[variant.name] = place - 1
     sum.names[place] = variant.name
+    sum.makers[place] = function(value)
+      return (variant_value(sum, variant.name, value))
+    end
     sum.depth = math.max(sum.depth, nest(label, variant.type))
     sum.is_plain = sum.is_plain and types.is_unit(variant.type)
   end

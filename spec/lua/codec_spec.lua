@@ -133,7 +133,8 @@ local function array_kind(depth)
     if types.of(element[1], "element").kind == "option" then
       ours.n = count
     end
-    return ours, theirs
+    -- [u8] is bytes in that notation, and a string in its values.
+    return ours, element[2] == "u8" and string.char(unpack(theirs)) or theirs
   end }
 end
 

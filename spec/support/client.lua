@@ -9,6 +9,7 @@
 --- Everything that is sent may also be sent alone (send_…), everything that comes is taken in order (next, expect).
 local bsatn = require "spec.support.bsatn"
 local messages = require "spec.support.messages"
+local server_support = require "spec.support.server"
 local ws_client = require "spec.support.ws_client"
 
 local client = {}
@@ -34,19 +35,22 @@ local function query_of(options)
 end
 
 --- The handshake alone: a connection, or nil and the response. Options: protocol ("v3"), protocols, confirmed,
---- token, query, headers, database.
+--- token, query, headers, database, behind: bytes that are sent without waiting for the answer.
 function client.open(server, options)
   options = options or {}
   local headers = { Authorization = options.token and "Bearer " .. options.token }
   for name, value in pairs(options.headers or {}) do
     headers[name] = value
   end
-  return ws_client.connect(server.port, {
+  return ws_client.connect {
+    port = server.port,
     method = options.method,
+    timeout = server_support.patience,
     path = ("/v1/database/%s/subscribe%s"):format(options.database or server.database, query_of(options)),
     protocols = options.protocols or { client.PROTOCOLS[options.protocol or "v3"] },
     headers = headers,
-  })
+    behind = options.behind,
+  }
 end
 
 --- A client over an open connection that has not been told yet who it is.
@@ -86,7 +90,8 @@ function Client:send_subscribe(set, queries)
 end
 
 function Client:send_unsubscribe(set, wants_rows)
-  return self:send("Unsubscribe", { query_set_id = { id = set }, flags = { tag = wants_rows and "SendDroppedRows" or "Default" } })
+  local flags = { tag = wants_rows and "SendDroppedRows" or "Default" }
+  return self:send("Unsubscribe", { query_set_id = { id = set }, flags = flags })
 end
 
 function Client:send_call(reducer, arguments)
@@ -99,12 +104,13 @@ end
 
 -- In --------------------------------------------------------------------------------------------------------------
 
---- The next message: { tag, value }, or nil and why none comes: "timeout", "closed", "dropped".
+--- The next message: { tag, value }. Else nil and "timeout"; "closed" when the connection has gone without a word;
+--- "close", code and reason when it has not.
 function Client:next(seconds)
   while #self.waiting == 0 do
-    local frame, why = self.connection:receive(seconds)
+    local frame, why, code, reason = self.connection:receive(seconds or server_support.patience)
     if not frame then
-      return nil, why
+      return nil, why, code, reason
     end
     self.waiting = messages.of_frame(frame)
   end
@@ -133,18 +139,24 @@ function Client:has_nothing()
   return message ~= nil and message.tag == "OneOffQueryResult" and message.value.request_id == request_id
 end
 
---- How the connection ends: "closed" with code and reason, or "dropped".
+--- How the connection ends, whatever comes before: "close", code and reason; "closed" without a close frame.
 function Client:ending(seconds)
-  local why = self.connection:ending(seconds)
-  return why, self.connection.close_code, self.connection.close_reason
+  while true do
+    local message, why, code, reason = self:next(seconds)
+    if not message then
+      return why, code, reason
+    end
+  end
 end
 
+--- Leaves without a word.
 function Client:drop()
-  self.connection:drop()
+  self.connection:shut()
 end
 
+--- Leaves as the protocol has it.
 function Client:close()
-  self.connection:close()
+  return self.connection:close(1000, "", server_support.patience)
 end
 
 -- Both ------------------------------------------------------------------------------------------------------------

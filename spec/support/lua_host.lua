@@ -204,22 +204,20 @@ local function plain_library(vm)
   }
 end
 
---- The `use` of a fresh set of parts.
+--- The `use` of a fresh set of parts, and those that are given: vm, library, host.
 function lua_host.parts()
   if not pcall(ffi.typeof, "stdb_vm") then
     ffi.cdef(read_file "src/host/abi.cdef")
   end
   local vm = ffi.new "stdb_vm"
   local parts = { vm = ffi.cast("stdb_vm *", vm), library = plain_library(vm), host = { entry = "module.lua" } }
-  local memory = { vm }
-  return function(name)
-    local function use(wanted)
-      parts[wanted] = parts[wanted]
-        or assert(loadstring(read_file("lua/stdb/" .. wanted .. ".lua"), "=stdb/" .. wanted))(use)
-      return parts[wanted], memory
-    end
-    return (use(name))
+  local use
+  function use(name)
+    parts[name] = parts[name] or assert(loadstring(read_file("lua/stdb/" .. name .. ".lua"), "=stdb/" .. name))(use)
+    return parts[name]
   end
+  parts.memory = vm -- what the pointers point to
+  return use, parts
 end
 
 function world:free()

@@ -64,8 +64,9 @@ function net.remove_dir(dir)
   os.execute("rm -rf " .. dir)
 end
 
+--- A view of a string, good while the caller holds the string.
 function net.bytes(text)
-  return ffi.new("net_bytes", ffi.cast("const uint8_t *", text), #text), text
+  return ffi.new("net_bytes", ffi.cast("const uint8_t *", text), #text)
 end
 
 --- Calls `fill` with a buffer; what it wrote, as a string.

@@ -25,6 +25,9 @@ local server = {}
 local Server = {}
 Server.__index = Server
 
+--- How long, in seconds, a thing may take that is certain to come.
+server.patience = tonumber(os.getenv "STDB_PATIENCE_MS" or 20000) / 1000
+
 local function program()
   local given = os.getenv "STDB_PROGRAM"
   return given and given:sub(1, 1) == "/" and given or "build/stdb-lua"
@@ -132,7 +135,7 @@ end
 
 --- Calls `look` until it returns something. Raises when that takes too long.
 function server.wait(what, look, seconds)
-  local deadline = socket.gettime() + (seconds or ws_client.patience)
+  local deadline = socket.gettime() + (seconds or server.patience)
   repeat
     local found = look()
     if found then
@@ -246,7 +249,7 @@ end
 function Server:reloaded(from)
   server.wait("the new version", function()
     local said = self:output():sub(from)
-    return said:find "new version in force" or said:find "the old version serves on%.\n.*\n"
+    return said:find "new version in force.*\n" or said:find "the old version serves on.*\n"
   end)
   return self:output():sub(from)
 end
@@ -261,15 +264,17 @@ function Server:owner_token()
   return (server.read_file(self.data_dir .. "/owner-token"):gsub("%s", ""))
 end
 
---- An HTTP request; "%s" in the path stands for the database. `token` goes into the header.
+--- An HTTP request: ws_client's options; "%s" in the path stands for the database. `token` goes into the header.
 function Server:request(options)
   local headers = {}
   for name, value in pairs(options.headers or {}) do
     headers[name] = value
   end
   headers.Authorization = options.token and "Bearer " .. options.token or headers.Authorization
-  return ws_client.request(self.port, { method = options.method, path = options.path:gsub("%%s", self.database),
-    headers = headers, body = options.body })
+  return ws_client.request {
+    port = self.port, method = options.method, path = options.path:gsub("%%s", self.database), headers = headers,
+    body = options.body, timeout = server.patience,
+  }
 end
 
 --- Calls a reducer over HTTP with JSON arguments.

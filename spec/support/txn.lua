@@ -63,7 +63,7 @@ function txn:begin()
 end
 
 -- A reservation calls back into Lua, which must not happen out of a compiled trace.
-local function outcome(self, table, code, ref)
+local function outcome(table, code, ref)
     if code ~= 0 then
         return store.refused(code)
     end
@@ -78,14 +78,14 @@ end
 function txn:insert(name, row)
     local table, ref = self.world:table(name), ffi.new("uint32_t[1]")
     local text = row_of(table, row)
-    return outcome(self, table, core.txn_insert_(self.pointer, table.pointer, store.bytes(text), ref, diag), ref)
+    return outcome(table, core.txn_insert_(self.pointer, table.pointer, store.bytes(text), ref, diag), ref)
 end
 
 --- Updates by the index at this place, from 1.
 function txn:update(name, index, row)
     local table, ref = self.world:table(name), ffi.new("uint32_t[1]")
     local text = row_of(table, row)
-    return outcome(self, table,
+    return outcome(table,
         core.txn_update_(self.pointer, table.pointer, table:index(index), store.bytes(text), ref, diag), ref)
 end
 jit.off(txn.insert)

@@ -322,6 +322,15 @@ function client:receive_frame(timeout)
   }
 end
 
+--- The payload of the oldest pong not yet asked for; waits for it when there is none. Messages must have been received.
+function client:receive_pong(timeout)
+  if #self.pongs > 0 then return table.remove(self.pongs, 1) end
+  local frame, reason = self:receive_frame(timeout)
+  if not frame then return nil, reason end
+  assert(frame.opcode == "pong", "not a pong but " .. frame.opcode)
+  return frame.payload
+end
+
 local function close_parts(payload)
   if #payload < 2 then return nil, "" end
   local high, low = byte(payload, 1, 2)
@@ -381,7 +390,8 @@ function client:shut()
   self.stream:shut()
 end
 
---- Handshake: host, port, path, protocols (a list), headers (added or, with the value false, left out), method.
+--- Handshake: host, port, path, protocols (a list), headers (added or, with the value false, left out), method,
+-- behind (bytes that follow the request at once).
 -- Returns the client, with the server's answer in `response`; or nil, the answer; or nil, the reason of the socket.
 function ws_client.connect(options)
   local opened, reason = open_stream(options.host, options.port, options.timeout)
@@ -395,7 +405,7 @@ function ws_client.connect(options)
   }
   for name, value in pairs(options.headers or {}) do headers[name] = value or nil end
   opened:write(request_head { host = options.host, port = options.port, method = options.method, path = options.path,
-                              headers = headers })
+                              headers = headers } .. (options.behind or ""))
   local deadline = socket.gettime() + (options.timeout or TIMEOUT)
   local response
   response, reason = read_head(opened, deadline)

@@ -170,6 +170,21 @@ describe("a transaction", function()
         assert.equal(0, world:table("note"):count())
     end)
 
+    it("gives the room of rows back at its end", function()
+        local function churn()
+            for number = 1, 2000 do txn:insert("note", { text = "note " .. number, stars = 1 }) end
+            txn:commit()
+            txn:begin()
+            for number = 1, 2000 do txn:delete("note", { text = "note " .. number, stars = 1 }) end
+            txn:commit()
+            txn:begin()
+        end
+        churn()
+        local memory = world:table("note"):memory()
+        for _ = 1, 5 do churn() end
+        assert.equal(memory, world:table("note"):memory())
+    end)
+
     it("lists its tables by their ids", function()
         txn:insert("shout", { id = 0, text = "hey" })
         txn:insert("note", { text = "hi", stars = 1 })

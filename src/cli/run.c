@@ -7,6 +7,7 @@
 #include "cli/place.h"
 #include "cli/watch.h"
 #include "engine/engine.h"
+#include "engine/module_log.h"
 #include "host/guard.h"
 #include "net/server.h"
 
@@ -139,12 +140,6 @@ static err read_limits(struct run *run, struct diag *diag)
     return OK;
 }
 
-/* A module's own log lines while it loads have no database to go to yet. */
-static void echo_load_line(void *context, const struct module_log_line *line)
-{
-    log_info("%.*s", BYTES_FORMAT(line->message));
-}
-
 static void watch_opened(void *context, const char *path)
 {
     struct run *run = context;
@@ -155,9 +150,25 @@ static void watch_opened(void *context, const char *path)
 static err load(struct run *run, struct module **module, struct diag *diag)
 {
     module_on_open(watch_opened, run);
-    const err code = module_load(module, run->module_path, &run->limits, echo_load_line, NULL, diag);
+    const err code = module_load(module, run->module_path, &run->limits, module_log_say, NULL, diag);
     module_on_open(NULL, NULL);
     return code;
+}
+
+/* What is wrong with a module has lines of its source below the first line. They stay lines, but indented, so that
+ * no module can write one that looks like the server's. */
+static void say_refusal(const char *before, const struct diag *diag)
+{
+    const size_t first = strcspn(diag->text, "\n");
+    log_error("%s%.*s", before, (int)first, diag->text);
+    for (const char *at = diag->text + first; *at != '\0'; at++) {
+        if (*at == '\n')
+            fputs(at == diag->text + first ? "    " : "\n    ", stderr);
+        else
+            fputc((unsigned char)*at < 0x20 || *at == 0x7f ? ' ' : *at, stderr);
+    }
+    if (diag->text[first] != '\0')
+        fputc('\n', stderr);
 }
 
 static void reload(void *context)
@@ -174,7 +185,7 @@ static void reload(void *context)
         log_info("%s: new version in force after %.1f ms: %s", run->name, (double)(clock_monotonic_us() - start_us) / 1e3,
                  diag.text);
     else
-        log_error("%s: the old version serves on.\n%s", run->name, diag.text);
+        say_refusal("the old version serves on: ", &diag);
 }
 
 static void on_log_failure(void *context, const struct diag *diag)
@@ -297,7 +308,7 @@ static int run_module(struct run *run, const char *path)
     if (code == OK)
         exit_code = serve_until_stopped(run);
     else
-        log_error("%s", diag.text);
+        say_refusal("", &diag);
     engine_close(run->engine);
     if (run->server != NULL)
         server_free(run->server);

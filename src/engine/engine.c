@@ -118,6 +118,7 @@ static err open_parts(struct engine *engine, const struct engine_options *option
     TRY(open_identity(engine, diag));
     path_in(path, engine, "module_logs");
     engine->module_log = module_log_new(path, true, engine->port);
+    module_log_adopt(engine->module_log);
 
     recovery_init(&recovery, engine);
     err code = open_log(engine, &recovery, diag);
@@ -153,6 +154,7 @@ err engine_open(struct engine **out, const struct engine_options *options, struc
     pthread_cond_init(&engine->publication_done, NULL);
 
     const err code = open_parts(engine, options, diag);
+    module_log_adopt(NULL); /* the engine's own thread takes over */
     if (code != OK) {
         if (engine->module != options->module)
             module_free(options->module);
@@ -166,6 +168,7 @@ err engine_open(struct engine **out, const struct engine_options *options, struc
 static void *run(void *context)
 {
     struct engine *engine = context;
+    module_log_adopt(engine->module_log);
     while (!atomic_load(&engine->stopping))
         turn_run(engine);
     clients_disconnect_all(engine);

@@ -32,6 +32,8 @@ struct module_log {
     bool echo;
 };
 
+static _Thread_local struct module_log *adopted;
+
 static const char *const level_names[] = { "Error", "Warn", "Info", "Debug", "Trace" };
 
 struct module_log *module_log_new(const char *dir, bool echo, struct port *port)
@@ -93,9 +95,8 @@ static void echo_line(const struct module_log_line *line)
     fputc('\n', stderr);
 }
 
-void module_log_write(void *context, const struct module_log_line *line)
+static void write_line(struct module_log *log, const struct module_log_line *line)
 {
-    struct module_log *log = context;
     check(line->level >= 0 && line->level < (int)COUNTOF(level_names));
     if (log->pending.size > PENDING_MAX) {
         log->dropped++;
@@ -115,6 +116,19 @@ void module_log_write(void *context, const struct module_log_line *line)
         echo_line(line);
 }
 
+void module_log_adopt(struct module_log *log)
+{
+    adopted = log;
+}
+
+void module_log_say(void *context, const struct module_log_line *line)
+{
+    if (adopted != NULL)
+        write_line(adopted, line);
+    else
+        echo_line(line);
+}
+
 void module_log_system(struct module_log *log, int level, const char *format, ...)
 {
     char text[MESSAGE_MAX];
@@ -129,7 +143,7 @@ void module_log_system(struct module_log *log, int level, const char *format, ..
                                           .message = bytes_of_text(text) };
     const bool echo = log->echo;
     log->echo = false; /* the server says such things in its own words */
-    module_log_write(log, &line);
+    write_line(log, &line);
     log->echo = echo;
 }
 

@@ -14,8 +14,11 @@ struct module_log;
 struct module_log *module_log_new(const char *dir, bool echo, struct port *port);
 void module_log_free(struct module_log *log);
 
-/* A module_log_fn; `context` is the log. */
-void module_log_write(void *context, const struct module_log_line *line);
+/* A module_log_fn for every module, without a context: what is said on a thread that works for a database goes
+ * into its log, what is said on others (a version that only loads) goes to stderr. */
+void module_log_say(void *context, const struct module_log_line *line);
+/* This thread works for the database of `log` now; NULL: for none. */
+void module_log_adopt(struct module_log *log);
 /* Lines of the database itself: "Creating table `x`". */
 void module_log_system(struct module_log *log, int level, const char *format, ...) PRINTF_LIKE(3, 4);
 /* Puts what was written since the last time into the file and to the followers. Once a turn. */

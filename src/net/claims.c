@@ -4,6 +4,8 @@ enum { DEPTH_MAX = 32 };
 
 struct claims claims_of(bytes text)
 {
+    if (text.size == 0)
+        text = bytes_of("", 0);
     return (struct claims){ .at = text.at, .end = text.at + text.size };
 }
 

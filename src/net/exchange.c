@@ -138,8 +138,7 @@ static void refuse(struct exchange *exchange, int status, const char *text)
     exchange_reply(exchange, reply_error(status, text));
 }
 
-/* libwebsockets does not report a connection writable that it may not read (X2), so it may for that time: what
- * comes in stays in the socket or with libwebsockets, which takes up the next request after this one only. */
+/* libwebsockets does not report a connection writable that it may not read, so it may for that time. */
 static void ask_to_write(struct exchange *exchange)
 {
     lws_rx_flow_control(exchange->wsi, 1);
@@ -225,7 +224,7 @@ int exchange_begin(struct http *http, struct lws *wsi, struct exchange *exchange
         lws_set_wsi_user(wsi, exchange);
     }
     if (exchange->stage != EXCHANGE_IDLE)
-        return -1; /* X2 makes this impossible in libwebsockets as it is; if it is not, the connection ends */
+        return -1; /* X2 */
     const int64_t length = body_length(wsi);
     begin_request(exchange, length);
     exchange->stage = EXCHANGE_BODY;
@@ -252,14 +251,23 @@ int exchange_body_done(struct exchange *exchange)
     return 0;
 }
 
+/* X2. Between two requests libwebsockets keeps a connection's header table only when it has read some of the next
+ * one already, and says whether there is a table by writing to `mark`. */
+static bool has_early_request(struct lws *wsi)
+{
+    char mark = 'x';
+    (void)lws_hdr_custom_copy(wsi, &mark, sizeof mark, "x:", 2);
+    return mark == '\0';
+}
+
 static int finish(struct exchange *exchange)
 {
     const bool closes = exchange->closes;
     struct lws *wsi = exchange->wsi;
     reset(exchange);
-    if (closes)
+    if (closes || lws_http_transaction_completed(wsi) != 0)
         return -1;
-    return lws_http_transaction_completed(wsi) ? -1 : 0;
+    return has_early_request(wsi) ? -1 : 0;
 }
 
 int exchange_writable(struct exchange *exchange)

@@ -6,7 +6,8 @@
  * Rules
  *   X1  An answer leaves only after the request's body has been read, so that the connection can go on;
  *       where that cannot be (no length given, far too long) it closes after the answer.
- *   X2  While a request is being answered nothing more is read: a pipelined one waits in the socket.
+ *   X2  One request at a time. A client that sends the next one before it has its answer gets the answer and
+ *       loses the connection: libwebsockets 4.1 reads the head of a POST that came early as its body.
  *   X3  The connection may go before the engine answers. The errand outlives it and is freed by its answer. */
 #pragma once
 

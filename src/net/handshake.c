@@ -84,10 +84,13 @@ static int check_request(struct upgrade *upgrade)
     return 0;
 }
 
+/* Other characters make libwebsockets hang up without an answer. */
+static const char list_characters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-, \t";
+
 static int check_protocol(struct upgrade *upgrade)
 {
     char list[LIST_SIZE_MAX + 1];
-    if (list_is_good(upgrade->wsi, WSI_TOKEN_PROTOCOL, list))
+    if (list_is_good(upgrade->wsi, WSI_TOKEN_PROTOCOL, list) && list[strspn(list, list_characters)] == '\0')
         for (size_t idx = 0; idx < COUNTOF(protocols); idx++)
             if (head_list_has(list, ws_protocol_names[idx])) {
                 upgrade->protocol = protocols[idx];

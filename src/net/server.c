@@ -104,7 +104,7 @@ static int on_ws(struct lws *wsi, enum lws_callback_reasons reason, void *user, 
     case LWS_CALLBACK_ESTABLISHED: return ws_established(user);
     case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE: return ws_peer_closes(user);
     case LWS_CALLBACK_TIMER: return -1; /* the wait for the echo of our close frame is over */
-    case LWS_CALLBACK_WS_SERVER_DROP_PROTOCOL:
+    case LWS_CALLBACK_WS_SERVER_DROP_PROTOCOL: ws_socket_ends(user, wsi); return 0;
     case LWS_CALLBACK_CLOSED: connection_gone(user); return 0;
     default: return 0;
     }

@@ -221,6 +221,15 @@ int ws_peer_closes(struct link *link)
     return 0;
 }
 
+/* A frame broke the rules: libwebsockets sends a close frame with 1002, and would wait five seconds. */
+void ws_socket_ends(struct link *link, struct lws *wsi)
+{
+    if (link == NULL)
+        return;
+    part(link);
+    lws_set_timer_usecs(wsi, CLOSE_WAIT_US);
+}
+
 void ws_socket_gone(struct link *link)
 {
     part(link);

@@ -47,6 +47,7 @@ int ws_receive(struct link *link, struct lws *wsi, bytes piece);
 int ws_heard(struct link *link);
 int ws_writable(struct link *link, struct lws *wsi);
 int ws_peer_closes(struct link *link);
+void ws_socket_ends(struct link *link, struct lws *wsi); /* libwebsockets has begun to end it, for reasons of its own */
 void ws_socket_gone(struct link *link);
 
 /* Packets of an engine. Takes the packet. */

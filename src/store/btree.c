@@ -4,6 +4,8 @@
 
 /* 64 entries: twelve cache lines a leaf, of which a search touches about three. */
 enum { NODE_MAX = 64, NODE_MIN = NODE_MAX / 4, NODE_MERGED_MAX = NODE_MAX * 3 / 4, HEIGHT_MAX = 16 };
+enum { LINE_PREFIXES = 8 }; /* of a cache line */
+_Static_assert(NODE_MAX == LINE_PREFIXES * LINE_PREFIXES, "a search looks at every line once and at one line whole");
 
 struct btree_node {
     uint32_t count;
@@ -55,6 +57,8 @@ static struct btree_node *node_new(struct btree *tree, uint32_t level)
 
 static void node_free(struct btree *tree, struct btree_node *node, uint32_t level)
 {
+    if (tree->finger == node)
+        tree->finger = NULL;
     tree->byte_count -= level == 0 ? sizeof(struct leaf) : sizeof(struct inner);
     memory_free(node);
 }
@@ -81,9 +85,7 @@ void btree_deinit(struct btree *tree)
 
 void btree_rebind(struct btree *tree)
 {
-    tree->tied_from = tree->is_hashed                             ? tree->key->column_count
-                      : bsatn_prefix_is_exact(tree->key->types[0]) ? 1
-                                                                  : 0;
+    tree->tied_from = tree->is_hashed ? tree->key->column_count : bsatn_prefix_is_exact(tree->key->types[0]) ? 1 : 0;
 }
 
 /* --- Searching --- */
@@ -186,8 +188,8 @@ static void entry_put(struct btree_node *node, uint32_t place, uint64_t prefix, 
     node->refs[place] = ref;
 }
 
-static void entry_insert(struct btree_node *node, uint32_t place, uint64_t prefix, rowref ref,
-                         struct btree_node *child, uint32_t level)
+static void entry_insert(struct btree_node *node, uint32_t place, uint64_t prefix, rowref ref, struct btree_node *child,
+                         uint32_t level)
 {
     check(node->count < NODE_MAX && place <= node->count);
     entries_move(node, place + 1, node, place, node->count - place, level);
@@ -362,6 +364,8 @@ void btree_remove(struct btree *tree, rowref ref)
     check(path.places[0] < leaf->count && leaf->refs[path.places[0]] == ref);
     entry_erase(leaf, path.places[0], 0);
     tree->count--;
+    if (leaf->count == 0 && tree->finger == leaf)
+        tree->finger = NULL;
     settle(tree, &path);
 }
 
@@ -373,7 +377,49 @@ static bool has_key(const struct btree *tree, rowref ref, const struct key_at *a
     return key_equal(tree->key, &found, at);
 }
 
-rowref btree_find(const struct btree *tree, const struct key_at *at)
+/* How many of eight places from `first` on, `step` apart, hold this prefix or a lower one. */
+static inline uint32_t prefix_count(const struct btree_node *node, uint32_t first, uint32_t step, uint64_t prefix)
+{
+    uint32_t count = 0;
+    for (uint32_t idx = 0; idx < LINE_PREFIXES; idx++, first += step)
+        count += (first < node->count) & (node->prefixes[first] <= prefix);
+    return count;
+}
+
+/* The last entry with this prefix or a lower one; the first when all are higher. First the lines, then in the line:
+ * loads that do not wait for each other, and no branch, since which way a search goes cannot be predicted. */
+static uint32_t prefix_search(const struct btree_node *node, uint64_t prefix)
+{
+    const uint32_t lines = prefix_count(node, 0, LINE_PREFIXES, prefix);
+    if (lines == 0)
+        return 0;
+    const uint32_t first = (lines - 1) * LINE_PREFIXES;
+    return first + prefix_count(node, first, 1, prefix) - 1;
+}
+
+static bool leaf_covers(const struct btree_node *leaf, uint64_t prefix)
+{
+    return leaf != NULL && leaf->prefixes[0] <= prefix && prefix <= leaf->prefixes[leaf->count - 1];
+}
+
+/* Where prefixes tell all, no row is looked at. The finger is a memory of the search, not of the tree. */
+static rowref find_exact(const struct btree *tree, uint64_t prefix)
+{
+    const struct btree_node *node = tree->finger;
+    if (!leaf_covers(node, prefix)) {
+        node = tree->root;
+        for (uint32_t level = tree->height; level > 0; level--)
+            node = as_inner(node)->children[prefix_search(node, prefix)];
+        if (node->count == 0)
+            return ROWREF_NONE;
+        ((struct btree *)tree)->finger = (struct btree_node *)node;
+    }
+    const uint32_t place = prefix_search(node, prefix);
+    return node->prefixes[place] == prefix ? node->refs[place] : ROWREF_NONE;
+}
+
+/* The first entry not before the key, and in a hashed tree the others of its hash. */
+static rowref find_tied(const struct btree *tree, const struct key_at *at)
 {
     const struct target target = { .prefix = prefix_of(tree, at), .tie = TARGET_BEFORE, .at = *at };
     struct path path;
@@ -383,14 +429,20 @@ rowref btree_find(const struct btree *tree, const struct key_at *at)
         for (; place < leaf->node.count; place++) {
             if (leaf->node.prefixes[place] != target.prefix)
                 return ROWREF_NONE;
-            if ((tree->tied_from == tree->key->column_count && !tree->is_hashed) ||
-                has_key(tree, leaf->node.refs[place], at))
+            if (has_key(tree, leaf->node.refs[place], at))
                 return leaf->node.refs[place];
             if (!tree->is_hashed)
-                return ROWREF_NONE; /* the first entry not before the key has another one */
+                return ROWREF_NONE;
         }
     }
     return ROWREF_NONE;
+}
+
+rowref btree_find(const struct btree *tree, const struct key_at *at)
+{
+    if (tree->tied_from == tree->key->column_count && !tree->is_hashed)
+        return find_exact(tree, prefix_of(tree, at));
+    return find_tied(tree, at);
 }
 
 struct walk {
@@ -486,6 +538,7 @@ static uint64_t node_check(const struct btree *tree, const struct btree_node *no
 
 void btree_check(const struct btree *tree)
 {
+    check(tree->finger == NULL || tree->finger->count > 0);
     if (tree->height == 0 && tree->root->count == 0) {
         check(tree->count == 0);
         return;

@@ -30,6 +30,7 @@ struct btree {
     uint32_t tied_from;        /* the first column that equal prefixes say nothing of */
     uint32_t height;           /* inner levels above the leaves */
     struct btree_node *root;   /* owned */
+    struct btree_node *finger; /* borrowed: the leaf of the last exact find, or NULL; who finds keys in order stays in it */
     uint64_t count;
     uint64_t byte_count;
 };

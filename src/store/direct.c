@@ -38,7 +38,7 @@ static void *node_new(struct direct *direct, uint32_t level)
     direct->byte_count += size_of(level);
     void *fresh = memory_new(size_of(level));
     if (level == 0)
-        memset(((struct chunk *)fresh)->refs, 0xff, sizeof ((struct chunk *)fresh)->refs);
+        memset(((struct chunk *)fresh)->refs, 0xff, sizeof((struct chunk *)fresh)->refs);
     return fresh;
 }
 

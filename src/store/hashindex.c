@@ -22,7 +22,7 @@ static void entries_new(struct hashindex *index, uint32_t capacity)
 {
     index->capacity = capacity;
     index->margin = capacity < MARGIN_MAX ? capacity : MARGIN_MAX;
-    const size_t size = place_count(index) * sizeof *index->entries;
+    const size_t size = (size_t)hashindex_memory(index);
     index->entries = memory_resize(NULL, size);
     memset(index->entries, 0xff, size);
 }
@@ -125,7 +125,7 @@ void hashindex_remove(struct hashindex *index, uint32_t hash, rowref ref)
 
 uint64_t hashindex_memory(const struct hashindex *index)
 {
-    return (uint64_t)place_count(index) * sizeof *index->entries;
+    return ((uint64_t)place_count(index) + HASHINDEX_LOOKAHEAD) * sizeof *index->entries;
 }
 
 void hashindex_check(const struct hashindex *index)

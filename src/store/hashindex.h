@@ -20,13 +20,14 @@ struct hashindex_entry {
 };
 
 struct hashindex {
-    struct hashindex_entry *entries; /* owned: capacity + margin */
+    struct hashindex_entry *entries; /* owned: capacity + margin, and free ones to look ahead to */
     uint32_t capacity;
     uint32_t margin;
     uint32_t count;
 };
 
 #define HASH_FREE UINT32_MAX
+enum { HASHINDEX_LOOKAHEAD = 8 };
 
 void hashindex_init(struct hashindex *index);
 void hashindex_deinit(struct hashindex *index);
@@ -42,11 +43,17 @@ static inline uint32_t hashindex_part(uint64_t hash)
     return part == HASH_FREE ? part - 1 : part;
 }
 
-/* The first entry of this hash or above; all entries of the hash follow one another. */
+/* The first entry of this hash or above; all entries of the hash follow one another. Looks at a cache line's
+ * worth at once, without branches: how far an entry is from home cannot be predicted. */
 static inline const struct hashindex_entry *hashindex_seek(const struct hashindex *index, uint32_t hash)
 {
     const struct hashindex_entry *entry = &index->entries[(uint64_t)hash * index->capacity >> 32];
-    while (entry->hash < hash)
-        entry++;
-    return entry;
+    for (;;) {
+        uint32_t lower = 0; /* a free place is not lower, and nothing behind it is (H1) */
+        for (uint32_t idx = 0; idx < HASHINDEX_LOOKAHEAD; idx++)
+            lower += entry[idx].hash < hash;
+        entry += lower;
+        if (lower < HASHINDEX_LOOKAHEAD)
+            return entry;
+    }
 }

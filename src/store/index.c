@@ -122,12 +122,15 @@ static rowref find_block(const struct index *index, const uint8_t *at)
     return ROWREF_NONE;
 }
 
-static rowref find_walked(const struct index *index, const struct key_at *at)
+/* Apart, so that the short ways above need no room for places of columns. `row` is NULL for a probe. */
+static __attribute__((noinline)) rowref find_walked(const struct index *index, const uint8_t *probe, const uint8_t *row)
 {
-    const uint32_t hash = hashindex_part(key_hash(&index->key, at));
+    const struct key_at at =
+        row != NULL ? key_in_row(&index->key, row) : key_in_probe(&index->key, probe, index->key.column_count);
+    const uint32_t hash = hashindex_part(key_hash(&index->key, &at));
     for (const struct hashindex_entry *entry = hashindex_seek(&index->hash, hash); entry->hash == hash; entry++) {
         const struct key_at found = key_in_row(&index->key, pages_row(index->pages, entry->ref)->data);
-        if (key_equal(&index->key, &found, at))
+        if (key_equal(&index->key, &found, &at))
             return entry->ref;
     }
     return ROWREF_NONE;
@@ -142,9 +145,7 @@ static inline rowref hash_find(const struct index *index, const uint8_t *block, 
     case KEY_BLOCK: return find_block(index, block);
     case KEY_WALKED: break;
     }
-    const struct key_at at = row != NULL ? key_in_row(&index->key, row)
-                                         : key_in_probe(&index->key, block, index->key.column_count);
-    return find_walked(index, &at);
+    return find_walked(index, block, row);
 }
 
 static uint32_t hash_of_row(const struct index *index, const uint8_t *row)

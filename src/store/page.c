@@ -1,12 +1,12 @@
 #include "store/page.h"
 
-#include <stdlib.h>
+#include <sys/mman.h>
 
 enum {
     HEAD_SIZE = 4,
-    EXACT_MAX = 64,      /* slots up to here differ by 4 bytes; above, 16 classes an octave waste 6 % at most */
-    SHARED_MAX = 16384,  /* a longer slot has a block of its own: four in a page would leave too much of it idle */
-    CLASS_COUNT = 145,   /* class_of(SHARED_MAX) + 1 */
+    EXACT_MAX = 64,     /* slots up to here differ by 4 bytes; above, 16 classes an octave waste 6 % at most */
+    SHARED_MAX = 16384, /* a longer slot has a block of its own: four in a page would leave too much of it idle */
+    CLASS_COUNT = 145,  /* class_of(SHARED_MAX) + 1 */
     CLASS_OWN = UINT8_MAX,
     NUMBERS_MAX = (1 << (32 - ROWREF_PAGE_SHIFT)) - 1, /* the last one is part of ROWREF_NONE */
 };
@@ -84,6 +84,36 @@ static bool slot_is_live(const struct page *page, uint32_t slot)
     return page->live[slot / 64] >> (slot % 64) & 1;
 }
 
+static size_t mapped_size(size_t size)
+{
+    return (size + PAGE_SIZE_BYTES - 1) & ~(size_t)(PAGE_SIZE_BYTES - 1);
+}
+
+/* Memory from the system in whole pages, aligned to their size. A heap would need room beside each block to
+ * align it. The system puts mappings side by side, so after the first one the plain call is aligned and all of
+ * them together count as one mapping. */
+static void *block_map(size_t mapped)
+{
+    uint8_t *at = mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    check(at != MAP_FAILED);
+    if ((uintptr_t)at % PAGE_SIZE_BYTES == 0)
+        return at;
+    munmap(at, mapped);
+
+    at = mmap(NULL, mapped + PAGE_SIZE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    check(at != MAP_FAILED);
+    const size_t before = -(uintptr_t)at % PAGE_SIZE_BYTES;
+    if (before > 0)
+        munmap(at, before);
+    munmap(at + before + mapped, PAGE_SIZE_BYTES - before);
+    return at + before;
+}
+
+static void block_unmap(struct page *page)
+{
+    munmap(page, mapped_size(block_size(page)));
+}
+
 void pages_init(struct pages *pages)
 {
     *pages = (struct pages){ .roomy = memory_new(CLASS_COUNT * sizeof *pages->roomy) };
@@ -93,7 +123,8 @@ void pages_init(struct pages *pages)
 void pages_deinit(struct pages *pages)
 {
     for (uint32_t number = 0; number < pages->count; number++)
-        free(pages->pages[number]);
+        if (pages->pages[number] != NULL)
+            block_unmap(pages->pages[number]);
     memory_free(pages->pages);
     memory_free(pages->roomy);
     *pages = (struct pages){ 0 };
@@ -153,12 +184,8 @@ static struct page *page_new(struct pages *pages, uint32_t class, uint32_t slot_
                                .previous = PAGE_NONE,
                                .next = PAGE_NONE };
     const size_t size = block_size(&head);
-    void *block;
-    check(posix_memalign(&block, PAGE_SIZE_BYTES, size) == 0);
-
-    struct page *page = block;
-    *page = head;
-    memset(page->live, 0, word_count(slot_count) * 8);
+    struct page *page = block_map(mapped_size(size));
+    *page = head; /* the rest is zero: no slot is live */
     pages->pages[number] = page;
     pages->byte_count += size;
     if (class != CLASS_OWN)
@@ -172,7 +199,7 @@ static void page_free(struct pages *pages, struct page *page)
     pages->pages[page->number] = NULL;
     if (page->number < pages->first_vacant)
         pages->first_vacant = page->number;
-    free(page);
+    block_unmap(page);
 }
 
 static uint32_t slot_take(struct pages *pages, struct page *page)

@@ -28,8 +28,8 @@ static __int128 batch_end(const struct sequence *sequence)
     const __int128 last = last_value(def);
     const unsigned __int128 room = def->increment > 0 ? (unsigned __int128)last - (unsigned __int128)sequence->next
                                                       : (unsigned __int128)sequence->next - (unsigned __int128)last;
-    const unsigned __int128 step = def->increment > 0 ? (unsigned __int128)def->increment
-                                                      : -(unsigned __int128)def->increment;
+    const unsigned __int128 step =
+        def->increment > 0 ? (unsigned __int128)def->increment : -(unsigned __int128)def->increment;
     const unsigned __int128 steps = room / step + 1;
     return sequence->next + def->increment * (__int128)(steps < SEQUENCE_BATCH ? steps : SEQUENCE_BATCH);
 }

@@ -18,8 +18,8 @@ struct txn {
     txn_reserve_fn *reserve;
     void *reserve_context;
     enum txn_state state;
-    uint64_t row_count;  /* changes made */
-    uint64_t byte_count; /* bytes written */
+    uint64_t row_count;     /* changes made */
+    uint64_t byte_count;    /* bytes written */
     struct writes **writes; /* owned: one a changed table, the first `writes_count` in use */
     uint32_t writes_count;
     uint32_t writes_capacity;

@@ -1,0 +1,128 @@
+--- Reducers stay compiled: what the trusted Lua does for them neither aborts traces again and again nor gets its
+--- functions barred from compilation. A slip here costs a factor of ten, and nothing else shows it.
+local ffi = require "ffi"
+local lua_host = require "spec.support.lua_host"
+
+local use, parts = lua_host.parts()
+local vm = parts.vm
+
+-- A C side of one row that is always there. It is Lua, so it becomes part of the traces.
+local stored = ffi.new "uint8_t[256]"
+local steps_left = 0
+
+local function show()
+  vm.row = stored
+  return 1
+end
+
+local library = parts.library
+function library.stdb_find() return show() end
+function library.stdb_insert() show() return 0 end
+function library.stdb_update() show() return 0 end
+function library.stdb_count() vm.count = 1 return 0 end
+function library.stdb_count_range() vm.count = 1 return 0 end
+function library.stdb_delete_range() vm.count = 1 return 0 end
+function library.stdb_scan_open() steps_left = 2 return 0 end
+function library.stdb_scan_next()
+  steps_left = steps_left - 1
+  return steps_left >= 0 and show() or 0
+end
+
+local define, types, codec, calls = use "define", use "types", use "codec", use "calls"
+local values, text = use "values", use "text"
+local t = types.all
+
+define.table("player", {
+  { "id", t.u32, primary_key = true, auto_inc = true },
+  { "balance", t.i64 },
+  { "x", t.f32, },
+  { "column", t.i32, index = true },
+  { "row", t.i32, default = 0 },
+  { "who", t.identity },
+  { "at", t.timestamp },
+  { "name", t.string },
+  indexes = { { name = "cell", "column", "row" } },
+})
+
+local reducers = {
+  transfer = function(ctx, id, amount)
+    local players = ctx.db.player.id
+    local giver, taker = players:find(id), players:get(id + 1)
+    giver.balance, taker.balance = giver.balance - amount, taker.balance + amount
+    players:update(giver)
+    players:update(taker)
+  end,
+  insert = function(ctx, id, amount)
+    ctx.db.player:insert { balance = amount, x = id, column = 1, who = ctx.sender, at = ctx.timestamp, name = "ann" }
+  end,
+  change = function(ctx, id, amount)
+    ctx.db.player.id:update { id = id, balance = amount }
+  end,
+  upsert = function(ctx, id)
+    ctx.db.player.id:upsert { id = id, name = "bob" }
+  end,
+  walk = function(ctx, id)
+    local sum = 0
+    for player in ctx.db.player.column:filter { from = id, below = id + 10 } do sum = sum + player.x end
+    for player in ctx.db.player.cell:filter(id, { above = 0, reverse = true }) do sum = sum + player.x end
+    for player in ctx.db.player.cell:filter(id, 2) do sum = sum + player.x end
+    return sum
+  end,
+  count = function(ctx, id)
+    return ctx.db.player:count() + ctx.db.player.cell:count(id) + ctx.db.player.id:delete(id)
+  end,
+  speak = function(ctx, id, amount)
+    return text.format("%d gets %s of %d", id, amount, 5) .. ctx.random(6) .. ctx.random()
+  end,
+  wait = function(ctx)
+    return ctx.timestamp < ctx.timestamp + values.duration.make(5) and ctx.connection_id == nil
+  end,
+}
+
+local places, count = {}, 0
+for name, action in pairs(reducers) do
+  define.reducer(name, { { "id", t.u32 }, { "amount", t.i64 } }, action)
+  places[name], count = count, count + 1
+end
+define.close()
+calls.bind()
+
+local row = { id = 1, balance = 100, x = 1, column = 2, row = 3, who = values.identity.make(("0"):rep(64)),
+  at = values.timestamp.make(5), name = "ann" }
+local bytes = codec.encode(define.declared.tables[1].row, row)
+ffi.copy(stored, bytes, #bytes)
+local args = ffi.new "uint8_t[12]"
+args[0], args[4] = 7, 1
+vm.args, vm.args_size, vm.in_call, vm.random[0] = args, 12, 1, 1
+
+local function call(place, times)
+  for _ = 1, times do
+    vm.call_number = vm.call_number + 1
+    calls.dispatch(place)
+  end
+end
+
+jit.off(call) -- it stands for the host, which is no part of a trace
+
+--- How often recording was given up while a reducer was called.
+local function aborts_in(place, times)
+  local aborts = 0
+  local function listen(what)
+    if what == "abort" then
+      aborts = aborts + 1
+    end
+  end
+  jit.attach(listen, "trace")
+  call(place, times)
+  jit.attach(listen)
+  return aborts
+end
+
+describe("a reducer that", function()
+  for name in pairs(reducers) do
+    it(name .. "s is compiled once and for all", function()
+      call(places[name], 3000)
+      assert.equal(0, aborts_in(places[name], 5000))
+    end)
+  end
+end)
