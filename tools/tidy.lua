@@ -36,7 +36,7 @@ end
 
 -- Where a foreign library may be named.
 local fences = {
-  ["libwebsockets.h"] = "^src/net/", ["uv.h"] = "^src/cli/", ["curl/curl.h"] = "^src/cli/script%.c$",
+  ["libwebsockets.h"] = "^src/net/", ["uv.h"] = "^src/cli/", ["lmdb.h"] = "^src/snap/", ["curl/curl.h"] = "^src/cli/script%.c$",
   ["lua.h"] = "^src/host/", ["lauxlib.h"] = "^src/host/", ["lualib.h"] = "^src/host/", ["luajit.h"] = "^src/host/",
 }
 local allowed_besides = { ["src/cli/script.c"] = { ["lua.h"] = true, ["lauxlib.h"] = true, ["lualib.h"] = true } }

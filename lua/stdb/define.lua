@@ -211,6 +211,16 @@ local function pascal_case(name)
   end))
 end
 
+local function row_type_name(table_name)
+  local name = pascal_case(table_name)
+  local first = declared.positions["type " .. name]
+  if first and not tables_by_name[table_name] then
+    blame.raise("%s: clients will know its rows as the type `%s`, and there is one already: %s:%d", table_name, name,
+      first.file, first.line)
+  end
+  return name
+end
+
 local function check_flag(owner, option, value)
   if value ~= nil and type(value) ~= "boolean" then
     blame.raise("%s: `%s` is true or false, got %s", owner, option, blame.show(value))
@@ -231,7 +241,7 @@ function define.table(name, given)
     name = name, columns = columns, indexes = {}, sequences = {}, defaults = {}, default_bytes = {},
     is_public = check_flag(name, "public", given.public), is_event = check_flag(name, "event", given.event),
   }
-  made.row = types.product_of(columns, pascal_case(name), name, "column")
+  made.row = types.product_of(columns, row_type_name(name), name, "column")
   take_name("table", name, tables_by_name, made)
   add_type(made.row)
   for place, column in ipairs(columns) do

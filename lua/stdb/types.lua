@@ -4,7 +4,8 @@
 --   { kind, name, size, ... }   size: of every value in BSATN, nil when values differ in size
 -- `sum` covers enums and results: { variants = { { name, type } }, is_plain = no variant has a payload }.
 local use = ...
-local blame, frozen, values = use "blame", use "frozen", use "values"
+local blame, frozen = use "blame", use "frozen"
+local values = use "times" -- all of them, the times among them
 
 local types = {}
 

@@ -9,7 +9,7 @@ local ffi = require "ffi"
 local C, vm = use "library", use "vm"
 local blame, source = use "blame", use "source"
 
-local type, tostring, format, floor = type, tostring, string.format, math.floor
+local type, tostring, floor = type, tostring, math.floor
 local int64, uint64 = ffi.typeof "int64_t", ffi.typeof "uint64_t"
 
 local values = {}

@@ -110,7 +110,8 @@ end)
 
 describe("the log", function()
   it("has levels, patterns and the module's line", function()
-    assert.equal("module.lua:3: a\nmodule.lua:3: b 5 %\nmodule.lua:3: 100%\nmodule.lua:3: x\tnil\ttrue\ttable\t9007199254740993",
+    assert.equal("module.lua:3: a\nmodule.lua:3: b 5 %\nmodule.lua:3: 100%\n"
+      .. "module.lua:3: x\tnil\ttrue\ttable\t9007199254740993",
       printed [[ctx.log.info "a" stdb.log.warn("b %d %%", 5) ctx.log.error "100%" print("x", nil, true, {}, 2LL^53 + 1)]])
   end)
 

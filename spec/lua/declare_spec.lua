@@ -45,7 +45,8 @@ describe("a description", function()
     assert.equal("User", made.table_type.tag)
     assert.is_false(made.is_event)
     assert.same({
-      { source_name = some "player_score_id_idx_btree", accessor_name = some "id", algorithm = { tag = "BTree", value = { 0 } } },
+      { source_name = some "player_score_id_idx_btree", accessor_name = some "id",
+        algorithm = { tag = "BTree", value = { 0 } } },
       { source_name = some "player_score_identity_idx_hash", accessor_name = some "identity",
         algorithm = { tag = "Hash", value = { 1 } } },
       { source_name = some "player_score_name_idx_btree", accessor_name = some "name",
@@ -199,6 +200,12 @@ describe("loading refuses", function()
       assert.equal(expected, sentence)
       assert.equal(4, line)
     end
+  end)
+
+  it("a table whose rows would be called like another type", function()
+    local sentence, line = refusal 't.enum("Player", { "A" })\nstdb.table("player", { { "x", t.u8 } })'
+    assert.equal("player: clients will know its rows as the type `Player`, and there is one already: module.lua:3", sentence)
+    assert.equal(4, line)
   end)
 
   it("an index called like a table's function", function()

@@ -165,7 +165,8 @@ describe("the values that a call hands out", function()
       stdb.table("thing", { { "id", t.u32, primary_key = true }, { "who", t.identity }, { "at", t.timestamp },
         { "big", t.u256 }, { "far", t.i64 }, { "many", t.array(t.u8) }, { "gap", t.duration } })
       stdb.reducer("go", function(ctx)
-        ctx.db.thing:insert { id = 1, who = ctx.sender, at = ctx.timestamp, big = 1, far = 2^60, many = {}, gap = stdb.duration(1) }
+        ctx.db.thing:insert { id = 1, who = ctx.sender, at = ctx.timestamp, big = 1, far = 2^60, many = {},
+          gap = stdb.duration(1) }
         crawl("ctx", ctx)
         crawl("sender", ctx.sender)
         crawl("timestamp", ctx.timestamp)

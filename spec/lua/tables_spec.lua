@@ -395,3 +395,72 @@ describe("tables", function()
     assert(ok, text)
   end)
 end)
+
+describe("large declarations", function()
+  it("work with hundreds of columns, whatever they are called", function()
+    local world = lua_host.world [[
+      local stdb = require "stdb"
+      local t = stdb.types
+      local kinds = { t.u8, t.string, t.i64, t.option(t.f64), t.bool, t.identity, t.array(t.u8), t.timestamp }
+      local mixed, fixed = {}, {}
+      for place = 1, 300 do
+        mixed[place] = { "end" .. place, kinds[place % #kinds + 1] }
+        fixed[place] = { "c" .. place, place % 3 == 0 and t.u8 or t.i64 }
+      end
+      mixed[301], mixed[302] = { "end", t.u32, primary_key = true }, { "while", t.string, index = true }
+      fixed[301] = { "id", t.u64, primary_key = "hash" }
+      stdb.table("mixed", mixed)
+      stdb.table("fixed", fixed)
+      stdb.reducer("go", function(ctx)
+        local row = { ["end"] = 7, ["while"] = "x" }
+        local values = { 1, "a", 5, nil, true, ctx.sender, { 1 }, ctx.timestamp }
+        for place = 1, 300 do row["end" .. place] = values[place % 8 + 1] end
+        local stored = ctx.db.mixed:insert(row)
+        for name, value in pairs(row) do assert(type(value) == "table" or stored[name] == value, name) end
+        ctx.db.mixed["end"]:update { ["end"] = 7, ["while"] = "yy" }
+        assert(ctx.db.mixed["while"]:count "yy" == 1)
+        row = { id = 2^60 }
+        for place = 1, 300 do row["c" .. place] = place % 256 end
+        stored = ctx.db.fixed:insert(row)
+        for place = 1, 300 do assert(stored["c" .. place] == place % 256) end
+        assert(ctx.db.fixed.id:get(2^60).c300 == 44)
+        row.extra = 1
+        assert(not pcall(ctx.db.fixed.insert, ctx.db.fixed, row))
+      end)]]
+    local ok, _, text = world:call "go"
+    world:free()
+    assert(ok, text)
+  end)
+
+  it("work with indexes over many columns and enums of many variants", function()
+    local world = lua_host.world [[
+      local stdb = require "stdb"
+      local t = stdb.types
+      local columns, names, variants = { indexes = {} }, {}, {}
+      for place = 1, 16 do
+        columns[place] = { "k" .. place, place % 2 == 0 and t.string or t.u16 }
+        names[place] = "k" .. place
+        columns.indexes[place] = { name = "i" .. place, unpack(names) }
+      end
+      for place = 1, 256 do variants[place] = place % 2 == 0 and { "V" .. place, t.array(t.u8) } or "V" .. place end
+      local Many = t.enum("Many", variants)
+      stdb.table("deep", columns)
+      stdb.table("one", { { "v", Many } })
+      stdb.reducer("go", function(ctx)
+        local row = {}
+        for place = 1, 16 do row["k" .. place] = place % 2 == 0 and "s" or place end
+        ctx.db.deep:insert(row)
+        local all = ctx.db.deep.i16
+        assert(all:count(1, "s", 3, "s", 5, "s", 7, "s", 9, "s", 11, "s", 13, "s", 15, { from = "a" }) == 1)
+        assert(all:count(1, "s", 3, "s", 5, "s", 7, "s", 9, "s", 11, "s", 13, "s", 15, { above = "s" }) == 0)
+        assert(all:count(1) == 1 and all:count(2) == 0)
+        for _, value in ipairs { Many.V256 { 1, 2 }, Many.V255, "V253" } do
+          local stored = ctx.db.one:insert { v = value }.v
+          assert(stored.tag == (value.tag or value) and (stored.value == nil or #stored.value == 2))
+        end
+      end)]]
+    local ok, _, text = world:call "go"
+    world:free()
+    assert(ok, text)
+  end)
+end)

@@ -1,6 +1,7 @@
 --- Reducers stay compiled: what the trusted Lua does for them neither aborts traces again and again nor gets its
 --- functions barred from compilation. A slip here costs a factor of ten, and nothing else shows it.
 local ffi = require "ffi"
+local jit_util = require "jit.util"
 local lua_host = require "spec.support.lua_host"
 
 local use, parts = lua_host.parts()
@@ -12,11 +13,10 @@ local steps_left = 0
 
 local function show()
   vm.row = stored
-  return 1
 end
 
 local library = parts.library
-function library.stdb_find() return show() end
+function library.stdb_find() show() return 1 end
 function library.stdb_insert() show() return 0 end
 function library.stdb_update() show() return 0 end
 function library.stdb_count() vm.count = 1 return 0 end
@@ -25,7 +25,8 @@ function library.stdb_delete_range() vm.count = 1 return 0 end
 function library.stdb_scan_open() steps_left = 2 return 0 end
 function library.stdb_scan_next()
   steps_left = steps_left - 1
-  return steps_left >= 0 and show() or 0
+  show()
+  return steps_left >= 0 and 1 or 0
 end
 
 local define, types, codec, calls = use "define", use "types", use "codec", use "calls"
@@ -61,12 +62,13 @@ local reducers = {
   upsert = function(ctx, id)
     ctx.db.player.id:upsert { id = id, name = "bob" }
   end,
-  walk = function(ctx, id)
-    local sum = 0
-    for player in ctx.db.player.column:filter { from = id, below = id + 10 } do sum = sum + player.x end
-    for player in ctx.db.player.cell:filter(id, { above = 0, reverse = true }) do sum = sum + player.x end
-    for player in ctx.db.player.cell:filter(id, 2) do sum = sum + player.x end
-    return sum
+  filter = function(ctx, id) -- the loop itself is the module's
+    local step, walk = ctx.db.player.column:filter { from = id, below = id + 10 }
+    local sum = step(walk).x
+    step, walk = ctx.db.player.cell:filter(id, { above = 0, reverse = true })
+    sum = sum + step(walk).x
+    step, walk = ctx.db.player.cell:filter(id, 2)
+    return sum + step(walk).x
   end,
   count = function(ctx, id)
     return ctx.db.player:count() + ctx.db.player.cell:count(id) + ctx.db.player.id:delete(id)
@@ -75,7 +77,7 @@ local reducers = {
     return text.format("%d gets %s of %d", id, amount, 5) .. ctx.random(6) .. ctx.random()
   end,
   wait = function(ctx)
-    return ctx.timestamp < ctx.timestamp + values.duration.make(5) and ctx.connection_id == nil
+    return ctx.timestamp < ctx.timestamp + values.duration.make { seconds = 5 } and ctx.connection_id == nil
   end,
 }
 
@@ -104,25 +106,31 @@ end
 
 jit.off(call) -- it stands for the host, which is no part of a trace
 
---- How often recording was given up while a reducer was called.
+local BLACKLISTED = 5 -- lj_traceerr.h
+local ABORTS_MAX = 6  -- LuaJIT bars a place from compilation after about ten
+
+--- Places where recording was given up, and how often, while a reducer was called.
 local function aborts_in(place, times)
-  local aborts = 0
-  local function listen(what)
-    if what == "abort" then
-      aborts = aborts + 1
+  local counts, start = {}, nil
+  local function listen(what, _, func, pc, code)
+    if what == "start" then
+      start = jit_util.funcinfo(func, pc).loc
+    elseif what == "abort" then
+      counts[start] = (counts[start] or 0) + (code == BLACKLISTED and math.huge or 1)
     end
   end
   jit.attach(listen, "trace")
   call(place, times)
   jit.attach(listen)
-  return aborts
+  return counts
 end
 
-describe("a reducer that", function()
+describe("a reducer stays compiled", function()
   for name in pairs(reducers) do
-    it(name .. "s is compiled once and for all", function()
-      call(places[name], 3000)
-      assert.equal(0, aborts_in(places[name], 5000))
+    it("to " .. name, function()
+      for start, count in pairs(aborts_in(places[name], 20000)) do
+        assert(count <= ABORTS_MAX, start .. " was given up " .. count .. " times")
+      end
     end)
   end
 end)

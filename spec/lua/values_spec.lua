@@ -2,7 +2,7 @@
 local lua_host = require "spec.support.lua_host"
 
 local use = lua_host.parts()
-local values = use "values"
+local values = use "times"
 local digits = ("0123456789abcdef"):rep(4)
 
 describe("a value", function()

@@ -80,7 +80,8 @@ static void run_connect(struct engine *engine, struct session *session)
     identity_print(&text, &session->who);
     buf_put_u8(&text, ' ');
     connection_id_print(&text, &session->connection);
-    buf_put_format(&text, " %s %s", session->protocol == PROTOCOL_V3 ? "v3" : "v2", session->confirmed ? "true" : "false");
+    buf_put_format(&text, " %s %s", session->protocol == PROTOCOL_V3 ? "v3" : "v2",
+                   session->confirmed ? "true" : "false");
     send_text(engine, session, buf_bytes(&text), 0);
     buf_deinit(&text);
 }

@@ -182,9 +182,9 @@ local function plain_library(vm)
     end,
     stdb_number_parse = function(text, _, at, size, is_signed)
       local kind = (is_signed == 1 and "i" or "u") .. size * 8
-      local ok, bytes = pcall(bsatn.encode, bsatn.type(kind), text)
+      local ok, parsed = pcall(bsatn.encode, bsatn.type(kind), text)
       if ok then
-        ffi.copy(at, bytes, size)
+        ffi.copy(at, parsed, size)
       end
       return ok and 1 or 0
     end,
@@ -192,10 +192,10 @@ local function plain_library(vm)
       if #text ~= 2 * size or text:find "%X" then
         return 0
       end
-      local bytes = text:gsub("%x%x", function(digits)
+      local parsed = text:gsub("%x%x", function(digits)
         return string.char(tonumber(digits, 16))
       end):reverse()
-      ffi.copy(at, bytes, size)
+      ffi.copy(at, parsed, size)
       return 1
     end,
     stdb_nearest = function()

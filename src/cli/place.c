@@ -45,7 +45,7 @@ static err open_owner(struct place *place, struct diag *diag)
         place->owner = claims.who;
         token_claims_deinit(&claims);
         if (code != OK)
-            diag_note(diag, "%s was not signed by the keys beside it", path);
+            diag_note(diag, "%s was not signed by the keys beside it: ", path);
     }
     buf_deinit(&token);
     return code;
@@ -58,7 +58,7 @@ err place_open(struct place *place, const struct disk *disk, const char *dir, st
     err code = disk->make_dir(disk->self, dir, diag);
     join(path, dir, "lock");
     if (code == OK && (code = disk->lock(disk->self, path, &place->lock, diag)) == ERR_IN_USE)
-        diag_note(diag, "another stdb-lua works in %s; end it, or choose another folder with --data-dir", dir);
+        diag_note(diag, "another stdb-lua works in %s; end it, or choose another folder with --data-dir: ", dir);
     if (code == OK)
         code = hide_from_git(place, diag);
     join(path, dir, "keys");

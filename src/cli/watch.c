@@ -58,6 +58,44 @@ static void path_of(const struct map_entry *entry, char path[static 4096])
     path[entry->key_size] = '\0';
 }
 
+static void on_event(uv_fs_event_t *event, const char *name, int events, int status);
+
+static void free_event(uv_handle_t *handle)
+{
+    memory_free(handle);
+}
+
+/* A folder that is not there yet is awaited in the one above it. */
+static void watch_folder(struct watch *watch, const char *path)
+{
+    if (map_find(&watch->folders, bytes_of_text(path)) != NULL)
+        return;
+    uv_fs_event_t *event = memory_new(sizeof *event);
+    uv_fs_event_init(watch->loop, event);
+    event->data = watch;
+    const int code = uv_fs_event_start(event, on_event, path, 0);
+    if (code == 0) {
+        map_put(&watch->folders, bytes_of_text(path), event);
+        return;
+    }
+    uv_close((uv_handle_t *)event, free_event);
+    char above[4096];
+    strcpy(above, path);
+    const char *parent = dirname(above);
+    if (code == UV_ENOENT && strcmp(parent, path) != 0)
+        watch_folder(watch, parent);
+    else
+        log_warn("changes in %s will not be noticed: %s", path, uv_strerror(code));
+}
+
+static void watch_folder_of(struct watch *watch, const char *path)
+{
+    char copy[4096];
+    check(strlen(path) < sizeof copy);
+    strcpy(copy, path);
+    watch_folder(watch, dirname(copy));
+}
+
 void watch_mark(struct watch *watch)
 {
     uint32_t place = 0;
@@ -78,6 +116,7 @@ static void on_quiet(uv_timer_t *timer)
         char path[4096];
         bool empty;
         path_of(entry, path);
+        watch_folder_of(watch, path); /* it may have come into being */
         const uint64_t now = content_hash(path, &empty);
         differs = differs || now != ((struct watched_file *)entry->value)->seen;
         any_empty = any_empty || empty || now == 0;
@@ -111,11 +150,6 @@ struct watch *watch_new(struct uv_loop_s *loop, void (*changed)(void *context), 
     return watch;
 }
 
-static void free_event(uv_handle_t *handle)
-{
-    memory_free(handle);
-}
-
 static void free_watch(uv_handle_t *handle)
 {
     struct watch *watch = handle->data;
@@ -135,22 +169,6 @@ void watch_free(struct watch *watch)
     uv_close((uv_handle_t *)&watch->timer, free_watch);
 }
 
-static void watch_folder(struct watch *watch, const char *path)
-{
-    if (map_find(&watch->folders, bytes_of_text(path)) != NULL)
-        return;
-    uv_fs_event_t *event = memory_new(sizeof *event);
-    uv_fs_event_init(watch->loop, event);
-    event->data = watch;
-    const int code = uv_fs_event_start(event, on_event, path, 0);
-    if (code != 0) {
-        log_warn("changes in %s will not be noticed: %s", path, uv_strerror(code));
-        uv_close((uv_handle_t *)event, free_event);
-        return;
-    }
-    map_put(&watch->folders, bytes_of_text(path), event);
-}
-
 void watch_add(struct watch *watch, const char *path)
 {
     if (map_find(&watch->files, bytes_of_text(path)) != NULL)
@@ -158,8 +176,5 @@ void watch_add(struct watch *watch, const char *path)
     bool empty;
     const struct watched_file file = { content_hash(path, &empty) };
     map_put(&watch->files, bytes_of_text(path), memory_copy(&file, sizeof file));
-    char copy[4096];
-    check(strlen(path) < sizeof copy);
-    strcpy(copy, path);
-    watch_folder(watch, dirname(copy));
+    watch_folder_of(watch, path);
 }

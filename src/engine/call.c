@@ -24,7 +24,7 @@ err call_check_args(struct engine *engine, uint32_t reducer, bytes *args, struct
     const struct reducer_def *def = &engine->store.schema->reducers[reducer];
     size_t used = 0;
     if (bsatn_check(def->params, *args, &used, diag) != OK) {
-        diag_note(diag, "invalid arguments for reducer %.*s", BYTES_FORMAT(def->name));
+        diag_note(diag, "invalid arguments for reducer %.*s: ", BYTES_FORMAT(def->name));
         return diag->code = ERR_BAD_ARGS;
     }
     args->size = used; /* trailing bytes are ignored, as the protocol has it */

@@ -105,7 +105,7 @@ static err open_module(struct engine *engine, struct module *module, struct diag
     }
     const err code = publication_apply(engine, module, diag);
     if (code == ERR_MIGRATION)
-        diag_note(diag, "%s: the module does not fit the data stored in %s (change it back, or move that folder away to begin anew)",
+        diag_note(diag, "%s: the module does not fit the data stored in %s (change it back, or move that folder away to begin anew): ",
                   engine->name, engine->dir);
     return code;
 }

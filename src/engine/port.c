@@ -4,8 +4,8 @@
 #include <time.h>
 
 enum {
-    BLOCK_SIZE = 64 << 10,    /* about what one read of a busy socket brings */
-    SPARE_BLOCKS_MAX = 64,    /* 4 MiB wait for reuse; a burst's blocks beyond it go back to the system */
+    BLOCK_SIZE = 64 << 10, /* about what one read of a busy socket brings */
+    SPARE_BLOCKS_MAX = 64, /* 4 MiB wait for reuse; a burst's blocks beyond it go back to the system */
     POST_ALIGNMENT = 8,
 };
 

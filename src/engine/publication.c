@@ -78,7 +78,7 @@ static err run_init(struct engine *engine, struct module *module, struct diag *d
     txn_abort(engine->txn);
     store_deinit(&engine->store);
     store_init(&engine->store);
-    diag_note(diag, "init failed");
+    diag_note(diag, "init failed: ");
     return code;
 }
 

@@ -79,7 +79,7 @@ err recovery_replay(void *context, uint64_t offset, bytes bytes, struct diag *di
     if (code == OK)
         code = replay_record(recovery, &record, diag);
     if (code != OK)
-        diag_note(diag, "replaying the log at offset %llu", (unsigned long long)offset);
+        diag_note(diag, "replaying the log at offset %llu: ", (unsigned long long)offset);
     return code;
 }
 

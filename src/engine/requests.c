@@ -46,7 +46,7 @@ static err parse_args(struct engine *engine, struct request *request, uint32_t r
     const struct reducer_def *def = &engine->store.schema->reducers[reducer];
     if (json_parse(def->params, buf_bytes(&request->body), args, diag) == OK)
         return OK;
-    diag_note(diag, "invalid arguments for reducer %.*s", BYTES_FORMAT(def->name));
+    diag_note(diag, "invalid arguments for reducer %.*s: ", BYTES_FORMAT(def->name));
     return diag->code = ERR_BAD_ARGS;
 }
 

@@ -26,7 +26,8 @@ static err find_token(struct lws *wsi, struct buf *token, struct diag *diag)
     return code == ERR_TOO_LARGE ? diag_set(diag, ERR_BAD_REQUEST, "the token is too long") : code;
 }
 
-int caller_read(struct lws *wsi, const struct token_keys *keys, enum caller_need need, struct caller *caller, struct diag *diag)
+int caller_read(struct lws *wsi, const struct token_keys *keys, enum caller_need need, struct caller *caller,
+                struct diag *diag)
 {
     *caller = (struct caller){ 0 };
     if (need == CALLER_IGNORED)
@@ -41,7 +42,8 @@ int caller_read(struct lws *wsi, const struct token_keys *keys, enum caller_need
     } else if (code != ERR_NOT_FOUND) {
         refusal = STATUS_BAD_REQUEST;
     } else if (need == CALLER_REQUIRED) {
-        diag_set(diag, ERR_BAD_TOKEN, "this needs a token: send it as `Authorization: Bearer` or as the query parameter `token`");
+        diag_set(diag, ERR_BAD_TOKEN,
+                 "this needs a token: send it as `Authorization: Bearer` or as the query parameter `token`");
         refusal = STATUS_UNAUTHORIZED;
     } else if (need == CALLER_ANONYMOUS) {
         token_mint(keys, &caller->token, &caller->who);

@@ -19,5 +19,6 @@ struct caller {
 };
 
 /* The HTTP status of the refusal, or 0 and a caller to be deinitialised. */
-int caller_read(struct lws *wsi, const struct token_keys *keys, enum caller_need need, struct caller *caller, struct diag *diag);
+int caller_read(struct lws *wsi, const struct token_keys *keys, enum caller_need need, struct caller *caller,
+                struct diag *diag);
 void caller_deinit(struct caller *caller);

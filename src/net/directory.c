@@ -69,7 +69,8 @@ err directory_find(const struct directory *directory, bytes text, struct databas
     }
     if (!is_name(text))
         return diag_set(diag, ERR_BAD_REQUEST,
-                        "a database is named by 64 hex digits or by lower-case letters and digits with single hyphens between them");
+                        "a database is named by 64 hex digits or by lower-case letters and digits with single hyphens "
+                        "between them");
     *database = find_name(directory, text);
     return *database != NULL ? OK : diag_set(diag, ERR_NOT_FOUND, "`%.*s` not found", BYTES_FORMAT(text));
 }

@@ -9,8 +9,8 @@ struct database {
     struct database *next;
     char *name; /* owned */
     identity id, owner;
-    struct port *port;         /* borrowed: the server's */
-    uint64_t durable;          /* as of this beat of the loop */
+    struct port *port;               /* borrowed: the server's */
+    uint64_t durable;                /* as of this beat of the loop */
     struct packet *held, *held_last; /* owned: answers to HTTP requests that wait for the disk */
 };
 

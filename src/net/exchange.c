@@ -8,7 +8,7 @@ enum {
     BODY_SIZE_MAX = 2 << 20,   /* what SpacetimeDB's clients count on */
     BODY_DRAIN_MAX = 16 << 20, /* a longer one is refused without being read */
     WRITE_SIZE_MAX = 1 << 20,
-    SEND_TIMEOUT_S = 60, /* for a client that does not read its answer */
+    SEND_TIMEOUT_S = 60,         /* for a client that does not read its answer */
     FOLLOWED_SIZE_MAX = 4 << 20, /* a follower that reads more slowly than the log grows loses lines */
 };
 

@@ -46,7 +46,7 @@ struct exchange {
     struct http *http;
     struct lws *wsi;
     enum exchange_stage stage;
-    bool closes;       /* X1 */
+    bool closes; /* X1 */
     bool head_only;
     bool shows_caller;
     struct caller caller;
@@ -57,7 +57,7 @@ struct exchange {
 };
 
 /* The loop's side; each returns what a libwebsockets callback returns. */
-int exchange_begin(struct http *http, struct lws *wsi, struct exchange *exchange); /* NULL: the first on this connection */
+int exchange_begin(struct http *http, struct lws *wsi, struct exchange *exchange); /* NULL: the connection's first */
 int exchange_body(struct exchange *exchange, bytes piece);
 int exchange_body_done(struct exchange *exchange);
 int exchange_writable(struct exchange *exchange);

@@ -34,8 +34,8 @@ static int refuse(struct upgrade *upgrade, int status, const char *text)
 
 static bool is_subscribe(const struct path *path)
 {
-    return path->count == 4 && bytes_equal_text(path->segments[0], "v1") && bytes_equal_text(path->segments[1], "database") &&
-           bytes_equal_text(path->segments[3], "subscribe");
+    return path->count == 4 && bytes_equal_text(path->segments[0], "v1") &&
+           bytes_equal_text(path->segments[1], "database") && bytes_equal_text(path->segments[3], "subscribe");
 }
 
 static int check_query(struct upgrade *upgrade)
@@ -96,7 +96,7 @@ static int check_protocol(struct upgrade *upgrade)
                 upgrade->protocol = protocols[idx];
                 return 0;
             }
-    return refuse(upgrade, 400, "none of the offered subprotocols is spoken here: offer v3.bsatn.spacetimedb or v2.bsatn.spacetimedb");
+    return refuse(upgrade, 400, "offer one of the subprotocols v3.bsatn.spacetimedb and v2.bsatn.spacetimedb");
 }
 
 /* The HTTP status of the refusal, or 0. */

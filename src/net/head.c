@@ -7,9 +7,9 @@ static const struct {
     enum lws_token_indexes token;
     enum method method;
 } methods[] = {
-    { WSI_TOKEN_GET_URI, METHOD_GET },        { WSI_TOKEN_POST_URI, METHOD_POST },
+    { WSI_TOKEN_GET_URI, METHOD_GET },         { WSI_TOKEN_POST_URI, METHOD_POST },
     { WSI_TOKEN_OPTIONS_URI, METHOD_OPTIONS }, { WSI_TOKEN_HEAD_URI, METHOD_HEAD },
-    { WSI_TOKEN_PUT_URI, METHOD_PUT },        { WSI_TOKEN_DELETE_URI, METHOD_DELETE },
+    { WSI_TOKEN_PUT_URI, METHOD_PUT },         { WSI_TOKEN_DELETE_URI, METHOD_DELETE },
     { WSI_TOKEN_PATCH_URI, METHOD_PATCH },
 };
 

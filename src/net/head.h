@@ -8,7 +8,16 @@
 
 #include <libwebsockets.h>
 
-enum method { METHOD_OTHER, METHOD_GET, METHOD_HEAD, METHOD_POST, METHOD_PUT, METHOD_DELETE, METHOD_PATCH, METHOD_OPTIONS };
+enum method {
+    METHOD_OTHER,
+    METHOD_GET,
+    METHOD_HEAD,
+    METHOD_POST,
+    METHOD_PUT,
+    METHOD_DELETE,
+    METHOD_PATCH,
+    METHOD_OPTIONS
+};
 
 enum { HEAD_SEGMENTS_MAX = 8, HEAD_VALUE_MAX = 9000 /* a token of the largest size and what stands around it */ };
 

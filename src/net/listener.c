@@ -52,7 +52,8 @@ static err bind_one(const struct addrinfo *info, const char *text, int *out, str
     close(fd);
     if (error == EADDRINUSE)
         return diag_set(diag, ERR_IN_USE, "cannot listen at %s: another program listens there already", text);
-    return diag_set(diag, error == EACCES ? ERR_FORBIDDEN : ERR_BAD_USAGE, "cannot listen at %s: %s", text, strerror(error));
+    return diag_set(diag, error == EACCES ? ERR_FORBIDDEN : ERR_BAD_USAGE, "cannot listen at %s: %s", text,
+                    strerror(error));
 }
 
 static err bind_any(const char *text, int *fd, struct diag *diag)

@@ -3,7 +3,9 @@
 enum {
     FRAME_SIZE_MAX = 512 << 10, /* where the reference server begins a new payload */
     FILL_SIZE_MAX = 1 << 20,    /* more than a socket's buffer takes at once */
-    FRAME_BINARY = 0x82, FRAME_CLOSE = 0x88, FRAME_PING = 0x89, /* each with the FIN bit */
+    FRAME_BINARY = 0x82,
+    FRAME_CLOSE = 0x88,
+    FRAME_PING = 0x89, /* each with the FIN bit */
     NOT_COMPRESSED = 0x00,
     CONTROL_SIZE_MAX = 125,
 };

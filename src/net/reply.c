@@ -7,9 +7,14 @@
 const char reply_json[] = "application/json";
 const char reply_text[] = "text/plain; charset=utf-8";
 
+struct reply reply_plain(int status, const char *content_type, bytes body)
+{
+    return (struct reply){ .status = status, .content_type = content_type, .body = body, .duration_us = -1 };
+}
+
 struct reply reply_error(int status, const char *text)
 {
-    return (struct reply){ .status = status, .content_type = reply_text, .body = bytes_of_text(text), .duration_us = -1 };
+    return reply_plain(status, reply_text, bytes_of_text(text));
 }
 
 static const char *reason_of(int status)
@@ -45,7 +50,8 @@ void reply_put_caller(struct buf *out, const identity *who, bytes token)
 
 static void put_headers(struct buf *out, const struct reply *reply)
 {
-    buf_put_format(out, "HTTP/1.1 %d %s\r\naccess-control-allow-origin: *\r\n", reply->status, reason_of(reply->status));
+    buf_put_format(out, "HTTP/1.1 %d %s\r\naccess-control-allow-origin: *\r\n", reply->status,
+                   reason_of(reply->status));
     if (reply->allow_headers)
         buf_put_text(out, "access-control-allow-methods: *\r\n"
                           "access-control-allow-headers: authorization, accept, content-type\r\n");

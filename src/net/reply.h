@@ -13,7 +13,7 @@ enum reply_body {
 
 struct reply {
     int status;
-    const char *content_type;    /* static; NULL: none */
+    const char *content_type; /* static; NULL: none */
     bytes body;
     const struct caller *caller; /* borrowed; NULL: its headers are not sent */
     int64_t duration_us;         /* -1: none */
@@ -24,7 +24,8 @@ struct reply {
 
 extern const char reply_json[], reply_text[];
 
-/* A refusal in words. `text` is borrowed. */
+/* Bodies are borrowed. */
+struct reply reply_plain(int status, const char *content_type, bytes body);
 struct reply reply_error(int status, const char *text);
 void reply_put(struct buf *out, const struct reply *reply, enum reply_body body);
 

@@ -14,7 +14,7 @@ struct visit {
 
 static void reply_ok(struct exchange *exchange, const char *content_type, bytes body)
 {
-    exchange_reply(exchange, (struct reply){ .status = 200, .content_type = content_type, .body = body, .duration_us = -1 });
+    exchange_reply(exchange, reply_plain(200, content_type, body));
 }
 
 static void reply_refusal(struct exchange *exchange, const struct diag *diag)
@@ -33,7 +33,8 @@ static void get_ping(const struct visit *visit)
 static void get_health(const struct visit *visit)
 {
     reply_ok(visit->exchange, reply_json,
-             BYTES_LITERAL("{\"package_name\":\"stdb-lua\",\"version\":\"" STDB_VERSION "\",\"nodes\":[0],\"schedulable\":true}"));
+             BYTES_LITERAL("{\"package_name\":\"stdb-lua\",\"version\":\"" STDB_VERSION
+                           "\",\"nodes\":[0],\"schedulable\":true}"));
 }
 
 /* Identities */
@@ -80,7 +81,7 @@ static void get_verify(const struct visit *visit)
     if (!parse_identity(visit, &id))
         return;
     const bool same = memcmp(&id, &visit->exchange->caller.who, sizeof id) == 0;
-    exchange_reply(visit->exchange, (struct reply){ .status = same ? 204 : 400, .body = bytes_of("", 0), .duration_us = -1 });
+    exchange_reply(visit->exchange, reply_plain(same ? 204 : 400, NULL, bytes_of("", 0)));
 }
 
 static void get_databases(const struct visit *visit)
@@ -91,7 +92,8 @@ static void get_databases(const struct visit *visit)
         return;
     buf_put_text(&body, "{\"identities\":[");
     const size_t empty = body.size;
-    for (struct database *database = visit->exchange->http->directory->first; database != NULL; database = database->next) {
+    const struct directory *directory = visit->exchange->http->directory;
+    for (const struct database *database = directory->first; database != NULL; database = database->next) {
         if (memcmp(&database->owner, &owner, sizeof owner) != 0)
             continue;
         buf_put_text(&body, body.size == empty ? "\"" : ",\"");
@@ -133,11 +135,13 @@ static void post_call(const struct visit *visit)
     const bytes name = visit->path->segments[4];
     char content_type[128];
     size_t size;
-    const err code = head_value(visit->exchange->wsi, WSI_TOKEN_HTTP_CONTENT_TYPE, content_type, sizeof content_type, &size);
+    const err code =
+        head_value(visit->exchange->wsi, WSI_TOKEN_HTTP_CONTENT_TYPE, content_type, sizeof content_type, &size);
     if (code == ERR_NOT_FOUND) {
         exchange_reply(visit->exchange, reply_error(400, "a call needs the header `Content-Type: application/json`"));
     } else if (code != OK || strcmp(content_type, reply_json) != 0) {
-        exchange_reply(visit->exchange, reply_error(415, "a call's arguments come as `Content-Type: application/json`"));
+        exchange_reply(visit->exchange,
+                       reply_error(415, "a call's arguments come as `Content-Type: application/json`"));
     } else if (name.size == 0 || name.size > NAME_SIZE_MAX || !text_is_utf8(name)) {
         exchange_reply(visit->exchange, reply_error(400, "the name of a function has 1 to 255 bytes of UTF-8"));
     } else {
@@ -243,7 +247,9 @@ void route_begin(struct exchange *exchange, enum method method, bytes path)
     const enum method wanted = method == METHOD_HEAD ? METHOD_GET : method;
     bool known = false;
     if (method == METHOD_OPTIONS && parts.count <= HEAD_SEGMENTS_MAX && bytes_equal_text(parts.segments[0], "v1")) {
-        exchange_reply(exchange, (struct reply){ .status = 200, .body = bytes_of("", 0), .duration_us = -1, .allow_headers = true });
+        struct reply reply = reply_plain(200, NULL, bytes_of("", 0));
+        reply.allow_headers = true;
+        exchange_reply(exchange, reply);
         return;
     }
     for (size_t idx = 0; idx < COUNTOF(routes); idx++) {

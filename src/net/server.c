@@ -13,12 +13,15 @@
 #include <strings.h>
 
 enum {
-    READ_SIZE = 64 << 10,      /* one read of a socket; also what libwebsockets keeps for each connection */
-    WRITE_SIZE_MAX = 1 << 30,  /* every write goes to the socket whole: we decide its size */
-    HEAD_SIZE_MAX = 24 << 10,  /* two tokens of the largest size and ordinary headers */
-    HEAD_TIMEOUT_S = 20, KEEPALIVE_S = 60,
-    PING_INTERVAL_US = 15000000, IDLE_TIMEOUT_US = 30000000,
-    SWEEP_MIN_US = 5000, SWEEP_MAX_US = 1000000,
+    READ_SIZE = 64 << 10,     /* one read of a socket; also what libwebsockets keeps for each connection */
+    WRITE_SIZE_MAX = 1 << 30, /* every write goes to the socket whole: we decide its size */
+    HEAD_SIZE_MAX = 24 << 10, /* two tokens of the largest size and ordinary headers */
+    HEAD_TIMEOUT_S = 20,
+    KEEPALIVE_S = 60,
+    PING_INTERVAL_US = 15000000,
+    IDLE_TIMEOUT_US = 30000000,
+    SWEEP_MIN_US = 5000,
+    SWEEP_MAX_US = 1000000,
     RESUME_US = 2000, /* until paused clients are looked at again */
     CLOSE_GOING_AWAY = 1001,
 };
@@ -120,10 +123,11 @@ static int on_listener(struct lws *wsi, enum lws_callback_reasons reason, void *
 /* Names with a slash cannot be asked for by a client: a subprotocol is a token. */
 static const char listener_protocol[] = "/listener";
 static struct lws_protocols protocols[] = {
-    { .name = "/http", .callback = on_http, .rx_buffer_size = READ_SIZE, .tx_packet_size = WRITE_SIZE_MAX },
-    { .name = "v3.bsatn.spacetimedb", .callback = on_ws, .rx_buffer_size = READ_SIZE, .tx_packet_size = WRITE_SIZE_MAX },
-    { .name = "v2.bsatn.spacetimedb", .callback = on_ws, .rx_buffer_size = READ_SIZE, .tx_packet_size = WRITE_SIZE_MAX },
-    { .name = listener_protocol, .callback = on_listener },
+    /* name, callback, session size, bytes in a read, id, user, bytes in a write */
+    { "/http", on_http, 0, READ_SIZE, 0, NULL, WRITE_SIZE_MAX },
+    { "v3.bsatn.spacetimedb", on_ws, 0, READ_SIZE, 0, NULL, WRITE_SIZE_MAX },
+    { "v2.bsatn.spacetimedb", on_ws, 0, READ_SIZE, 0, NULL, WRITE_SIZE_MAX },
+    { listener_protocol, on_listener, 0, 0, 0, NULL, 0 },
     { 0 },
 };
 
@@ -230,7 +234,8 @@ struct port *server_port_new(struct server *server)
     return entry->port;
 }
 
-void server_add(struct server *server, const char *name, struct engine *engine, const identity *owner, struct port *port)
+void server_add(struct server *server, const char *name, struct engine *engine, const identity *owner,
+                struct port *port)
 {
     (void)directory_add(&server->directory, name, engine_identity(engine), owner, port);
 }

@@ -20,10 +20,12 @@ struct server_options {
     int64_t idle_timeout_us;  /* 0: 30 s */
 };
 
-err server_new(struct server **server, const struct server_options *options, struct diag *diag); /* binds: ERR_IN_USE when taken */
+/* Binds: ERR_IN_USE when the address is taken. */
+err server_new(struct server **server, const struct server_options *options, struct diag *diag);
 /* The port for one database; make the engine with it, then add it. Before server_run(). The server frees it. */
 struct port *server_port_new(struct server *server);
-void server_add(struct server *server, const char *name, struct engine *engine, const identity *owner, struct port *port);
+void server_add(struct server *server, const char *name, struct engine *engine, const identity *owner,
+                struct port *port);
 uint16_t server_port_number(const struct server *server);
 void server_run(struct server *server);  /* until server_stop(); blocks; says goodbye to the clients */
 void server_stop(struct server *server); /* any thread, and from signal handlers */

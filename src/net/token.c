@@ -180,7 +180,8 @@ static bool is_signed(const struct token_keys *keys, bytes text, const uint8_t r
 {
     uint8_t *encoded = NULL;
     ECDSA_SIG *signature = ECDSA_SIG_new();
-    ECDSA_SIG_set0(signature, BN_bin2bn(raw, COORDINATE_SIZE, NULL), BN_bin2bn(raw + COORDINATE_SIZE, COORDINATE_SIZE, NULL));
+    ECDSA_SIG_set0(signature, BN_bin2bn(raw, COORDINATE_SIZE, NULL),
+                   BN_bin2bn(raw + COORDINATE_SIZE, COORDINATE_SIZE, NULL));
     const int size = i2d_ECDSA_SIG(signature, &encoded);
     ECDSA_SIG_free(signature);
 
@@ -228,7 +229,9 @@ void token_mint(const struct token_keys *keys, struct buf *token, identity *who)
     *who = identity_of_claims(BYTES_LITERAL("localhost"), buf_bytes(&subject));
     buf_put_text(&payload, "{\"hex_identity\":\"");
     identity_print(&payload, who);
-    buf_put_format(&payload, "\",\"sub\":\"%.*s\",\"iss\":\"localhost\",\"aud\":[\"spacetimedb\"],\"iat\":%" PRId64 ",\"exp\":null}",
+    buf_put_format(&payload,
+                   "\",\"sub\":\"%.*s\",\"iss\":\"localhost\",\"aud\":[\"spacetimedb\"],\"iat\":%" PRId64
+                   ",\"exp\":null}",
                    BYTES_FORMAT(buf_bytes(&subject)), now_s());
     token_sign(keys, buf_bytes(&payload), token);
     buf_deinit(&payload);
@@ -294,7 +297,8 @@ static err check_header(bytes json, struct diag *diag)
     while (claims_next(&walk, &claim)) {
         if (bytes_equal_text(claim.name, "crit"))
             return refuse(diag, "its header asks for extensions that are not known here");
-        if (bytes_equal_text(claim.name, "alg") && (algorithm[0] != '\0' || !claims_string(claim.value, algorithm, sizeof algorithm)))
+        if (bytes_equal_text(claim.name, "alg") &&
+            (algorithm[0] != '\0' || !claims_string(claim.value, algorithm, sizeof algorithm)))
             return refuse(diag, "its header does not name one algorithm");
     }
     if (walk.failed)
@@ -364,8 +368,8 @@ static err check_claims(const struct claim_reading *reading, struct diag *diag)
     if (claims->expires && claims->expires_at + LEEWAY_S < now_s())
         return refuse(diag, "it has expired");
     claims->who = identity_of_claims(bytes_of_text(claims->issuer), bytes_of_text(claims->subject));
-    if ((reading->seen & SEEN_IDENTITY) != 0 && (!identity_parse(bytes_of_text(reading->hex), &stated) ||
-                                                 memcmp(&stated, &claims->who, sizeof stated) != 0))
+    if ((reading->seen & SEEN_IDENTITY) != 0 &&
+        (!identity_parse(bytes_of_text(reading->hex), &stated) || memcmp(&stated, &claims->who, sizeof stated) != 0))
         return refuse(diag, "its identity (hex_identity) is not that of its issuer and subject");
     return OK;
 }

@@ -24,11 +24,11 @@ bytes token_keys_public_pem(const struct token_keys *keys);
 struct token_claims {
     char issuer[129], subject[129];
     identity who;
-    int64_t issued_at;        /* seconds */
+    int64_t issued_at; /* seconds */
     bool expires;
-    int64_t expires_at;       /* seconds */
-    bytes payload;            /* the JSON as it stands in the token; in `storage` */
-    struct buf storage;       /* owned: token_claims_deinit */
+    int64_t expires_at; /* seconds */
+    bytes payload;      /* the JSON as it stands in the token; in `storage` */
+    struct buf storage; /* owned: token_claims_deinit */
 };
 void token_claims_deinit(struct token_claims *claims);
 

@@ -5,11 +5,14 @@
 
 enum {
     MESSAGE_SIZE_MAX = 32 << 20,
-    FRAMES_WAITING_MAX = 16384, BYTES_WAITING_MAX = 64 << 20,   /* S2 */
-    MESSAGES_QUEUED_MAX = 16384, BYTES_QUEUED_MAX = 64 << 20,   /* S3 */
-    KEPT_SIZE_MAX = 2 << 20,        /* a buffer that was larger once goes back to the system */
-    CLOSE_WAIT_US = 250000,         /* for the client's echo of a close frame */
-    CLOSE_UNREADABLE = 1011, CLOSE_TRY_LATER = 1013,
+    FRAMES_WAITING_MAX = 16384,
+    BYTES_WAITING_MAX = 64 << 20, /* S2 */
+    MESSAGES_QUEUED_MAX = 16384,
+    BYTES_QUEUED_MAX = 64 << 20, /* S3 */
+    KEPT_SIZE_MAX = 2 << 20,     /* a buffer that was larger once goes back to the system */
+    CLOSE_WAIT_US = 250000,      /* for the client's echo of a close frame */
+    CLOSE_UNREADABLE = 1011,
+    CLOSE_TRY_LATER = 1013,
 };
 
 void ws_init(struct ws *ws, const struct token_keys *keys, const struct directory *directory)

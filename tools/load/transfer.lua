@@ -5,7 +5,7 @@ local t = stdb.types
 local OPENING_BALANCE = 1000000000
 
 stdb.table("account", { public = true,
-  { "id",      t.u32, primary_key = true },
+  { "id",      t.u32, primary_key = "hash" },
   { "balance", t.i64 },
 })
 

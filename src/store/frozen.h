@@ -1,0 +1,30 @@
+/* frozen — the tables of one moment, for readers that must not stop the writer.
+ *
+ * Freezing copies the lists of pages, not the pages. From then on a page that the frozen view holds is never
+ * written: before its first change the writer puts a copy of it in its place and leaves the old one to the
+ * view (pages_writable(), P4). Row references stay good, since they go through the list.
+ *
+ * What the writer may notice: one copy of 64 KiB at its first change to each page.
+ *
+ * Rules
+ *   F1  A view shows exactly the rows that were live when it was made, between two transactions.
+ *   F2  A page belongs to the writer's list, to views, or to both; the last that lets go of it frees it.
+ *   F3  A view keeps the schema it was made under (schema_ref).
+ *
+ * Threads  made on the engine's thread; read and dropped on any one thread. */
+#pragma once
+
+#include "store/table.h"
+
+struct frozen;
+
+struct frozen *store_freeze(struct store *store);
+void frozen_drop(struct frozen *frozen); /* NULL is fine */
+
+const struct schema *frozen_schema(const struct frozen *frozen);
+uint32_t frozen_table_count(const struct frozen *frozen); /* as frozen_schema()->tables */
+uint64_t frozen_row_count(const struct frozen *frozen, uint32_t table);
+/* The rows of a table, in page order: start with *ref = ROWREF_NONE; NULL at the end. */
+const struct row *frozen_next(const struct frozen *frozen, uint32_t table, rowref *ref);
+/* How far a sequence was reserved. `place` counts the table's sequences. */
+__int128 frozen_sequence(const struct frozen *frozen, uint32_t table, uint32_t place);
