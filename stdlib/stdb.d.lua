@@ -201,7 +201,8 @@ function Unique:find(...) end
 function Unique:get(...) end
 
 --- Changes the row that has the key of this one. A row that came from the database is written whole. A table of your
---- own changes the columns that it names: update { id = 7, online = false }. Returns the row as stored.
+--- own changes the columns that it names: update { id = 7, online = false }. So an option is cleared in a row that came
+--- from the database. Returns the row as stored.
 ---
 --- Errors: no row has this key; a value that does not fit its column; another key that is taken.
 ---@param row table

@@ -27,7 +27,8 @@ local function new_invoker(reducer)
   text:add("return function() %s() %s() local at = vm.args", text:bind(reentry.reset, "reset"),
     text:bind(rows.forget_scans, "forget"))
   local arguments = read_arguments(text, reducer.params)
-  text:add("%s(%s()%s) end", action, open, arguments == "" and "" or ", " .. arguments)
+  -- The one tail call: so the module's function stands alone in stacks, without the name it has here.
+  text:add("return %s(%s()%s) end", action, open, arguments == "" and "" or ", " .. arguments)
   return text:compile()
 end
 

@@ -39,7 +39,7 @@ enum request_kind {
     REQUEST_SCHEMA,    /* version */
     REQUEST_INFO,      /* GET /v1/database/:db */
     REQUEST_LOGS,      /* line_count, follow: answered by PACKET_REPLY, then PACKET_LOG_LINES while followed */
-    REQUEST_LOGS_END,  /* the follower went away; not answered by itself: the REQUEST_LOGS gets PACKET_REPLY_END */
+    REQUEST_LOGS_END,  /* the follower went away: answered by PACKET_REPLY, with which net frees it and its subject */
 };
 
 /* One HTTP request to a database. Made by net, answered by the engine, freed by net. */

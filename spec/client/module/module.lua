@@ -48,7 +48,8 @@ stdb.reducer("add_players", { { "first", t.u32 }, { "count", t.u32 } }, function
   end
 end)
 
-stdb.reducer("add_event", { { "shape", Shape }, { "path", t.array(Point) }, { "blob", t.bytes }, { "wide", t.u256 }, { "small", t.i8 } },
+stdb.reducer("add_event",
+  { { "shape", Shape }, { "path", t.array(Point) }, { "blob", t.bytes }, { "wide", t.u256 }, { "small", t.i8 } },
   function(ctx, shape, path, blob, wide, small)
     ctx.db.event_row:insert {
       owner = ctx.sender, at = ctx.timestamp, shape = shape, path = path, blob = blob, wide = wide, small = small,
@@ -57,7 +58,7 @@ stdb.reducer("add_event", { { "shape", Shape }, { "path", t.array(Point) }, { "b
 
 stdb.reducer("crash", {}, function(ctx)
   ctx.db.player:insert { id = 4000000, name = "never seen" }
-  local nothing
+  local nothing = nil
   return nothing.field
 end)
 

@@ -1,0 +1,355 @@
+local bsatn = require "spec.support.bsatn"
+local client = require "spec.support.client"
+local server = require "spec.support.server"
+
+local HEAD = 'local stdb = require "stdb"\nlocal t = stdb.types\n'
+
+-- The first version; the others differ by what they replace in it.
+local FIRST = HEAD .. [[
+stdb.table("player", { public = true,
+  { "id", t.u32, primary_key = true },
+  { "name", t.string },
+})
+stdb.table("tick", { public = true, { "id", t.u64, primary_key = true, auto_inc = true }, { "version", t.string } })
+local VERSION = "first"
+stdb.reducer("add", { { "id", t.u32 }, { "name", t.string } }, function(ctx, id, name)
+  ctx.db.player:insert { id = id, name = name }
+end)
+stdb.reducer("tick", function(ctx)
+  ctx.db.tick:insert { version = VERSION }
+end)
+]]
+
+local SECOND = FIRST:gsub('"first"', '"second"')
+
+local rows = bsatn.schema [[
+    player = { id: u32, name: string }
+    tick = { id: u64, version: string }
+    coin = { id: u32 }
+]]
+
+local wide_rows = bsatn.schema [[
+    player = { id: u32, name: string, level: u8, title: option(string) }
+]]
+
+local function add(id, name)
+  return "add", client.arguments("{ id: u32, name: string }", { id = id, name = name })
+end
+
+describe("saving the module", function()
+  local world, ann
+
+  before_each(function()
+    world = server.start { module = FIRST }
+    ann = client.connect(world, { rows = rows })
+  end)
+  after_each(function()
+    ann:drop()
+    world:remove()
+  end)
+
+  --- The version whose code runs.
+  local function version()
+    local changes = ann:call_changes "tick"
+    return changes[1].inserts[1].version
+  end
+
+  describe("with new code", function()
+    before_each(function() ann:subscribe(9, { "SELECT * FROM tick" }) end)
+
+    it("puts it in force, keeps the clients and their subscriptions, and says so", function()
+      assert.equal("first", version())
+      local said = world:reload(SECOND)
+      assert.truthy(said:find "world: new version in force after [%d.]+ ms")
+      assert.equal("second", version())
+    end)
+
+    it("is noticed within a moment", function()
+      local socket = require "socket"
+      local start = socket.gettime()
+      world:reload(SECOND)
+      assert.is_true(socket.gettime() - start < 2)
+    end)
+
+    it("is noticed when the editor writes beside it and renames", function()
+      for _, text in ipairs { SECOND, FIRST, SECOND } do
+        local from = #world:output() + 1
+        server.replace_file(world.module_path, text)
+        world:reloaded(from)
+        assert.equal(text == SECOND and "second" or "first", version())
+      end
+    end)
+
+    it("is noticed when the editor moves the old file away first", function()
+      local from = #world:output() + 1
+      assert(os.rename(world.module_path, world.module_path .. "~"))
+      server.write_file(world.module_path, SECOND)
+      world:reloaded(from)
+      assert.equal("second", version())
+    end)
+
+    it("is noticed time and again", function()
+      for count = 1, 20 do
+        world:reload((FIRST:gsub('"first"', '"version ' .. count .. '"')))
+        assert.equal("version " .. count, version())
+      end
+    end)
+
+    it("survives a kill", function()
+      world:reload(SECOND)
+      world:kill()
+      world:restart()
+      ann = client.connect(world, { rows = rows })
+      ann:subscribe(9, { "SELECT * FROM tick" })
+      assert.equal("second", version())
+    end)
+
+    it("that is the old one again changes nothing and disconnects nobody", function()
+      local from = #world:output() + 1
+      world:save(FIRST)
+      require("socket").sleep(0.2)
+      assert.is_nil(world:output():find("ERROR", from, true))
+      assert.equal("first", version())
+    end)
+
+    it("brings new reducers and takes old ones away", function()
+      assert.equal("InternalError", ann:call("jump").tag)
+      world:reload(FIRST:gsub('stdb.reducer%("tick".-end%)', "") .. 'stdb.reducer("jump", function() end)\n')
+      assert.equal("Ok", ann:call("jump").tag)
+      assert.equal("InternalError", ann:call("tick").tag)
+    end)
+  end)
+
+  describe("with a required file", function()
+    local MAIN = FIRST:gsub('local VERSION = "first"', 'local VERSION = require "parts.version"')
+
+    before_each(function()
+      os.execute("mkdir -p " .. world.folder .. "/parts")
+      server.write_file(world.folder .. "/parts/version.lua", 'return "first part"\n')
+      world:reload(MAIN)
+      ann:subscribe(9, { "SELECT * FROM tick" })
+    end)
+
+    it("takes its new text, too", function()
+      assert.equal("first part", version())
+      world:reload('return "second part"\n', "parts/version.lua")
+      assert.equal("second part", version())
+    end)
+
+    it("names it when it is broken, and takes it up again when it is repaired", function()
+      local said = world:reload('return "second part\n', "parts/version.lua")
+      assert.truthy(said:find("parts/version.lua:1: ", 1, true), said)
+      assert.equal("first part", version())
+      world:reload('return "third part"\n', "parts/version.lua")
+      assert.equal("third part", version())
+    end)
+
+    it("that was missing takes it up when it comes, even with its folder", function()
+      local said = world:reload(MAIN .. 'require "more.parts.late"\n')
+      assert.truthy(said:find("more.parts.late", 1, true), said)
+      assert.equal("first part", version())
+      local from = #world:output() + 1
+      os.execute("mkdir -p " .. world.folder .. "/more/parts")
+      require("socket").sleep(0.1)
+      server.write_file(world.folder .. "/more/parts/late.lua", "return 1\n")
+      assert.truthy(world:reloaded(from):find "new version in force")
+    end)
+  end)
+
+  describe("with a broken file", function()
+    it("leaves the old code serving and prints file, line, message and the lines around", function()
+      local broken = {
+        ["module.lua:15: "] = FIRST .. "local function (\n",
+        ["module.lua:15: out of coffee"] = FIRST .. 'error "out of coffee"\n-- behind\n',
+        ["module.lua:15: .*`player`"] = FIRST .. 'stdb.table("player", { { "id", t.u32 } })\n',
+        ["module.lua:15: .*u33"] = FIRST .. 'stdb.table("other", { { "id", t.u33 } })\n',
+      }
+      for expected, text in pairs(broken) do
+        local said = world:reload(text)
+        assert.truthy(said:find("the old version serves on: " .. expected), said)
+        assert.truthy(said:find("14 | ", 1, true) and said:find(">   15 | ", 1, true), said)
+        assert.equal("Ok", ann:call("tick").tag)
+      end
+      assert.truthy(world:reload(SECOND):find "new version in force")
+    end)
+
+    it("that never finishes loading keeps nobody waiting", function()
+      world:save(FIRST .. "while true do end\n")
+      local socket = require "socket"
+      local deadline = socket.gettime() + 1
+      while socket.gettime() < deadline do
+        local start = socket.gettime()
+        assert.equal("Ok", ann:call("tick").tag)
+        assert.is_true(socket.gettime() - start < 0.5)
+      end
+      world:save(SECOND)
+      server.wait("the second version", function() return world:output():find "new version in force" end)
+    end)
+
+    it("that is gone leaves the old code serving, and the next one is taken", function()
+      local from = #world:output() + 1
+      os.remove(world.module_path)
+      world:reloaded(from)
+      assert.equal("Ok", ann:call("tick").tag)
+      assert.truthy(world:reload(SECOND):find "new version in force")
+    end)
+
+    it("that is empty for a moment while it is written is not believed", function()
+      for _ = 1, 5 do
+        local from = #world:output() + 1
+        local file = assert(io.open(world.module_path, "wb"))
+        require("socket").sleep(0.02)
+        file:write(SECOND)
+        file:close()
+        assert.is_nil(world:reloaded(from):find "serves on")
+        world:reload(FIRST)
+      end
+    end)
+  end)
+
+  describe("with an addition to the schema", function()
+    before_each(function()
+      ann:call(add(1, "ann"))
+      ann:call(add(2, "ben"))
+    end)
+
+    it("makes a new table, and clients and data stay", function()
+      ann:subscribe(1, { "SELECT * FROM player" })
+      world:reload(FIRST .. [[
+        stdb.table("coin", { public = true, { "id", t.u32 } })
+        stdb.reducer("mint", function(ctx) ctx.db.coin:insert { id = 7 } end)
+      ]])
+      assert.same({}, ann:subscribe(2, { "SELECT * FROM coin" }))
+      assert.same({ { set = 2, table = "coin", inserts = { { id = 7 } }, deletes = {} } }, ann:call_changes "mint")
+      ann:call(add(3, "eve"))
+      assert.equal(3, #ann:ask "SELECT * FROM player")
+    end)
+
+    it("leaves a subscription to all tables as it was", function()
+      ann:subscribe(1, { "SELECT * FROM *" })
+      world:reload(FIRST .. [[
+        stdb.table("coin", { public = true, { "id", t.u32 } })
+        stdb.reducer("mint", function(ctx) ctx.db.coin:insert { id = 7 } end)
+      ]])
+      assert.same({}, ann:call_changes "mint")
+      assert.equal(1, #ann:call_changes(add(3, "eve")))
+    end)
+
+    it("makes a new index, which finds the old rows, and takes it away again", function()
+      ann:subscribe(1, { "SELECT * FROM player" })
+      local indexed = FIRST:gsub('{ "name", t.string }', '{ "name", t.string, index = true }') .. [[
+        stdb.reducer("find", { { "name", t.string } }, function(ctx, name)
+          for player in ctx.db.player.name:filter(name) do return end
+          stdb.reject "nobody"
+        end)
+      ]]
+      world:reload(indexed)
+      assert.equal("Ok", ann:call("find", client.arguments("{ name: string }", { name = "ben" })).tag)
+      assert.equal("Err", ann:call("find", client.arguments("{ name: string }", { name = "eve" })).tag)
+      world:kill()
+      world:restart()
+      assert.truthy(world:reload(FIRST):find "new version in force")
+      world:kill()
+      world:restart()
+      ann = client.connect(world, { rows = rows })
+      assert.truthy(world:reload(indexed):find "new version in force")
+      assert.equal("Ok", ann:call("find", client.arguments("{ name: string }", { name = "ann" })).tag)
+    end)
+
+    local WIDER = FIRST:gsub('{ "name", t.string },', [[{ "name", t.string }, { "level", t.u8, default = 3 },
+      { "title", t.option(t.string), default = "none yet" },]])
+
+    it("gives old rows the default of a new column, and lets the clients go, whose layouts have changed", function()
+      local others = {}
+      for place = 1, 20 do
+        others[place] = client.connect(world, { rows = rows })
+        others[place]:subscribe(1, { "SELECT * FROM player" })
+      end
+      local said = world:reload(WIDER)
+      assert.truthy(said:find "clients were disconnected", said)
+      for place = 1, 20 do
+        local why, code, reason = others[place]:ending()
+        assert.same({ "close", 1001 }, { why, code })
+        assert.is_true(#reason > 0)
+      end
+      ann:ending()
+      for _ = 1, 2 do
+        ann = client.connect(world, { rows = wide_rows })
+        assert.same({
+          { id = 1, name = "ann", level = 3, title = { tag = "some", value = "none yet" } },
+          { id = 2, name = "ben", level = 3, title = { tag = "some", value = "none yet" } },
+        }, ann:ask "SELECT * FROM player")
+        world:kill()
+        world:restart() -- and the same once more, from the log
+      end
+    end)
+
+    it("says in the module's log what was done", function()
+      world:reload(WIDER)
+      local log = world:request({ path = "/v1/database/%s/logs", token = world:owner_token() }).body
+      for _, words in ipairs { "level", "title", "Disconnecting all users", "Database updated" } do
+        assert.truthy(log:find(words, 1, true), words)
+      end
+    end)
+  end)
+
+  describe("with a change that cannot be", function()
+    before_each(function()
+      ann:call(add(1, "ann"))
+      ann:call(add(2, "ann"))
+    end)
+
+    it("is refused with the reason, and the old code serves on with all its data", function()
+      local changes = {
+        ["a column of another type"] = { FIRST:gsub('"name", t.string', '"name", t.u32'), "player.*name" },
+        ["a column gone"] = { FIRST:gsub('  { "name", t.string },\n', ""), "player" },
+        ["a column without a default"] = {
+          FIRST:gsub('{ "name", t.string },', '{ "name", t.string }, { "level", t.u8 },'), "player.*level",
+        },
+        ["a column in the middle"] = {
+          FIRST:gsub('{ "name", t.string },', '{ "level", t.u8, default = 1 }, { "name", t.string },'), "player",
+        },
+        ["columns in another order"] = {
+          FIRST:gsub('{ "id", t.u32, primary_key = true },\n  { "name", t.string }',
+            '{ "name", t.string },\n  { "id", t.u32, primary_key = true }'), "player",
+        },
+        ["a unique column that is not unique"] = {
+          FIRST:gsub('{ "name", t.string }', '{ "name", t.string, unique = true }'), "player.*name",
+        },
+      }
+      for what, change in pairs(changes) do
+        assert.not_equal(FIRST, change[1], what)
+        local said = world:reload(change[1])
+        assert.truthy(said:find "the old version serves on", what .. ": " .. said)
+        assert.truthy(said:find(change[2]), what .. ": " .. said)
+        assert.equal("Ok", ann:call("tick").tag)
+        assert.equal(2, #ann:ask "SELECT * FROM player")
+      end
+      assert.truthy(world:reload(SECOND):find "new version in force")
+    end)
+  end)
+
+  describe("while calls are in flight", function()
+    it("loses and doubles none of them, and each is wholly the old code's or the new one's", function()
+      local calls, versions = 0, {}
+      ann:subscribe(9, { "SELECT * FROM tick" })
+      for round = 1, 10 do
+        for _ = 1, 200 do
+          ann:send_call "tick"
+        end
+        world:save((FIRST:gsub('"first"', '"version ' .. round .. '"')))
+        for _ = 1, 200 do
+          local result = ann:expect("ReducerResult").result
+          assert.equal("Ok", result.tag)
+          local seen = ann:changes(result.value.transaction_update)
+          assert.equal(1, #seen)
+          calls = calls + #seen[1].inserts
+          versions[seen[1].inserts[1].version] = true
+        end
+      end
+      assert.equal(2000, calls)
+      assert.equal(2000, #ann:ask "SELECT * FROM tick")
+      assert.truthy(versions.first)
+    end)
+  end)
+end)
