@@ -1,13 +1,15 @@
 /* Any bytes as the files of a log: opening either refuses them or gives a log that goes on and opens again
- * with the same records.
+ * with the same records; and the reader, which comes first and changes nothing, says the same.
  *
  * input: u8 kind, then the content of the files. Kind 0 takes it as the one segment. Kind 1 takes it as
  * frames: u16 size, u8 count, body, u8 what to spoil, again and again, with the sums put right, so that the
  * fuzzer gets behind them. */
-#include "../wal/memory_disk.h"
+#include "../sim/disk_sim.h"
 
+#include "base/buf.h"
 #include "base/hash.h"
 #include "wal/frame.h"
+#include "wal/reader.h"
 #include "wal/wal.h"
 
 static err record_take(void *context, uint64_t offset, bytes record, struct diag *diag)
@@ -47,19 +49,43 @@ static void frames_put(struct buf *out, struct reader *reader)
     }
 }
 
-static void log_make(struct memory_disk *disk, const uint8_t *data, size_t size)
+static void log_make(struct disk_sim *disk, const uint8_t *data, size_t size)
 {
-    struct memory_file *file = memory_add(disk, "log/00000000000000000000.wal");
+    struct buf content;
     struct reader reader = reader_of(bytes_of(data, size));
+    buf_init(&content);
     if (reader_get_u8(&reader) % 2 == 1)
-        frames_put(&file->seen, &reader);
+        frames_put(&content, &reader);
     else
-        buf_put_bytes(&file->seen, reader_take(&reader, reader_left(&reader)));
+        buf_put_bytes(&content, reader_take(&reader, reader_left(&reader)));
+    buf_put_u8(&content, 0); /* so that there are bytes to point at */
+    disk_sim_put(disk, "log/00000000000000000000.wal", content.data, content.size - 1, true);
+    buf_deinit(&content);
 }
 
-static struct wal *log_open(struct memory_disk *disk, struct buf *records)
+/* What the reader gives; false when it refuses. */
+static bool log_read(struct disk_sim *disk, struct buf *records)
 {
-    const struct wal_options options = { .disk = &disk->disk, .dir = "log", .segment_size = 512 };
+    static const uint8_t database_id[16];
+    struct wal_reader *reader;
+    struct diag diag = { 0 };
+    bool found = true;
+    err code = wal_reader_open(&reader, disk_sim_disk(disk), "log", database_id, 0, WAL_NO_LIMIT, &diag);
+    while (code == OK && found) {
+        uint64_t offset;
+        bytes record;
+        code = wal_reader_next(reader, &found, &offset, &record, &diag);
+        if (code == OK && found)
+            buf_put_sized(records, record);
+    }
+    check(code == OK || (diag.code == code && diag.text[0] != '\0'));
+    wal_reader_close(reader);
+    return code == OK;
+}
+
+static struct wal *log_open(struct disk_sim *disk, struct buf *records)
+{
+    const struct wal_options options = { .disk = disk_sim_disk(disk), .dir = "log", .segment_size = 512 };
     struct wal *wal;
     struct wal_report report;
     struct diag diag = { 0 };
@@ -68,27 +94,36 @@ static struct wal *log_open(struct memory_disk *disk, struct buf *records)
     return wal;
 }
 
+static void log_go_on(struct disk_sim *disk, struct wal *wal, struct buf *records)
+{
+    struct buf again;
+    buf_init(&again);
+    buf_put_text(wal_append_begin(wal), "one more");
+    wal_append_end(wal);
+    wal_close(wal);
+    buf_put_sized(records, BYTES_LITERAL("one more"));
+
+    wal = log_open(disk, &again);
+    check(wal != NULL && bytes_equal(buf_bytes(records), buf_bytes(&again)));
+    wal_close(wal);
+    buf_deinit(&again);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct memory_disk *disk = memory_disk_new();
-    struct buf first, second;
-    buf_init(&first);
-    buf_init(&second);
+    struct disk_sim *disk = disk_sim_new(1);
+    struct buf read, found;
+    buf_init(&read);
+    buf_init(&found);
     log_make(disk, data, size);
 
-    struct wal *wal = log_open(disk, &first);
-    if (wal != NULL) {
-        buf_put_text(wal_append_begin(wal), "one more");
-        wal_append_end(wal);
-        wal_close(wal);
-        buf_put_sized(&first, BYTES_LITERAL("one more"));
-
-        wal = log_open(disk, &second);
-        check(wal != NULL && bytes_equal(buf_bytes(&first), buf_bytes(&second)));
-        wal_close(wal);
-    }
-    buf_deinit(&first);
-    buf_deinit(&second);
-    memory_disk_free(disk);
+    const bool readable = log_read(disk, &read);
+    struct wal *wal = log_open(disk, &found);
+    check(readable == (wal != NULL) && bytes_equal(buf_bytes(&read), buf_bytes(&found)));
+    if (wal != NULL)
+        log_go_on(disk, wal, &found);
+    buf_deinit(&read);
+    buf_deinit(&found);
+    disk_sim_free(disk);
     return 0;
 }

@@ -1,19 +1,23 @@
---- The write-ahead log on a disk in memory, as specs want to speak of it.
+--- The write-ahead log on a simulated disk, as specs want to speak of it.
 --
--- The C half is spec/wal/wal_driver.c, a library beside the core.
+-- The C half is spec/wal/wal_driver.c and spec/sim/disk_sim.c, a library beside the core.
 local ffi = require "ffi"
+local sim = require "spec.support.sim"
 
 ffi.cdef [[
-struct memory_disk;
 struct driver;
-struct memory_disk *driver_disk_new(uint64_t seed);
-void driver_disk_free(struct memory_disk *disk);
-void driver_disk_fail(struct memory_disk *disk, uint64_t fails_from, uint64_t fails_sync);
-void driver_disk_restart(struct memory_disk *disk);
-uint64_t driver_disk_largest_read(const struct memory_disk *disk);
-const uint8_t *driver_file_get(struct memory_disk *disk, const char *path, size_t *size);
-void driver_file_set(struct memory_disk *disk, const char *path, const uint8_t *data, size_t size, bool synced);
-struct driver *driver_open(struct memory_disk *disk, const char *dir, uint8_t database, uint64_t segment_size);
+struct wal_diag { int code; char text[1500]; };
+struct driver *driver_open(struct disk_sim *disk, const char *dir, uint8_t database, uint64_t segment_size, uint64_t from);
+int driver_create(struct disk_sim *disk, const char *dir, uint64_t segment_size, uint64_t first_offset,
+                  struct wal_diag *diag);
+bool driver_step(struct driver *driver);
+int64_t driver_retire(struct driver *driver, uint64_t below);
+uint64_t driver_oldest(struct driver *driver);
+uint64_t driver_size(struct driver *driver);
+void driver_retire_always(struct driver *driver);
+void driver_retire_stop(struct driver *driver);
+const char *driver_failure_text(const struct driver *driver);
+uint64_t driver_byte_count(const struct driver *driver);
 void driver_start(struct driver *driver);
 uint64_t driver_append(struct driver *driver, const uint8_t *data, size_t size);
 bool driver_sync(struct driver *driver);
@@ -29,52 +33,44 @@ size_t driver_replayed_size(const struct driver *driver);
 uint64_t driver_durable(const struct driver *driver);
 uint64_t driver_durable_told(struct driver *driver);
 uint32_t driver_failures_told(struct driver *driver);
+
+struct wal_bytes { const uint8_t *at; size_t size; };
+struct wal_reader;
+int wal_reader_oldest(const struct disk *disk, const char *dir, uint64_t *offset, struct wal_diag *diag);
+int wal_reader_open(struct wal_reader **reader, const struct disk *disk, const char *dir, const uint8_t database_id[16],
+                    uint64_t from, uint64_t durable_limit, struct wal_diag *diag);
+int wal_reader_next(struct wal_reader *reader, bool *found, uint64_t *offset, struct wal_bytes *record,
+                    struct wal_diag *diag);
+void wal_reader_set_limit(struct wal_reader *reader, uint64_t durable_limit);
+void wal_reader_close(struct wal_reader *reader);
+struct wal_copy {
+  const struct disk *disk;
+  const char *from, *to;
+  uint8_t database_id[16];
+  uint64_t end;
+  bool (*progress)(void *context, uint64_t offset, uint64_t end);
+  void *context;
+};
+int wal_copy(const struct wal_copy *copy, struct wal_diag *diag);
 ]]
 
-local core = os.getenv "STDB_CORE" or "build/libstdb-core.so"
-local C = ffi.load((core:match "^(.*/)" or "./") .. "libwal-driver.so")
+local core = ffi.load(os.getenv "STDB_CORE" or "build/libstdb-core.so")
+local C = sim.C
 
 local wal = {}
 
-wal.OK, wal.DISK, wal.CORRUPT, wal.NEWER_FORMAT = 0, 401, 402, 404
+wal.OK, wal.NOT_FOUND, wal.DISK, wal.CORRUPT, wal.IN_USE, wal.NEWER_FORMAT = 0, 106, 401, 402, 403, 404
 
 --- The path of the segment that begins with a record.
 function wal.path(first_offset)
   return ("log/%020d.wal"):format(first_offset or 0)
 end
 
-local Disk = {}
+--- A simulated disk: spec/support/sim.lua, and the log on it.
+local Disk = setmetatable({}, { __index = sim.Disk })
 Disk.__index = Disk
 
-function wal.disk(seed)
-  return setmetatable({ disk = ffi.gc(C.driver_disk_new(seed or 1), C.driver_disk_free) }, Disk)
-end
-
-function Disk:get(path)
-  local size = ffi.new "size_t[1]"
-  local data = C.driver_file_get(self.disk, path, size)
-  return data ~= nil and ffi.string(data, size[0]) or nil
-end
-
-function Disk:set(path, content)
-  C.driver_file_set(self.disk, path, content, content and #content or 0, true)
-end
-
---- As set(), but of all that only reads know yet.
-function Disk:set_unsynced(path, content)
-  C.driver_file_set(self.disk, path, content, #content, false)
-end
-
---- From the n-th call that changes something on, everything fails, as when the power is cut.
-function Disk:cut_power_at(n) C.driver_disk_fail(self.disk, n, 0) end
-
---- The n-th sync from now fails, and only that.
-function Disk:fail_sync(n) C.driver_disk_fail(self.disk, 0, n) end
-
---- The power is back: what was not synced survives in random pieces.
-function Disk:restart() C.driver_disk_restart(self.disk) end
-
-function Disk:largest_read() return tonumber(C.driver_disk_largest_read(self.disk)) end
+function wal.disk(seed) return setmetatable(sim.disk(seed), Disk) end
 
 local Log = {}
 Log.__index = Log
@@ -83,7 +79,8 @@ Log.__index = Log
 -- closed by the spec; the collector does not do it.
 local function log_open(disk, dir, options)
   options = options or {}
-  local driver = C.driver_open(disk and disk.disk, dir, options.database or 1, options.segment_size or 4096)
+  local driver = C.driver_open(disk and disk.sim, dir, options.database or 1, options.segment_size or 4096,
+                               options.from or 0)
   return setmetatable({
     driver = ffi.gc(driver, C.driver_free),
     disk = disk, -- lives as long as the log
@@ -91,11 +88,19 @@ local function log_open(disk, dir, options)
     text = ffi.string(C.driver_text(driver)),
     tail_cut = C.driver_tail_cut(driver),
     tail_text = ffi.string(C.driver_tail_text(driver)),
+    byte_count = tonumber(C.driver_byte_count(driver)),
     records = wal.split(ffi.string(C.driver_replayed(driver), C.driver_replayed_size(driver))),
   }, Log)
 end
 
-function Disk:open(options) return log_open(self, "log", options) end
+function Disk:open(options) return log_open(self, options and options.dir or "log", options) end
+
+--- Makes an empty log that begins at an offset. Returns the code and the sentence.
+function Disk:create(first_offset, options)
+  local diag = ffi.new "struct wal_diag"
+  local code = C.driver_create(self.sim, "log", (options or {}).segment_size or 4096, first_offset, diag)
+  return code, ffi.string(diag.text)
+end
 
 --- The same on the disk of this machine.
 function wal.open_real(dir, options) return log_open(nil, dir, options) end
@@ -112,6 +117,20 @@ function wal.split(text)
   return records
 end
 
+--- Does on this thread what the log's thread would do next; false when there is nothing to do.
+function Log:step() return C.driver_step(self.driver) end
+--- The bytes that were removed, or nil and the sentence.
+function Log:retire(below)
+  local removed = tonumber(C.driver_retire(self.driver, below))
+  if removed < 0 then return nil, ffi.string(C.driver_text(self.driver)) end
+  return removed
+end
+function Log:oldest() return tonumber(C.driver_oldest(self.driver)) end
+function Log:size() return tonumber(C.driver_size(self.driver)) end
+--- Retires from a thread of its own whatever is durable, until told to stop.
+function Log:retire_always() C.driver_retire_always(self.driver) end
+function Log:retire_stop() C.driver_retire_stop(self.driver) end
+function Log:failure_text() return ffi.string(C.driver_failure_text(self.driver)) end
 function Log:start() C.driver_start(self.driver) return self end
 function Log:append(record) return tonumber(C.driver_append(self.driver, record, #record)) end
 function Log:flush() C.driver_flush(self.driver) end
@@ -120,5 +139,58 @@ function Log:durable() return tonumber(C.driver_durable(self.driver)) end
 function Log:durable_told() return tonumber(C.driver_durable_told(self.driver)) end
 function Log:failures_told() return C.driver_failures_told(self.driver) end
 function Log:close() C.driver_close(self.driver) end
+
+--- Copies the log up to a record into another folder. Returns the code and the sentence.
+function Disk:copy(to, limit)
+  local copy, diag = ffi.new "struct wal_copy", ffi.new "struct wal_diag"
+  copy.disk, copy.from, copy.to = C.disk_sim_disk(self.sim), "log", to
+  copy["end"] = limit
+  ffi.fill(copy.database_id, 16, 1)
+  local code = core.wal_copy(copy, diag)
+  return code, ffi.string(diag.text)
+end
+
+local Reader = {}
+Reader.__index = Reader
+
+--- Opens the log as history. Returns a reader, which closes with the disk, or nil, the code and the sentence.
+function Disk:read(from, limit, database)
+  local diag, out, id = ffi.new "struct wal_diag", ffi.new "struct wal_reader *[1]", ffi.new "uint8_t[16]"
+  ffi.fill(id, 16, database or 1)
+  local code = core.wal_reader_open(out, C.disk_sim_disk(self.sim), "log", id, from, limit or -1ULL, diag)
+  if code ~= wal.OK then return nil, code, ffi.string(diag.text) end
+  local reader = out[0]
+  self.closers[#self.closers + 1] = function() core.wal_reader_close(reader) end
+  return setmetatable({ reader = reader, disk = self, diag = diag }, Reader)
+end
+
+--- Where the log begins, read from the folder alone.
+function Disk:oldest()
+  local out, diag = ffi.new "uint64_t[1]", ffi.new "struct wal_diag"
+  assert(core.wal_reader_oldest(C.disk_sim_disk(self.sim), "log", out, diag) == wal.OK, ffi.string(diag.text))
+  return tonumber(out[0])
+end
+
+--- The next record and its offset; nil at the end; nil, code and sentence when it is refused.
+function Reader:next()
+  local found, offset = ffi.new "bool[1]", ffi.new "uint64_t[1]"
+  local record = ffi.new "struct wal_bytes[1]"
+  local code = core.wal_reader_next(self.reader, found, offset, record, self.diag)
+  if code ~= wal.OK then return nil, code, ffi.string(self.diag.text) end
+  if not found[0] then return nil end
+  return ffi.string(record[0].at, record[0].size), tonumber(offset[0])
+end
+
+--- All records that are left; and code and sentence when one is refused.
+function Reader:rest()
+  local records = {}
+  while true do
+    local record, code, text = self:next()
+    if not record then return records, code, text end
+    records[#records + 1] = record
+  end
+end
+
+function Reader:set_limit(limit) core.wal_reader_set_limit(self.reader, limit) end
 
 return wal

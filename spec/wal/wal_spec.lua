@@ -462,7 +462,7 @@ describe("wal on a failing disk", function()
     local log = disk:open():start()
     log:append "a"
     assert.is_true(log:sync())
-    disk:fail_sync(1)
+    disk:fail("sync", 1)
     log:append "b"
     assert.is_false(log:sync())
     log:append "c"
@@ -478,7 +478,7 @@ describe("wal on a failing disk", function()
     local log = disk:open():start()
     log:append "a"
     assert.is_true(log:sync())
-    disk:fail_sync(1)
+    disk:fail("sync", 1)
     log:append(("b"):rep(200))
     assert.is_false(log:sync())
     log:close()

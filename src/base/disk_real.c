@@ -17,9 +17,19 @@ struct disk_file {
     char path[]; /* for the sentences */
 };
 
+/* In plain words, what keeps a database from going on most often. */
+static const char *advice(int failure)
+{
+    return failure == ENOSPC   ? " (the disk is full)"
+           : failure == EDQUOT ? " (this user's share of the disk is full)"
+                               : "";
+}
+
 static err refuse(struct diag *diag, const char *doing, const char *path)
 {
-    return diag_set(diag, errno == ENOENT ? ERR_NOT_FOUND : ERR_DISK, "%s %s: %s", doing, path, strerror(errno));
+    const int failure = errno;
+    return diag_set(diag, failure == ENOENT ? ERR_NOT_FOUND : ERR_DISK, "%s %s: %s%s", doing, path, strerror(failure),
+                    advice(failure));
 }
 
 static struct disk_file *file_new(int fd, const char *path)

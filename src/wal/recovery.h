@@ -1,13 +1,15 @@
-/* recovery — reading the whole log once: every header, sum and link is verified before its records are
- * believed, and what the log ends with is made durable before anything follows it. */
+/* recovery — reading the log once, from the first record that is needed: every header, sum and link is verified
+ * before its records are believed, and what the log ends with is made durable before anything follows it. */
 #pragma once
 
+#include "wal/folder.h"
 #include "wal/segment.h"
 #include "wal/wal.h"
 
 /* Where the log goes on. */
 struct recovery_end {
     struct segment segment; /* owned: open, at its end */
+    struct folder folder;   /* owned: what was there at the beginning */
     uint64_t next_offset;
     uint32_t chain;
     bool marked; /* something behind the last record vouches for it (W2) */

@@ -1,23 +1,10 @@
 /* Making, filling and closing one file of the log. */
 #include "wal/segment.h"
 
+#include "wal/folder.h"
+
 #include <inttypes.h>
 #include <stdio.h>
-
-enum { NAME_DIGITS = 20 };
-
-bool segment_name_parse(const char *name, uint64_t *first_offset)
-{
-    uint64_t number = 0;
-    for (int idx = 0; idx < NAME_DIGITS; idx++) {
-        const char digit = name[idx];
-        if (digit < '0' || digit > '9' || number > (UINT64_MAX - (uint64_t)(digit - '0')) / 10)
-            return false;
-        number = number * 10 + (uint64_t)(digit - '0');
-    }
-    *first_offset = number;
-    return strcmp(name + NAME_DIGITS, ".wal") == 0;
-}
 
 err segment_open(struct segment *segment, const struct disk *disk, const char *dir, uint64_t first_offset, bool create,
                  struct diag *diag)
@@ -28,10 +15,24 @@ err segment_open(struct segment *segment, const struct disk *disk, const char *d
         return diag_set(diag, ERR_DISK, "the path of the log's folder is too long: %.200s…", dir);
     TRY(disk->open(disk->self, segment->path, create, &segment->file, diag));
 
-    const err code = disk->size(disk->self, segment->file, &segment->size, diag);
+    const err code = segment_measure(segment, diag);
     if (code != OK)
         segment_close(segment);
     return code;
+}
+
+err segment_measure(struct segment *segment, struct diag *diag)
+{
+    return segment->disk->size(segment->disk->self, segment->file, &segment->size, diag);
+}
+
+err segment_read_header(const struct segment *segment, struct segment_header *header, bool *present, struct diag *diag)
+{
+    uint8_t start[SEGMENT_HEADER_SIZE] = { 0 };
+    size_t done = 0;
+    TRY(segment->disk->read_at(segment->disk->self, segment->file, 0, start, sizeof start, &done, diag));
+    *present = segment_header_read(start, header);
+    return OK;
 }
 
 void segment_close(struct segment *segment)
@@ -52,7 +53,8 @@ static err header_store(struct segment *segment, const char *dir, const struct s
         segment->size = sizeof bytes_out;
     TRY(segment_reserve(segment, FRAME_HEADER_SIZE, size_limit, diag));
     TRY(disk->sync(disk->self, segment->file, diag));
-    return disk->dir_sync(disk->self, dir, diag); /* D2: a new name */
+    TRY(disk->dir_sync(disk->self, dir, diag)); /* D2: a new name */
+    return folder_set_newest(disk, dir, header->first_offset, diag);
 }
 
 err segment_create(struct segment *segment, const struct disk *disk, const char *dir,

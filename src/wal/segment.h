@@ -18,13 +18,14 @@ struct segment {
     uint64_t size;     /* of the file */
 };
 
-/* "<20 digits>.wal" to its number; false for all other names. */
-bool segment_name_parse(const char *name, uint64_t *first_offset);
-
 /* Opens the file of that name and measures it; `position` stands behind the header. */
 err segment_open(struct segment *segment, const struct disk *disk, const char *dir, uint64_t first_offset, bool create,
                  struct diag *diag);
-/* Makes a new segment whose header and name are on disk when this returns. */
+/* Measures it again: the log may have grown meanwhile. */
+err segment_measure(struct segment *segment, struct diag *diag);
+/* *present is false when no whole header stands there. */
+err segment_read_header(const struct segment *segment, struct segment_header *header, bool *present, struct diag *diag);
+/* Makes a new segment whose header and name are on disk when this returns, known as the log's newest. */
 err segment_create(struct segment *segment, const struct disk *disk, const char *dir,
                    const struct segment_header *header, uint64_t size_limit, struct diag *diag);
 void segment_close(struct segment *segment); /* closed or half-open is fine */

@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/hash.h"
+#include "wal/catalog.h"
 #include "wal/recovery.h"
 
 #include <errno.h>
@@ -46,6 +47,7 @@ struct wal {
     bool failed;
 
     uint64_t durable_offset; /* atomic; moved by the log's thread */
+    struct catalog catalog;  /* has locks of its own */
 
     /* the log's thread */
     struct buf writing;
@@ -70,6 +72,7 @@ static void locks_init(struct wal *wal)
 static void wal_free(struct wal *wal)
 {
     segment_close(&wal->segment);
+    catalog_deinit(&wal->catalog);
     buf_deinit(&wal->filling);
     buf_deinit(&wal->waiting);
     buf_deinit(&wal->writing);
@@ -80,15 +83,40 @@ static void wal_free(struct wal *wal)
     memory_free(wal);
 }
 
+static struct wal_options options_settle(const struct wal_options *options)
+{
+    struct wal_options settled = *options;
+    if (settled.segment_size == 0)
+        settled.segment_size = SEGMENT_SIZE_DEFAULT;
+    return settled;
+}
+
+err wal_create(const struct wal_options *options, uint64_t first_offset, struct diag *diag)
+{
+    const struct wal_options settled = options_settle(options);
+    const struct disk *disk = settled.disk;
+    struct folder folder;
+    TRY(disk->make_dir(disk->self, settled.dir, diag));
+    TRY(folder_read(&folder, disk, settled.dir, diag));
+    const bool is_empty = folder.count == 0;
+    folder_free(&folder);
+    if (!is_empty)
+        return diag_set(diag, ERR_IN_USE, "%s has a log already", settled.dir);
+
+    struct segment segment;
+    struct segment_header header = { .version = SEGMENT_VERSION, .first_offset = first_offset };
+    memcpy(header.database_id, settled.database_id, sizeof header.database_id);
+    TRY(segment_create(&segment, disk, settled.dir, &header, settled.segment_size, diag));
+    segment_close(&segment);
+    return OK;
+}
+
 err wal_open(struct wal **wal, const struct wal_options *options,
              err (*replay)(void *context, uint64_t offset, bytes record, struct diag *diag), void *context,
              struct wal_report *report, struct diag *diag)
 {
     *wal = NULL;
-    struct wal_options settled = *options;
-    if (settled.segment_size == 0)
-        settled.segment_size = SEGMENT_SIZE_DEFAULT;
-
+    const struct wal_options settled = options_settle(options);
     struct recovery_end end;
     TRY(recovery_run(&settled, replay, context, &end, report, diag));
 
@@ -101,6 +129,9 @@ err wal_open(struct wal **wal, const struct wal_options *options,
     made->marked = end.marked;
     made->next_offset = made->flushed_offset = made->written_offset = made->durable_offset = end.next_offset;
     locks_init(made);
+    catalog_init(&made->catalog, settled.disk, made->dir, &end.folder);
+    catalog_note(&made->catalog, &made->segment);
+    folder_free(&end.folder);
     *wal = made;
     return OK;
 }
@@ -109,10 +140,14 @@ err wal_open(struct wal **wal, const struct wal_options *options,
 
 static err segment_rotate(struct wal *wal, struct diag *diag)
 {
+    struct segment next;
     struct segment_header header = { SEGMENT_VERSION, { 0 }, wal->written_offset, wal->chain };
     memcpy(header.database_id, wal->options.database_id, sizeof header.database_id);
+    TRY(segment_create(&next, wal->options.disk, wal->dir, &header, wal->options.segment_size, diag));
     segment_close(&wal->segment);
-    return segment_create(&wal->segment, wal->options.disk, wal->dir, &header, wal->options.segment_size, diag);
+    wal->segment = next;
+    wal->marked = true; /* the header's chain vouches for the frame before */
+    return OK;
 }
 
 /* A segment is named after its first record, so it must have one before the next can begin. */
@@ -122,8 +157,8 @@ static bool segment_is_full(const struct wal *wal, uint64_t frame_size)
            wal->segment.position + frame_size > wal->options.segment_size;
 }
 
-/* Turns `writing` into a frame, stores and syncs it. Nothing else is written before this returns (W1). */
-static err frame_store(struct wal *wal, struct diag *diag)
+/* Makes a frame of `writing`: fills in its header, and the zeros behind its body. Returns its checksum. */
+static uint32_t frame_finish(struct wal *wal)
 {
     struct buf *frame = &wal->writing;
     check(frame->size >= FRAME_HEADER_SIZE && frame->size - FRAME_HEADER_SIZE <= UINT32_MAX);
@@ -137,14 +172,48 @@ static err frame_store(struct wal *wal, struct diag *diag)
     frame_header_write(&header, frame->data);
     const size_t padding = (size_t)(frame_span(header.size) - frame->size);
     memset(buf_extend(frame, padding), 0, padding);
+    return header.checksum;
+}
 
-    if (header.record_count > 0 && segment_is_full(wal, frame->size))
-        TRY(segment_rotate(wal, diag));
-    TRY(segment_append(&wal->segment, buf_bytes(frame), wal->options.segment_size, diag));
-    wal->chain = header.checksum;
-    wal->written_offset += header.record_count;
-    wal->marked = header.record_count == 0;
+/* Stores and syncs the frame in `writing`. Nothing else is written before this returns (W1). */
+static err frame_store(struct wal *wal, struct diag *diag)
+{
+    const uint32_t checksum = frame_finish(wal);
+    TRY(segment_append(&wal->segment, buf_bytes(&wal->writing), wal->options.segment_size, diag));
+    wal->chain = checksum;
+    wal->written_offset += wal->writing_count;
+    wal->marked = wal->writing_count == 0;
+    catalog_note(&wal->catalog, &wal->segment);
     return OK;
+}
+
+/* W2 */
+static err mark_store(struct wal *wal, struct diag *diag)
+{
+    buf_clear(&wal->writing);
+    buf_extend(&wal->writing, FRAME_HEADER_SIZE);
+    wal->writing_count = 0;
+    return frame_store(wal, diag);
+}
+
+/* W5. When there is no room, the last thing the log does is to mark its end; should even that fail, the mark is
+ * missing and nothing else. */
+static err room_make(struct wal *wal, struct diag *diag)
+{
+    const uint64_t size = frame_span((uint32_t)(wal->writing.size - FRAME_HEADER_SIZE));
+    struct diag ignored;
+    if (segment_is_full(wal, size))
+        return segment_rotate(wal, diag);
+    const err code = segment_reserve(&wal->segment, size + FRAME_HEADER_SIZE, wal->options.segment_size, diag);
+    if (code != OK && !wal->marked)
+        (void)mark_store(wal, &ignored);
+    return code;
+}
+
+static err group_store(struct wal *wal, struct diag *diag)
+{
+    TRY(room_make(wal, diag));
+    return frame_store(wal, diag);
 }
 
 static void buf_reuse(struct buf *buf)
@@ -197,48 +266,65 @@ static bool idle_wait(struct wal *wal)
     return pthread_cond_timedwait(&wal->work, &wal->lock, &until) == ETIMEDOUT;
 }
 
-/* Waits for the next thing to do. A group is all that has gathered; it is in `writing` afterwards. */
-static enum work work_take(struct wal *wal)
+/* A group is all that has gathered; it is in `writing` afterwards. Under the lock. */
+static void group_take(struct wal *wal)
+{
+    const struct buf empty = wal->writing;
+    wal->writing = wal->waiting;
+    wal->waiting = empty;
+    wal->writing_count = wal->waiting_count;
+    wal->waiting_count = 0;
+    wal->writing_size = wal->writing.size;
+}
+
+/* The next thing to do; with `wait` it is waited for. */
+static enum work work_take(struct wal *wal, bool wait)
 {
     pthread_mutex_lock(&wal->lock);
-    bool idle = false;
+    bool idle = !wait;
     while (wal->waiting_count == 0 && !wal->stopping && !idle)
         idle = idle_wait(wal);
 
     enum work work = WORK_GROUP;
-    if (wal->waiting_count == 0)
-        work = wal->marked ? WORK_STOP : WORK_MARK;
-    else {
-        const struct buf empty = wal->writing;
-        wal->writing = wal->waiting;
-        wal->waiting = empty;
-        wal->writing_count = wal->waiting_count;
-        wal->waiting_count = 0;
-        wal->writing_size = wal->writing.size;
-    }
+    if (wal->failed || (wal->waiting_count == 0 && wal->marked))
+        work = WORK_STOP;
+    else if (wal->waiting_count == 0)
+        work = WORK_MARK;
+    else
+        group_take(wal);
     pthread_mutex_unlock(&wal->lock);
     return work;
+}
+
+static bool work_do(struct wal *wal, enum work work)
+{
+    struct diag diag;
+    const err code = work == WORK_MARK ? mark_store(wal, &diag) : group_store(wal, &diag);
+    if (code != OK) {
+        failure_publish(wal, &diag);
+        return false;
+    }
+    buf_reuse(&wal->writing);
+    if (work == WORK_GROUP)
+        durable_publish(wal);
+    return true;
 }
 
 /* Until told to stop: then the rest is written, and a mark behind it. */
 static void *thread_run(void *context)
 {
     struct wal *wal = context;
-    struct diag diag;
-    for (enum work work = work_take(wal); work != WORK_STOP; work = work_take(wal)) {
-        if (work == WORK_MARK) { /* W2 */
-            wal->writing_count = 0;
-            buf_extend(&wal->writing, FRAME_HEADER_SIZE);
-        }
-        if (frame_store(wal, &diag) != OK) {
-            failure_publish(wal, &diag);
-            return NULL;
-        }
-        buf_reuse(&wal->writing);
-        if (work == WORK_GROUP)
-            durable_publish(wal);
-    }
+    enum work work = work_take(wal, true);
+    while (work != WORK_STOP && work_do(wal, work))
+        work = work_take(wal, true);
     return NULL;
+}
+
+bool wal_step(struct wal *wal)
+{
+    check(!wal->started);
+    const enum work work = work_take(wal, false);
+    return work != WORK_STOP && work_do(wal, work);
 }
 
 /* The engine's thread. */
@@ -353,4 +439,19 @@ bool wal_wait(struct wal *wal)
     const bool durable = !wal->failed;
     pthread_mutex_unlock(&wal->lock);
     return durable;
+}
+
+err wal_retire(struct wal *wal, uint64_t below, uint64_t *removed_bytes, struct diag *diag)
+{
+    return catalog_retire(&wal->catalog, below, removed_bytes, diag);
+}
+
+uint64_t wal_oldest_offset(struct wal *wal)
+{
+    return catalog_oldest(&wal->catalog);
+}
+
+uint64_t wal_size(struct wal *wal)
+{
+    return catalog_size(&wal->catalog);
 }

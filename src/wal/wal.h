@@ -4,7 +4,8 @@
  * gathered, writes it as one frame, syncs once, publishes the new durable offset, and takes what gathered
  * meanwhile. No timer: the disk's own pace makes the groups. A record is opaque bytes here.
  *
- * Files: <dir>/<first offset, 20 digits>.wal, preallocated. Offsets count records from 0.
+ * Files: <dir>/<first offset, 20 digits>.wal, preallocated, and the small one that folder.h draws. Offsets count
+ * records from 0. The log begins at 0, or later when old segments were retired behind a snapshot.
  *
  *   segment header, 64 bytes
  *      0  char[8]  "STDBWAL1"
@@ -12,7 +13,7 @@
  *     12  u32      zero
  *     16  u8[16]   id of the database this log belongs to
  *     32  u64      offset of the first record
- *     40  u32      chain: checksum of the last frame before this segment (0 in the first)
+ *     40  u32      chain: checksum of the last frame before this segment (0 in the first one ever)
  *     44  u8[16]   zero
  *     60  u32      crc32c of bytes 0..59
  *   frame, starts at a multiple of 8
@@ -35,7 +36,9 @@
  *   W3  After a failed write or sync nothing is acknowledged any more: `on_failure` is called once, and the
  *       durable offset stands still for ever.
  *   W4  Every frame carries the checksum of the one before, over segments: a missing, swapped, doubled or
- *       foreign segment is found. */
+ *       foreign segment is found.
+ *   W5  Room for a frame, and for a mark behind it, is made before the first of its bytes is written: on a full
+ *       disk the log ends whole and marked. */
 #pragma once
 
 #include "base/disk.h"
@@ -47,6 +50,9 @@ struct wal_options {
     const char *dir;
     uint8_t database_id[16];
     uint64_t segment_size; /* bytes after which a new segment is begun; 0: the default of 64 MiB */
+    /* The first record to replay; a snapshot stands for those before it. Segments that hold none from here on are
+     * not read and need not be there. */
+    uint64_t from;
     /* From the log's thread, after each sync: everything below `durable` is on disk. */
     void (*on_durable)(void *context, uint64_t durable);
     /* From the log's thread, once (W3). */
@@ -56,19 +62,26 @@ struct wal_options {
 
 /* What recovery found, for the one line it prints. */
 struct wal_report {
-    uint64_t record_count;
-    uint64_t byte_count;
+    uint64_t record_count; /* that were replayed */
+    uint64_t byte_count;   /* of all frames that were read */
     bool tail_cut;
     char tail_text[300]; /* file, position and size of what was cut */
 };
 
-/* Opens or creates the log, verifies all of it, and hands each record to `replay` in order. Leaves it ready
- * to append; the thread does not run yet. ERR_CORRUPT names file, byte and offset. */
+/* Makes an empty log that begins at `first_offset`, for a database that begins with a snapshot. ERR_IN_USE when
+ * the folder has one. Of the options it takes disk, dir, database_id and segment_size. */
+err wal_create(const struct wal_options *options, uint64_t first_offset, struct diag *diag);
+/* Opens the log, or makes one that begins at 0; verifies all of it from the segment that holds `from` on, and
+ * hands each record from there on to `replay` in order. Leaves it ready to append; the thread does not run yet.
+ * ERR_CORRUPT names file, byte and offset; so it does when the log begins after `from` or ends before it. */
 err wal_open(struct wal **wal, const struct wal_options *options,
              err (*replay)(void *context, uint64_t offset, bytes record, struct diag *diag), void *context,
              struct wal_report *report, struct diag *diag);
 /* Starts the log's thread. */
 void wal_start(struct wal *wal);
+/* In place of the thread, for a world that must run the same way twice: does on this thread what the log's thread
+ * would do next, a group or a mark. False when there is nothing to do or the log has failed. */
+bool wal_step(struct wal *wal);
 /* Writes and syncs what is left, stops the thread, closes. NULL is fine. */
 void wal_close(struct wal *wal);
 
@@ -84,3 +97,11 @@ uint64_t wal_next_offset(const struct wal *wal);    /* engine's thread */
 uint64_t wal_durable_offset(const struct wal *wal); /* any thread: records below it are on disk */
 /* Blocks until everything flushed is durable or the log has failed; false then. */
 bool wal_wait(struct wal *wal);
+
+/* Bounded disk. Any thread, at any time.
+ *
+ * Removes segments whose records are all below `below`, oldest first, durably, never the newest: the caller has
+ * a verified snapshot that stands for them. */
+err wal_retire(struct wal *wal, uint64_t below, uint64_t *removed_bytes, struct diag *diag);
+uint64_t wal_oldest_offset(struct wal *wal); /* of the first record that is still there */
+uint64_t wal_size(struct wal *wal);          /* bytes that the segments take on disk, with the room made ahead */

@@ -1,0 +1,187 @@
+#include "wal/reader.h"
+
+#include "wal/folder.h"
+#include "wal/walk.h"
+
+#include <inttypes.h>
+
+struct wal_reader {
+    struct walk walk;
+    char *dir; /* owned: walk.dir */
+    uint8_t database_id[16];
+    uint64_t limit;
+    struct reader records; /* of the frame at hand, from the next one on */
+    uint64_t offset;       /* of the next record */
+};
+
+err wal_reader_oldest(const struct disk *disk, const char *dir, uint64_t *offset, struct diag *diag)
+{
+    struct folder folder;
+    TRY(folder_read(&folder, disk, dir, diag));
+    *offset = folder.count > 0 ? folder.firsts[0] : 0;
+    folder_free(&folder);
+    return OK;
+}
+
+static err begins_later(uint64_t first_offset, struct diag *diag)
+{
+    return diag_set(diag, ERR_NOT_FOUND, "the log begins at offset %" PRIu64, first_offset);
+}
+
+/* As walk_next(); a frame that is found is at hand. */
+static err frame_try(struct wal_reader *reader, enum walk_found *found, struct diag *diag)
+{
+    TRY(walk_next(&reader->walk, found, diag));
+    if (*found == WALK_FRAME) {
+        reader->records = walk_records(&reader->walk);
+        reader->offset = reader->walk.header.first_offset;
+    }
+    return OK;
+}
+
+/* This segment is read to its end, or to something broken, and others are there. */
+static err goes_on(struct wal_reader *reader, const struct folder *folder, enum walk_found found, struct diag *diag)
+{
+    struct walk *walk = &reader->walk;
+    size_t idx;
+    if (found == WALK_BROKEN)
+        return walk_refuse(walk, "the log goes on in a later segment", diag);
+    if (!folder_find(folder, walk->next_offset, &idx))
+        return begins_later(folder->firsts[0], diag); /* R4 */
+    if (folder->firsts[idx] <= walk->segment.first_offset)
+        idx++; /* not the one it should be: that is for walk_enter() to refuse */
+    return walk_enter(walk, folder->firsts[idx], idx + 1 == folder->count, diag);
+}
+
+/* The last segment is read to its end or to something broken. *more is true when the log has gone on meanwhile. */
+static err ends_here(struct wal_reader *reader, enum walk_found found, bool *more, struct diag *diag)
+{
+    struct walk *walk = &reader->walk;
+    uint64_t proof = 0;
+    if (found == WALK_BROKEN)
+        TRY(walk_find_proof(walk, &proof, diag));
+    if (proof > 0) { /* the frame may have been on its way to the disk when it was read */
+        TRY(frame_try(reader, &found, diag));
+        *more = found == WALK_FRAME;
+        return *more ? OK : walk_refuse(walk, "a later frame stands behind it", diag);
+    }
+    if (reader->limit != WAL_NO_LIMIT) /* R2 */
+        return walk_refuse(walk, "records that were acknowledged are missing from here on", diag);
+    return OK; /* R3 */
+}
+
+/* No whole frame was found. What looks so in a log that is being written may be the past already: so the names
+ * of the files are read, and then the place is looked at once more. */
+static err frame_retry(struct wal_reader *reader, bool *more, struct diag *diag)
+{
+    struct walk *walk = &reader->walk;
+    struct folder folder;
+    enum walk_found found;
+    TRY(folder_read(&folder, walk->disk, walk->dir, diag));
+    err code = segment_measure(&walk->segment, diag);
+    if (code == OK)
+        code = frame_try(reader, &found, diag);
+    if (code == OK && found == WALK_FRAME) {
+        *more = true;
+    } else if (code == OK && folder.count > 0 && folder.firsts[folder.count - 1] > walk->segment.first_offset) {
+        code = goes_on(reader, &folder, found, diag);
+        *more = code == OK;
+    } else if (code == OK) {
+        code = ends_here(reader, found, more, diag);
+    }
+    folder_free(&folder);
+    return code;
+}
+
+/* Takes the next frame, or enters the next segment; *more is false at the end of the log. */
+static err frame_take(struct wal_reader *reader, bool *more, struct diag *diag)
+{
+    enum walk_found found;
+    TRY(frame_try(reader, &found, diag));
+    *more = found == WALK_FRAME;
+    return *more ? OK : frame_retry(reader, more, diag);
+}
+
+err wal_reader_next(struct wal_reader *reader, bool *found, uint64_t *offset, bytes *record, struct diag *diag)
+{
+    *found = false;
+    while (reader->offset < reader->limit) { /* R1 */
+        if (reader->offset < reader->walk.next_offset) {
+            *found = true;
+            *offset = reader->offset++;
+            *record = reader_get_sized(&reader->records);
+            return OK;
+        }
+        bool more;
+        TRY(frame_take(reader, &more, diag));
+        if (!more)
+            return OK;
+    }
+    return OK;
+}
+
+/* Passes over the records before `from`. */
+static err records_skip(struct wal_reader *reader, uint64_t from, struct diag *diag)
+{
+    uint64_t offset;
+    bytes record;
+    bool found = true;
+    while (found && reader->offset < from)
+        TRY(wal_reader_next(reader, &found, &offset, &record, diag));
+    if (reader->offset < from)
+        return diag_set(diag, ERR_NOT_FOUND, "the log ends at offset %" PRIu64, reader->offset);
+    return OK;
+}
+
+static err segment_begin(struct wal_reader *reader, const struct folder *folder, uint64_t from, struct diag *diag)
+{
+    struct walk *walk = &reader->walk;
+    size_t idx;
+    if (folder->count == 0)
+        return diag_set(diag, ERR_NOT_FOUND, "there is no log in %s", reader->dir);
+    if (!folder_find(folder, from, &idx))
+        return begins_later(folder->firsts[0], diag);
+    TRY(walk_choose(walk, folder, from, &idx, diag));
+    reader->offset = walk->next_offset;
+    return walk_enter(walk, walk->next_offset, idx + 1 == folder->count, diag);
+}
+
+err wal_reader_open(struct wal_reader **reader, const struct disk *disk, const char *dir, const uint8_t database_id[16],
+                    uint64_t from, uint64_t durable_limit, struct diag *diag)
+{
+    *reader = NULL;
+    if (from > durable_limit)
+        return diag_set(diag, ERR_NOT_FOUND, "the log ends at offset %" PRIu64, durable_limit);
+    struct wal_reader *made = memory_new(sizeof *made);
+    made->dir = memory_copy(dir, strlen(dir) + 1);
+    memcpy(made->database_id, database_id, sizeof made->database_id);
+    made->limit = durable_limit;
+    walk_init(&made->walk, disk, made->dir, made->database_id);
+    struct folder folder;
+    err code = folder_read(&folder, disk, dir, diag);
+    if (code == OK)
+        code = segment_begin(made, &folder, from, diag);
+    folder_free(&folder);
+    if (code == OK)
+        code = records_skip(made, from, diag);
+    if (code == OK)
+        *reader = made;
+    else
+        wal_reader_close(made);
+    return code;
+}
+
+void wal_reader_set_limit(struct wal_reader *reader, uint64_t durable_limit)
+{
+    if (durable_limit > reader->limit)
+        reader->limit = durable_limit;
+}
+
+void wal_reader_close(struct wal_reader *reader)
+{
+    if (reader == NULL)
+        return;
+    walk_deinit(&reader->walk);
+    memory_free(reader->dir);
+    memory_free(reader);
+}
