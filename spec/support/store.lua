@@ -21,7 +21,7 @@ struct store_row { uint32_t head; uint8_t data[]; };
 struct store_bound { store_bytes key; uint32_t column_count; bool inclusive; };
 struct store_pages {
     void **pages; uint32_t count; uint32_t capacity; uint32_t first_vacant;
-    uint64_t row_count; uint64_t byte_count; uint32_t *roomy;
+    uint64_t row_count; uint64_t byte_count; uint32_t *roomy; void *notes;
 };
 struct store_table { const void *def; struct store_pages pages; uint32_t index_count; void **indexes; };
 struct store_store { void *schema; uint32_t table_count; struct store_table **tables; };
@@ -62,6 +62,16 @@ void store_table_restore(struct store_table *table, store_bytes row) __asm__("ta
 int store_table_erase(struct store_table *table, store_bytes row, struct store_diag *diag) __asm__("table_erase");
 void store_table_check(const struct store_table *table) __asm__("table_check");
 
+void *store_store_freeze(struct store_store *store) __asm__("store_freeze");
+void store_frozen_drop(void *frozen) __asm__("frozen_drop");
+uint32_t store_frozen_table_count(const void *frozen) __asm__("frozen_table_count");
+uint64_t store_frozen_row_count(const void *frozen, uint32_t table) __asm__("frozen_row_count");
+const struct store_row *store_frozen_next(const void *frozen, uint32_t table, uint32_t *ref) __asm__("frozen_next");
+struct store_number128 { uint64_t low; int64_t high; };
+struct store_number128 store_frozen_sequence(const void *frozen, uint32_t table, uint32_t place)
+    __asm__("frozen_sequence");
+uint64_t store_frozen_memory(const void *frozen) __asm__("frozen_memory");
+
 uint32_t store_index_find(const void *index, store_bytes key) __asm__("index_find");
 int store_index_collect(const void *index, struct store_bound lower, struct store_bound upper, bool reverse,
                         struct store_buf *out, struct store_diag *diag) __asm__("index_collect");
@@ -71,8 +81,8 @@ uint64_t store_index_count(const void *index) __asm__("index_count");
 local core = ffi.load(os.getenv("STDB_CORE") or "build/libstdb-core.so")
 local diag = ffi.new("struct store_diag")
 local store = { core = core, diag = diag, NONE = 0xffffffff }
-local world, stored = {}, {}
-world.__index, stored.__index = world, stored
+local world, stored, frozen = {}, {}, {}
+world.__index, stored.__index, frozen.__index = world, stored, frozen
 
 local SIZE_MASK = 2 ^ 28 - 1
 
@@ -238,6 +248,51 @@ end
 function world:check()
     for place = 0, self.store.table_count - 1 do
         core.store_table_check(self.store.tables[place])
+    end
+end
+
+-- Frozen views --------------------------------------------------------------------------------------------------
+
+--- The tables as they are now, whatever happens to the world. To be dropped.
+function world:freeze()
+    local places = {}
+    for place = 0, self.store.table_count - 1 do
+        for name in pairs(self.declared) do
+            if self:table(name).pointer == self.store.tables[place] then
+                places[name] = place
+            end
+        end
+    end
+    return setmetatable({ pointer = core.store_store_freeze(self.store), places = places }, frozen)
+end
+
+function frozen:drop()
+    core.store_frozen_drop(self.pointer)
+    self.pointer = nil
+end
+
+function frozen:count(name)
+    return tonumber(core.store_frozen_row_count(self.pointer, self.places[name]))
+end
+
+--- How far the table's sequence at this place, from 1, was reserved.
+function frozen:sequence(name, place)
+    return tonumber(core.store_frozen_sequence(self.pointer, self.places[name], place - 1).low)
+end
+
+function frozen:memory()
+    return tonumber(core.store_frozen_memory(self.pointer))
+end
+
+--- All rows of a table in the order of pages.
+function frozen:rows(name)
+    local rows, ref = {}, ffi.new("uint32_t[1]", store.NONE)
+    while true do
+        local row = core.store_frozen_next(self.pointer, self.places[name], ref)
+        if row == nil then
+            return rows
+        end
+        rows[#rows + 1] = store.row_text(row)
     end
 end
 

@@ -200,6 +200,7 @@ static err build(struct builder *builder)
 static struct schema *schema_new(bytes def)
 {
     struct schema *schema = memory_new(sizeof *schema);
+    atomic_init(&schema->holders, 1);
     arena_init(&schema->arena);
     map_init(&schema->table_names);
     map_init(&schema->reducer_names);
@@ -229,9 +230,16 @@ err schema_build(bytes def, const struct schema *previous, struct schema **schem
     return e;
 }
 
+struct schema *schema_ref(struct schema *schema)
+{
+    if (schema != NULL)
+        atomic_fetch_add_explicit(&schema->holders, 1, memory_order_relaxed);
+    return schema;
+}
+
 void schema_free(struct schema *schema)
 {
-    if (schema == NULL)
+    if (schema == NULL || atomic_fetch_sub_explicit(&schema->holders, 1, memory_order_acq_rel) > 1)
         return;
     map_deinit(&schema->table_names);
     map_deinit(&schema->reducer_names);

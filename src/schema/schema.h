@@ -8,12 +8,15 @@
  *   S1  Table ids are stable: a name that was there before keeps its id, a new one gets the next, and
  *       an id is never used again. Ids of user tables start at 4097. Index and sequence ids likewise.
  *   S2  Every unique constraint has an index over exactly its columns. A primary key is unique.
- *   S3  A built schema never changes. It owns its arena.
+ *   S3  A built schema never changes. It owns its arena. It may be shared, across threads too: the last
+ *       schema_free() frees it.
  *   S4  Names: tables, indexes, constraints and sequences share one space, reducers have another. */
 #pragma once
 
 #include "base/map.h"
 #include "sats/type.h"
+
+#include <stdatomic.h>
 
 enum { SCHEMA_FIRST_ID = 4097, SCHEMA_COLUMNS_MAX = 1000, SCHEMA_KEY_COLUMNS_MAX = 16, SCHEMA_NO_COLUMN = -1 };
 
@@ -86,6 +89,7 @@ struct schema {
     int32_t lifecycle[LIFECYCLE_COUNT]; /* place in reducers, or -1 */
     struct map table_names;    /* to struct table_def */
     struct map reducer_names;  /* to struct reducer_def */
+    atomic_uint holders;       /* the last of them frees it (S3) */
 };
 
 /* Names what a refused description was about, so that the host can add the line that declared it. */
@@ -98,7 +102,9 @@ struct schema_fault {
  * NULL. ERR_SCHEMA, ERR_TOO_LARGE: diag has the whole sentence, "table `x`: ..." in front where it is about one. */
 err schema_build(bytes def, const struct schema *previous, struct schema **schema, struct schema_fault *fault,
                  struct diag *diag);
-void schema_free(struct schema *schema); /* NULL is fine */
+/* One more holder, with a schema_free() of its own; returns `schema`. NULL is fine for both. */
+struct schema *schema_ref(struct schema *schema);
+void schema_free(struct schema *schema);
 
 const struct table_def *schema_find_table(const struct schema *schema, bytes name);     /* NULL when absent */
 int32_t schema_find_reducer(const struct schema *schema, bytes name);                   /* -1 when absent */

@@ -81,7 +81,7 @@ static bool scan_ref(void *context, rowref ref)
 static void scan_pages(const struct scan *scan)
 {
     rowref ref = ROWREF_NONE;
-    for (struct row *row; (row = pages_next(&scan->table->pages, &ref)) != NULL;)
+    for (const struct row *row; (row = pages_next(&scan->table->pages, &ref)) != NULL;)
         if (!(row->head & ROW_GONE))
             scan_row(scan, row);
 }

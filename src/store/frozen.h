@@ -4,7 +4,8 @@
  * written: before its first change the writer puts a copy of it in its place and leaves the old one to the
  * view (pages_writable(), P4). Row references stay good, since they go through the list.
  *
- * What the writer may notice: one copy of 64 KiB at its first change to each page.
+ * What the writer may notice: one copy of 64 KiB at its first change to each page, or of the whole row where a
+ * row has a block of its own; and that memory while the view lives.
  *
  * Rules
  *   F1  A view shows exactly the rows that were live when it was made, between two transactions.
@@ -18,6 +19,7 @@
 
 struct frozen;
 
+/* Between two transactions only (F1). */
 struct frozen *store_freeze(struct store *store);
 void frozen_drop(struct frozen *frozen); /* NULL is fine */
 
@@ -28,3 +30,5 @@ uint64_t frozen_row_count(const struct frozen *frozen, uint32_t table);
 const struct row *frozen_next(const struct frozen *frozen, uint32_t table, rowref *ref);
 /* How far a sequence was reserved. `place` counts the table's sequences. */
 __int128 frozen_sequence(const struct frozen *frozen, uint32_t table, uint32_t place);
+/* Bytes of pages that the writer has left to views: what this one keeps from being freed. Any thread. */
+uint64_t frozen_memory(const struct frozen *frozen);

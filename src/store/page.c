@@ -1,5 +1,6 @@
 #include "store/page.h"
 
+#include <stdatomic.h>
 #include <sys/mman.h>
 
 enum {
@@ -11,8 +12,12 @@ enum {
     NUMBERS_MAX = (1 << (32 - ROWREF_PAGE_SHIFT)) - 1, /* the last one is part of ROWREF_NONE */
 };
 #define PAGE_NONE UINT32_MAX
+/* Who holds a page: the writer's list in one bit, views counted in the others. */
+#define HELD_BY_WRITER (1u << 31)
 
+/* All but `holders` stays as it is while a view holds the page. */
 struct page {
+    atomic_uint holders;
     uint32_t number;
     uint32_t class;
     uint32_t slot_size;
@@ -20,8 +25,6 @@ struct page {
     uint32_t live_count;
     uint32_t first_slot; /* offset of the first slot */
     uint32_t hint;       /* no word of `live` before this one has a free bit */
-    uint32_t previous;   /* neighbours among the class's pages with room */
-    uint32_t next;
     uint64_t live[];
 };
 
@@ -91,16 +94,17 @@ static size_t mapped_size(size_t size)
 
 /* Memory from the system in whole pages, aligned to their size. A heap would need room beside each block to
  * align it. The system puts mappings side by side, so after the first one the plain call is aligned and all of
- * them together count as one mapping. */
-static void *block_map(size_t mapped)
+ * them together count as one mapping. `more` is for mmap() as well. */
+static void *block_map(size_t mapped, int more)
 {
-    uint8_t *at = mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | more;
+    uint8_t *at = mmap(NULL, mapped, PROT_READ | PROT_WRITE, flags, -1, 0);
     check(at != MAP_FAILED);
     if ((uintptr_t)at % PAGE_SIZE_BYTES == 0)
         return at;
     munmap(at, mapped);
 
-    at = mmap(NULL, mapped + PAGE_SIZE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    at = mmap(NULL, mapped + PAGE_SIZE_BYTES, PROT_READ | PROT_WRITE, flags, -1, 0);
     check(at != MAP_FAILED);
     const size_t before = -(uintptr_t)at % PAGE_SIZE_BYTES;
     if (before > 0)
@@ -109,9 +113,30 @@ static void *block_map(size_t mapped)
     return at + before;
 }
 
+/* A process may have so many mappings that the system will not cut one in two; its memory goes back all the same. */
 static void block_unmap(struct page *page)
 {
-    munmap(page, mapped_size(block_size(page)));
+    const size_t mapped = mapped_size(block_size(page));
+    if (munmap(page, mapped) != 0)
+        madvise(page, mapped, MADV_DONTNEED);
+}
+
+/* The last holder that lets go of a page frees it. All that the others have read happens before that. */
+static void page_release(struct page *page, uint32_t holder)
+{
+    if (atomic_fetch_sub_explicit(&page->holders, holder, memory_order_acq_rel) == holder)
+        block_unmap(page);
+}
+
+static void pages_release(struct pages *pages, uint32_t holder)
+{
+    for (uint32_t number = 0; number < pages->count; number++)
+        if (pages->pages[number] != NULL)
+            page_release(pages->pages[number], holder);
+    memory_free(pages->pages);
+    memory_free(pages->roomy);
+    memory_free(pages->notes);
+    *pages = (struct pages){ 0 };
 }
 
 void pages_init(struct pages *pages)
@@ -122,33 +147,30 @@ void pages_init(struct pages *pages)
 
 void pages_deinit(struct pages *pages)
 {
-    for (uint32_t number = 0; number < pages->count; number++)
-        if (pages->pages[number] != NULL)
-            block_unmap(pages->pages[number]);
-    memory_free(pages->pages);
-    memory_free(pages->roomy);
-    *pages = (struct pages){ 0 };
+    pages_release(pages, HELD_BY_WRITER);
 }
 
-static void roomy_link(struct pages *pages, struct page *page)
+static void roomy_link(struct pages *pages, const struct page *page)
 {
+    struct page_note *note = &pages->notes[page->number];
     uint32_t *first = &pages->roomy[page->class];
-    page->previous = PAGE_NONE;
-    page->next = *first;
+    note->previous = PAGE_NONE;
+    note->next = *first;
     if (*first != PAGE_NONE)
-        pages->pages[*first]->previous = page->number;
+        pages->notes[*first].previous = page->number;
     *first = page->number;
 }
 
-static void roomy_unlink(struct pages *pages, struct page *page)
+static void roomy_unlink(struct pages *pages, const struct page *page)
 {
-    if (page->previous == PAGE_NONE)
-        pages->roomy[page->class] = page->next;
+    struct page_note *note = &pages->notes[page->number];
+    if (note->previous == PAGE_NONE)
+        pages->roomy[page->class] = note->next;
     else
-        pages->pages[page->previous]->next = page->next;
-    if (page->next != PAGE_NONE)
-        pages->pages[page->next]->previous = page->previous;
-    page->previous = page->next = PAGE_NONE;
+        pages->notes[note->previous].next = note->next;
+    if (note->next != PAGE_NONE)
+        pages->notes[note->next].previous = note->previous;
+    note->previous = note->next = PAGE_NONE;
 }
 
 /* The lowest unused page number, or PAGE_NONE. */
@@ -163,6 +185,7 @@ static uint32_t number_take(struct pages *pages)
         if (pages->count == pages->capacity) {
             pages->capacity = pages->capacity == 0 ? 4 : pages->capacity * 2;
             pages->pages = memory_resize(pages->pages, pages->capacity * sizeof *pages->pages);
+            pages->notes = memory_resize(pages->notes, pages->capacity * sizeof *pages->notes);
         }
         pages->count++;
     }
@@ -176,17 +199,17 @@ static struct page *page_new(struct pages *pages, uint32_t class, uint32_t slot_
     if (number == PAGE_NONE)
         return NULL;
     const uint32_t slot_count = class == CLASS_OWN ? 1 : slots_in_page(slot_size);
-    const struct page head = { .number = number,
+    const struct page head = { .holders = HELD_BY_WRITER,
+                               .number = number,
                                .class = class,
                                .slot_size = slot_size,
                                .slot_count = slot_count,
-                               .first_slot = slots_begin(slot_count),
-                               .previous = PAGE_NONE,
-                               .next = PAGE_NONE };
+                               .first_slot = slots_begin(slot_count) };
     const size_t size = block_size(&head);
-    struct page *page = block_map(mapped_size(size));
+    struct page *page = block_map(mapped_size(size), 0);
     *page = head; /* the rest is zero: no slot is live */
     pages->pages[number] = page;
+    pages->notes[number] = (struct page_note){ PAGE_NONE, PAGE_NONE, false };
     pages->byte_count += size;
     if (class != CLASS_OWN)
         roomy_link(pages, page);
@@ -199,7 +222,72 @@ static void page_free(struct pages *pages, struct page *page)
     pages->pages[page->number] = NULL;
     if (page->number < pages->first_vacant)
         pages->first_vacant = page->number;
-    block_unmap(page);
+    page_release(page, HELD_BY_WRITER);
+}
+
+/* --- Views --- */
+
+void pages_freeze(struct pages *pages, struct pages *view)
+{
+    *view = *pages;
+    view->capacity = view->count;
+    view->roomy = NULL;
+    view->notes = NULL;
+    view->pages = memory_copy(pages->pages, pages->count * sizeof *pages->pages);
+    for (uint32_t number = 0; number < pages->count; number++) {
+        if (pages->pages[number] == NULL)
+            continue;
+        atomic_fetch_add_explicit(&pages->pages[number]->holders, 1, memory_order_relaxed);
+        pages->notes[number].shared = true;
+    }
+}
+
+void pages_drop(struct pages *view)
+{
+    check(view->notes == NULL);
+    pages_release(view, 1);
+}
+
+uint64_t pages_left_behind(const struct pages *view)
+{
+    uint64_t size = 0;
+    for (uint32_t number = 0; number < view->count; number++) {
+        const struct page *page = view->pages[number];
+        if (page != NULL && !(atomic_load_explicit(&page->holders, memory_order_relaxed) & HELD_BY_WRITER))
+            size += block_size(page);
+    }
+    return size;
+}
+
+/* All of the copy is written at once: its memory comes with one call instead of a fault every 4 KiB. Views may be
+ * letting go of the page meanwhile, so its count of holders is not read along. */
+static struct page *page_copy(const struct page *page)
+{
+    const size_t size = block_size(page), skipped = offsetof(struct page, number);
+    struct page *copy = block_map(mapped_size(size), MAP_POPULATE);
+    memcpy((uint8_t *)copy + skipped, (const uint8_t *)page + skipped, size - skipped);
+    atomic_init(&copy->holders, HELD_BY_WRITER);
+    return copy;
+}
+
+void pages_part(struct pages *pages, uint32_t number)
+{
+    struct page *page = pages->pages[number];
+    pages->notes[number].shared = false;
+    /* What a view read before it let go happens before what is written now. New views come from this thread only. */
+    if (atomic_load_explicit(&page->holders, memory_order_acquire) == HELD_BY_WRITER)
+        return;
+    pages->pages[number] = page_copy(page);
+    page_release(page, HELD_BY_WRITER);
+}
+
+/* --- Slots --- */
+
+static struct page *page_writable(struct pages *pages, uint32_t number)
+{
+    if (pages->notes[number].shared)
+        pages_part(pages, number);
+    return pages->pages[number];
 }
 
 static uint32_t slot_take(struct pages *pages, struct page *page)
@@ -229,15 +317,16 @@ rowref pages_take(struct pages *pages, size_t size)
     if (page == NULL)
         return ROWREF_NONE;
 
+    page = page_writable(pages, page->number);
     const rowref ref = ref_of(page, slot_take(pages, page));
-    pages_row(pages, ref)->head = (uint32_t)size;
+    pages_locate(pages, ref)->head = (uint32_t)size;
     pages->row_count++;
     return ref;
 }
 
 void pages_free(struct pages *pages, rowref ref)
 {
-    struct page *page = page_of(pages, ref);
+    struct page *page = page_writable(pages, page_of(pages, ref)->number);
     const uint32_t slot = slot_of(page, ref);
     check(slot_is_live(page, slot)); /* P1 */
 
@@ -253,7 +342,8 @@ void pages_free(struct pages *pages, rowref ref)
     }
     if (page->live_count + 1 == page->slot_count)
         roomy_link(pages, page);
-    if (page->live_count == 0 && (page->previous != PAGE_NONE || page->next != PAGE_NONE)) {
+    const struct page_note *note = &pages->notes[page->number];
+    if (page->live_count == 0 && (note->previous != PAGE_NONE || note->next != PAGE_NONE)) {
         roomy_unlink(pages, page);
         page_free(pages, page);
     }
@@ -268,7 +358,7 @@ bool pages_fits(const struct pages *pages, rowref ref, size_t size)
 
 void pages_hide(struct pages *pages, rowref ref)
 {
-    struct row *row = pages_row(pages, ref);
+    struct row *row = pages_writable(pages, ref);
     check(!(row->head & ROW_GONE));
     row->head |= ROW_GONE;
     pages->row_count--;
@@ -276,7 +366,7 @@ void pages_hide(struct pages *pages, rowref ref)
 
 void pages_show(struct pages *pages, rowref ref)
 {
-    struct row *row = pages_row(pages, ref);
+    struct row *row = pages_writable(pages, ref);
     check(row->head & ROW_GONE);
     row->head &= ~(uint32_t)ROW_GONE;
     pages->row_count++;
@@ -294,7 +384,7 @@ static uint32_t page_next_live(const struct page *page, uint32_t slot)
     return page->slot_count;
 }
 
-struct row *pages_next(const struct pages *pages, rowref *ref)
+const struct row *pages_next(const struct pages *pages, rowref *ref)
 {
     uint32_t number = 0, slot = 0;
     if (*ref != ROWREF_NONE) {
@@ -307,7 +397,7 @@ struct row *pages_next(const struct pages *pages, rowref *ref)
             continue;
         for (; (slot = page_next_live(page, slot)) < page->slot_count; slot++) {
             *ref = ref_of(page, slot);
-            struct row *row = pages_row(pages, *ref);
+            const struct row *row = pages_row(pages, *ref);
             if (!(row->head & ROW_GONE))
                 return row;
         }
@@ -318,7 +408,7 @@ struct row *pages_next(const struct pages *pages, rowref *ref)
 
 static bool page_is_roomy(const struct pages *pages, const struct page *page)
 {
-    for (uint32_t number = pages->roomy[page->class]; number != PAGE_NONE; number = pages->pages[number]->next)
+    for (uint32_t number = pages->roomy[page->class]; number != PAGE_NONE; number = pages->notes[number].next)
         if (number == page->number)
             return true;
     return false;
@@ -345,6 +435,8 @@ void pages_check(const struct pages *pages)
         if (page == NULL)
             continue;
         check(page->number == number);
+        const uint32_t holders = atomic_load_explicit(&page->holders, memory_order_relaxed);
+        check(holders == HELD_BY_WRITER || (holders > HELD_BY_WRITER && pages->notes[number].shared)); /* P4 */
         page_check(pages, page);
         byte_count += block_size(page);
     }

@@ -116,7 +116,7 @@ bool table_put(struct table *table, bytes row)
     if (ref == ROWREF_NONE)
         return false;
     if (row.size > 0)
-        memcpy(pages_row(&table->pages, ref)->data, row.at, row.size);
+        memcpy(pages_writable(&table->pages, ref)->data, row.at, row.size);
     table_link(table, ref);
     return true;
 }

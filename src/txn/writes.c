@@ -56,9 +56,15 @@ static bytes old_bytes(const struct change *change, const struct buf *old_rows)
     return bytes_of(old_rows->data + change->old_place, change->old_size);
 }
 
-static struct row *row_of(const struct writes *writes, const struct change *change)
+static const struct row *row_of(const struct writes *writes, const struct change *change)
 {
     return pages_row(&writes->table->pages, change->ref);
+}
+
+/* It stays where it is: the change has made its page the writer's own (P4). */
+static struct row *row_writable(struct writes *writes, const struct change *change)
+{
+    return pages_writable(&writes->table->pages, change->ref);
 }
 
 static void row_fill(struct row *row, bytes from, uint32_t flags)
@@ -76,7 +82,7 @@ bool writes_insert(struct writes *writes, bytes row, rowref *ref)
     *ref = pages_take(&table->pages, row.size);
     if (*ref == ROWREF_NONE)
         return false;
-    row_fill(pages_row(&table->pages, *ref), row, ROW_FRESH);
+    row_fill(pages_writable(&table->pages, *ref), row, ROW_FRESH);
     table_link(table, *ref);
     change_add(writes, *ref);
     writes->fresh_count++;
@@ -110,7 +116,7 @@ static bool move_keys(struct table *table, rowref ref, const uint8_t *from, cons
 /* New bytes for a row that has left the indexes in which its key changes. */
 static void row_replace(struct writes *writes, rowref ref, bytes to, uint32_t flags)
 {
-    struct row *row = pages_row(&writes->table->pages, ref);
+    struct row *row = pages_writable(&writes->table->pages, ref);
     buf_clear(&writes->scratch);
     buf_put_bytes(&writes->scratch, row_bytes(row));
     row_fill(row, to, flags);
@@ -136,7 +142,7 @@ static void note_update(struct writes *writes, const struct index *index, const 
 void writes_overwrite(struct writes *writes, rowref ref, bytes row, const struct index *index, struct buf *old_rows)
 {
     struct table *table = writes->table;
-    struct row *stored = pages_row(&table->pages, ref);
+    struct row *stored = pages_writable(&table->pages, ref);
     check(table->identity != NULL); /* a table with a unique index has no set of rows to keep (B1) */
 
     uint32_t flags = stored->head & ~ROW_SIZE_MASK;
@@ -168,7 +174,7 @@ static void undo_new_keys(struct writes *writes, const struct change *change, co
 static void undo_old_keys(struct writes *writes, const struct change *change, const struct buf *old_rows)
 {
     struct table *table = writes->table;
-    struct row *row = row_of(writes, change);
+    struct row *row = row_writable(writes, change);
     if (row->head & ROW_FRESH) {
         pages_free(&table->pages, change->ref);
     } else if (row->head & ROW_GONE) {
@@ -191,7 +197,8 @@ void writes_undo(struct writes *writes, const struct buf *old_rows)
 
 /* --- Making final --- */
 
-static void net_insert(struct writes *writes, struct delta_table *net, const struct change *change, struct row *row)
+static void net_insert(struct writes *writes, struct delta_table *net, const struct change *change,
+                       const struct row *row)
 {
     writes->inserts[net->insert_count++] = row_bytes(row);
     if (!writes->table->def->is_event)
@@ -205,7 +212,7 @@ static void net_insert(struct writes *writes, struct delta_table *net, const str
 static void settle_row(struct writes *writes, const struct change *change, const struct buf *old_rows,
                        struct delta_table *net)
 {
-    struct row *row = row_of(writes, change);
+    struct row *row = row_writable(writes, change);
     const uint32_t flags = row->head & ~ROW_SIZE_MASK;
     row->head &= ROW_SIZE_MASK | ROW_GONE; /* P2 */
     if (flags & ROW_FRESH) {
