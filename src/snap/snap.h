@@ -1,27 +1,44 @@
 /* snap — photographs of a database: whole, checked, one file each.
  *
- * A snapshot is one LMDB environment in one file, <dir>/<offset, 20 digits>.snap, that holds everything the
- * log's records below `offset` amount to. LMDB 0.9 has no checksums, so every value carries ours. Start loads
- * the newest snapshot that verifies and replays the log behind it.
+ * A snapshot holds everything the log's records below its offset amount to. Start loads the newest one that
+ * verifies and replays the log behind it.
  *
- *   database "meta"    "head"     format version, database id, offset, counts, checksum of all chunk checksums
- *                      "publish"  the last PUBLISH record, whole: the schema, the module's files
- *                      "ids"      every table's, index's and sequence's id by name, and the next id (S1)
- *                      "clients"  who was connected: number, identity, connection id
- *                      "sequences" id and reservation of each
- *   database "rows"    key: u32 table id, u32 chunk number, both big-endian; value: u32 crc32c, u32 rows, BSATN rows
+ * It is one LMDB environment in one file, <dir>/<offset, 20 digits>.snap. LMDB finds its pages by what other
+ * pages say and knows no checksums: on a damaged file it may well end the process. So our own stand behind its
+ * content, and LMDB opens a file only after plain reads have found every block as it was written (M4).
+ *
+ *     content   the LMDB environment
+ *       database "meta"   "head"       counts, the last PUBLISH record's offset, checksum of all chunk checksums
+ *                         "publish"    that record, whole
+ *                         "schema"     the description of the schema in force; empty before the first publish
+ *                         "ids"        the id of every table, index and sequence by name, and the next id (S1)
+ *                         "clients"    who was connected: number, identity, connection id
+ *                         "sequences"  id and reservation of each, in the schema's order
+ *       database "rows"   key: u32 table id, u32 chunk number, both big-endian; value: u32 count, BSATN rows
+ *     sums      the crc32c of each 64 KiB of the content
+ *     label     80 bytes at the end: format, whose and which snapshot it is, sizes, its own checksum (label.h)
+ *
+ * Every value begins with the crc32c of its key and of what follows: the sums tell what the disk did to the
+ * file, these tell that what was read is what was photographed.
  *
  * Rules
  *   M1  A snapshot is never ahead of the durable log: it is published (renamed, folder synced) only after the log
  *       is durable up to its offset.
- *   M2  A file is a snapshot only under its final name; what has another name is a leftover and is removed.
+ *   M2  A file is a snapshot only under its final name. <offset>.snap.new is a leftover; other names are not ours.
  *   M3  A snapshot counts as verified only after it has been read back whole from its file. The one before is
  *       kept until then.
- *   M4  No value is believed before its checksum matches; sizes and counts are checked against what is there. */
+ *   M4  No value is believed before its checksum matches, and no page is given to LMDB before its block's does;
+ *       sizes and counts are checked against what is there.
+ *   M5  What is written is synced piece by piece, so that the log's own syncs never wait for all of it.
+ *
+ * Threads  any thread; one that writes at a time for a folder.
+ * Cost     writing and reading take a few MiB of memory, however large the database is. */
 #pragma once
 
+#include "base/arena.h"
 #include "base/disk.h"
 #include "sats/ident.h"
+#include "snap/label.h"
 #include "store/frozen.h"
 
 /* What a snapshot holds beside the tables. All views; on loading into `storage`. */
@@ -44,18 +61,22 @@ struct snap_head {
 };
 
 struct snap_options {
-    const struct disk *disk;    /* for names, renames, syncs and removal; LMDB writes the file's content itself */
+    /* Everything but LMDB's own work goes through it. On another disk than the real one LMDB works on a copy of
+     * the content in memory, so that a simulator sees and spoils all that would be on the disk. */
+    const struct disk *disk;
     const char *dir;
     /* Told now and then while a snapshot is written, verified or loaded; false stops it (ERR_BUSY). May be NULL. */
     bool (*progress)(void *context, uint64_t rows_done, uint64_t rows_all);
     void *context;
 };
 
-/* Writes a snapshot under its temporary name. On any failure nothing is left behind. Any thread. */
-err snap_write(const struct snap_options *options, const struct frozen *frozen, const struct snap_head *head, struct diag *diag);
+/* Writes a snapshot under its temporary name, synced. On any failure nothing is left behind. The folder is made
+ * when it is absent. */
+err snap_write(const struct snap_options *options, const struct frozen *frozen, const struct snap_head *head,
+               struct diag *diag);
 /* Gives it its final name (M1: the caller has seen the log durable up to `offset`). */
 err snap_publish(const struct snap_options *options, uint64_t offset, struct diag *diag);
-/* Reads it back whole (M3, M4). ERR_CORRUPT names file, table and chunk. */
+/* Reads it back whole (M3, M4). ERR_CORRUPT names the file, and the table and chunk where it is about one. */
 err snap_verify(const struct snap_options *options, uint64_t offset, struct diag *diag);
 
 /* Loads it into an empty store: schema, rows, indexes, sequences. `storage` owns what `head` points into.
@@ -63,6 +84,10 @@ err snap_verify(const struct snap_options *options, uint64_t offset, struct diag
 err snap_load(const struct snap_options *options, uint64_t offset, const uint8_t database_id[16], struct store *store,
               struct snap_head *head, struct arena *storage, struct diag *diag);
 
-/* The offsets of the snapshots in the folder, ascending; removes leftovers (M2). `offsets` gets u64s. */
+/* What the label says, at the cost of one read: whose snapshot, of when, how many rows. Its content is not looked at. */
+err snap_peek(const struct snap_options *options, uint64_t offset, struct snap_label *label, struct diag *diag);
+/* The offsets of the snapshots in the folder, ascending, as u64s; an absent folder has none. Changes nothing. */
+err snap_offsets(const struct snap_options *options, struct buf *offsets, struct diag *diag);
+/* The same, and removes leftovers (M2): not while a snapshot is being written into the folder. */
 err snap_list(const struct snap_options *options, struct buf *offsets, struct diag *diag);
 err snap_remove(const struct snap_options *options, uint64_t offset, struct diag *diag);

@@ -1,0 +1,259 @@
+--- Snapshots of the core for specs: a folder of them, written from and loaded into worlds of store.lua.
+---
+---     local folder = snap.folder()
+---     assert(folder:write(world, { offset = 7 }))
+---     assert(folder:publish(7))
+---     local head, copy = assert(folder:load(7, world))
+---
+--- Calls give true (or what they are for), or nil, the sentence and the code.
+local ffi = require("ffi")
+local store = require("spec.support.store")
+require("spec.support.schema") -- for struct schema_table
+
+-- All specs share one FFI, so structs and functions have names of this file's own.
+ffi.cdef [[
+struct snap_client { uint64_t number; uint8_t who[32]; uint8_t connection[16]; };
+struct snap_head {
+    uint8_t database_id[16]; uint64_t offset; int64_t timestamp_us; uint64_t publish_offset; uint8_t first_hash[32];
+    uint64_t last_client; uint32_t client_count; const struct snap_client *clients; store_bytes publish;
+};
+struct snap_options {
+    const void *disk; const char *dir; bool (*progress)(void *context, uint64_t rows_done, uint64_t rows_all); void *context;
+};
+struct snap_label {
+    uint64_t content_size; uint8_t database_id[16]; uint64_t offset; int64_t timestamp_us; uint64_t row_count;
+    uint32_t sums_crc;
+};
+
+const void *snap_disk_real(void) __asm__("disk_real");
+uint32_t snap_crc32c(uint32_t seed, const void *data, size_t size) __asm__("crc32c");
+int snap_write(const struct snap_options *options, const void *frozen, const struct snap_head *head,
+               struct store_diag *diag);
+int snap_publish(const struct snap_options *options, uint64_t offset, struct store_diag *diag);
+int snap_verify(const struct snap_options *options, uint64_t offset, struct store_diag *diag);
+int snap_load(const struct snap_options *options, uint64_t offset, const uint8_t *database_id, struct store_store *store,
+              struct snap_head *head, struct store_arena *storage, struct store_diag *diag);
+int snap_peek(const struct snap_options *options, uint64_t offset, struct snap_label *label, struct store_diag *diag);
+int snap_offsets(const struct snap_options *options, struct store_buf *offsets, struct store_diag *diag);
+int snap_list(const struct snap_options *options, struct store_buf *offsets, struct store_diag *diag);
+int snap_remove(const struct snap_options *options, uint64_t offset, struct store_diag *diag);
+int snap_chunk_load(store_bytes chunk, const void *def, struct store_table *table, uint32_t *rows,
+                    struct store_diag *diag) __asm__("chunk_load");
+]]
+
+local core, diag = store.core, store.diag
+local snap = { core = core }
+local folder = {}
+folder.__index = folder
+
+snap.DISK, snap.CORRUPT, snap.IN_USE, snap.NEWER_FORMAT, snap.BUSY, snap.NOT_FOUND = 401, 402, 403, 404, 304, 106
+snap.LABEL_SIZE = 80
+
+--- A new folder on the real disk, or "snaps" on another one.
+function snap.folder(disk)
+    local self = setmetatable({ id = ("i"):rep(16), path = "snaps", is_real = disk == nil }, folder)
+    if self.is_real then
+        self.path = os.tmpname()
+        os.remove(self.path)
+    end
+    self.options = ffi.new("struct snap_options", disk or core.snap_disk_real(), self.path)
+    return self
+end
+
+function folder:free()
+    self:watch(nil)
+    if self.is_real then
+        os.execute("rm -rf " .. self.path)
+    end
+end
+
+--- Calls `progress(done, all)` from now on; nil ends it. What it returns decides whether work goes on.
+function folder:watch(progress)
+    if self.callback then
+        self.options.progress = nil
+        self.callback:free()
+        self.callback = nil
+    end
+    if progress then
+        self.callback = ffi.cast("bool (*)(void *, uint64_t, uint64_t)", function(_, done, all)
+            return progress(tonumber(done), tonumber(all))
+        end)
+        self.options.progress = self.callback
+    end
+end
+
+function folder:name(offset)
+    return ("%s/%020d.snap"):format(self.path, offset)
+end
+
+local function head_of(id, what, kept)
+    local head = ffi.new("struct snap_head")
+    local clients = ffi.new("struct snap_client[?]", #(what.clients or {}))
+    for place, client in ipairs(what.clients or {}) do
+        clients[place - 1].number = client.number
+        ffi.copy(clients[place - 1].who, client.who, 32)
+        ffi.copy(clients[place - 1].connection, client.connection, 16)
+    end
+    ffi.copy(head.database_id, id, 16)
+    ffi.copy(head.first_hash, what.first_hash or ("h"):rep(32), 32)
+    head.offset, head.timestamp_us, head.publish_offset = what.offset, what.timestamp or 0, what.publish_offset or 0
+    head.last_client, head.client_count, head.clients = what.last_client or 0, #(what.clients or {}), clients
+    kept.publish, kept.clients = what.publish or "", clients
+    head.publish = store.bytes(kept.publish)
+    return head
+end
+
+--- Writes the world as it is, under the temporary name. `what` is the head as a table.
+function folder:write(world, what)
+    local kept = {}
+    local head = head_of(self.id, what, kept)
+    local frozen = core.store_store_freeze(world.store)
+    local code = core.snap_write(self.options, frozen, head, diag)
+    core.store_frozen_drop(frozen)
+    return store.refused(code)
+end
+
+function folder:publish(offset)
+    return store.refused(core.snap_publish(self.options, offset, diag))
+end
+
+function folder:verify(offset)
+    return store.refused(core.snap_verify(self.options, offset, diag))
+end
+
+function folder:remove(offset)
+    return store.refused(core.snap_remove(self.options, offset, diag))
+end
+
+--- Writes and publishes.
+function folder:take(world, what)
+    assert(self:write(world, what))
+    assert(self:publish(what.offset))
+end
+
+local function head_read(head)
+    local clients = {}
+    for place = 0, head.client_count - 1 do
+        local client = head.clients[place]
+        clients[place + 1] = { number = tonumber(client.number), who = ffi.string(client.who, 32),
+            connection = ffi.string(client.connection, 16) }
+    end
+    return { offset = tonumber(head.offset), timestamp = tonumber(head.timestamp_us),
+        publish_offset = tonumber(head.publish_offset), last_client = tonumber(head.last_client), clients = clients,
+        first_hash = ffi.string(head.first_hash, 32), publish = ffi.string(head.publish.at, head.publish.size),
+        id = ffi.string(head.database_id, 16) }
+end
+
+--- The head, and a world with what was loaded. `like` is a world whose tables it should have, for their types.
+function folder:load(offset, like, id)
+    local world = setmetatable({ store = ffi.new("struct store_store"), declared = like.declared }, getmetatable(like))
+    local head, storage = ffi.new("struct snap_head"), ffi.new("struct store_arena")
+    local code = core.snap_load(self.options, offset, id or self.id, world.store, head, storage, diag)
+    local read = code == 0 and head_read(head)
+    core.store_arena_deinit(storage)
+    if code ~= 0 then
+        assert(world.store.schema == nil and world.store.table_count == 0)
+        return store.refused(code)
+    end
+    return read, world
+end
+
+function folder:peek(offset)
+    local label = ffi.new("struct snap_label")
+    local code = core.snap_peek(self.options, offset, label, diag)
+    if code ~= 0 then
+        return store.refused(code)
+    end
+    return { offset = tonumber(label.offset), timestamp = tonumber(label.timestamp_us), rows = tonumber(label.row_count),
+        id = ffi.string(label.database_id, 16), content_size = tonumber(label.content_size) }
+end
+
+local function list_by(call)
+    return function(self)
+        local buf, offsets = ffi.new("struct store_buf"), {}
+        local code = call(self.options, buf, diag)
+        for place = 0, tonumber(buf.size) / 8 - 1 do
+            offsets[place + 1] = tonumber(ffi.cast("uint64_t *", buf.data)[place])
+        end
+        core.store_buf_deinit(buf)
+        if code ~= 0 then
+            return store.refused(code)
+        end
+        return offsets
+    end
+end
+
+folder.list = list_by(core.snap_list)
+folder.offsets = list_by(core.snap_offsets)
+
+-- These may call back, and C that compiled code has called cannot.
+jit.off(folder.write)
+jit.off(folder.verify)
+jit.off(folder.load)
+
+--- Rows of a chunk into the table `into`, or into none to only look at them: how many there were. `like` is the table.
+function snap.load_chunk(count, rows, like, into)
+    local chunk = ffi.string(ffi.new("uint32_t[1]", count), 4) .. rows
+    local done = ffi.new("uint32_t[1]")
+    local code = core.snap_chunk_load(store.bytes(chunk), like.pointer.def, into and into.pointer, done, diag)
+    if code ~= 0 then
+        return store.refused(code)
+    end
+    return done[0]
+end
+
+-- Tables --------------------------------------------------------------------------------------------------------
+
+--- The id of a table, of its indexes and of its sequences, in a list.
+function snap.ids(stored)
+    local def = ffi.cast("const struct schema_table *", stored.pointer.def)
+    local ids = { def.id }
+    for place = 0, def.index_count - 1 do
+        ids[#ids + 1] = def.indexes[place].id
+    end
+    for place = 0, def.sequence_count - 1 do
+        ids[#ids + 1] = def.sequences[place].id
+    end
+    return ids
+end
+
+-- Files ---------------------------------------------------------------------------------------------------------
+
+function snap.read_file(path)
+    local file = io.open(path, "rb")
+    if not file then
+        return nil
+    end
+    local content = file:read("*a")
+    file:close()
+    return content
+end
+
+function snap.write_file(path, content)
+    local file = assert(io.open(path, "wb"))
+    file:write(content)
+    file:close()
+end
+
+--- The file's bytes with the sums made right again, so that a change behind them counts; the label as well, if not
+--- told to keep it as it was.
+function snap.reseal(content, keep_label)
+    local label_at = #content - snap.LABEL_SIZE
+    local label = ffi.new("uint8_t[80]")
+    ffi.copy(label, content:sub(label_at + 1), 80)
+    local size = tonumber(ffi.cast("uint64_t *", label + 16)[0])
+    local sums = {}
+    for start = 1, size, 65536 do
+        local block = content:sub(start, math.min(start + 65535, size))
+        sums[#sums + 1] = ffi.string(ffi.new("uint32_t[1]", core.snap_crc32c(0, block, #block)), 4)
+    end
+    local all = table.concat(sums)
+    if keep_label then
+        return content:sub(1, size) .. all .. content:sub(label_at + 1)
+    end
+    ffi.cast("uint32_t *", label + 64)[0] = core.snap_crc32c(0, all, #all)
+    ffi.cast("uint32_t *", label + 76)[0] = core.snap_crc32c(0, label, 76)
+    return content:sub(1, size) .. all .. ffi.string(label, 80)
+end
+
+return snap
