@@ -9,19 +9,59 @@ local function find_reducer(read, name, database)
     if reducer.name == name then return reducer end
     if not reducer.private and not reducer.lifecycle then names[#names + 1] = reducer.name end
   end
-  error(("No such reducer `%s` for database `%s`. It has: %s"):format(name, database, table.concat(names, ", ")), 0)
+  local others = #names > 0 and " It has: " .. table.concat(names, ", ") or ""
+  error(("No such reducer `%s` for database `%s`.%s"):format(name, database, others), 0)
 end
 
--- A text on the command line need not be quoted twice; identities may be bare hex.
-local function argument_json(param, text)
-  local kind = param.type.kind
-  if kind == "string" and not text:find '^%s*".*"%s*$' then return json.quote(text) end
-  if kind == "identity" and text:find "^%x+$" then return ('["0x%s"]'):format(text) end
-  if kind == "identity" and text:find "^0x%x+$" then return ('["%s"]'):format(text) end
-  return text
+local argument_json
+
+local function decoded(text)
+  local is_json, value = pcall(json.decode, text)
+  if is_json then return value end
 end
 
-local function arguments_json(reducer, texts)
+local function hex_json(text)
+  return (text:find "^%x+$" or text:find "^%-?0x%x+$") and json.quote(text) or text
+end
+
+local function counted_json(text)
+  return text:find "^%-?%d+$" and "[" .. text .. "]" or text
+end
+
+-- What may stand on a command line in a plainer form than JSON's, by the parameter's type: a text need not be quoted
+-- twice, ids and bytes are bare hex, moments a number, an option is null or its value, an enum its variant's name.
+local plainer = {
+  string = function(text) return type(decoded(text)) == "string" and text or json.quote(text) end,
+  identity = hex_json,
+  connection_id = hex_json,
+  bytes = hex_json,
+  u256 = hex_json,
+  i256 = hex_json,
+  timestamp = counted_json,
+  duration = counted_json,
+  option = function(text, one, read)
+    local value = decoded(text)
+    if value == json.null then return text end
+    local is_spelled_out = type(value) == "table" and rawget(value, "keys") and (value.some ~= nil or value.none ~= nil)
+    return is_spelled_out and text or ('{"some":%s}'):format(argument_json(text, one.element, read))
+  end,
+  sum = function(text, one)
+    for _, variant in ipairs(one.variants) do
+      if variant.name == text and variant.type.kind == "product" and #variant.type.fields == 0 then
+        return ("{%s:[]}"):format(json.quote(text))
+      end
+    end
+    return text
+  end,
+}
+
+function argument_json(text, one, read)
+  if one.kind == "ref" then one = read.types[one.ref + 1] end
+  local write = plainer[one.kind]
+  return write and write(text, one, read) or text
+end
+
+local function arguments_json(reducer, texts, read)
   if #texts ~= #reducer.params then
     local wanted = {}
     for idx, param in ipairs(reducer.params) do wanted[idx] = param.name end
@@ -29,22 +69,24 @@ local function arguments_json(reducer, texts)
       table.concat(wanted, ", "), #texts), 0)
   end
   local parts = {}
-  for idx, text in ipairs(texts) do parts[idx] = argument_json(reducer.params[idx], text) end
+  for idx, text in ipairs(texts) do parts[idx] = argument_json(text, reducer.params[idx].type, read) end
   return "[" .. table.concat(parts, ",") .. "]"
 end
 
 return {
   arguments = "DATABASE REDUCER [ARGUMENT...]",
   about = "Calls a reducer of a running database. Arguments are SATS-JSON: 7, true, '{\"x\":1,\"y\":2}', '[1,2]'; a text\n" ..
-    "may stand without quotes. Returns when the change is on disk.",
+    "may stand without quotes, an option as its value or null, an enum as its variant's name. What begins with\n" ..
+    "two dashes follows a lone --. Returns when the change is on disk.",
   options = server.with_options {},
   positionals = 60,
   run = function(host, options, positionals)
     local database, name = positionals[1], positionals[2]
     if not name then error("a database and a reducer are needed; see --help", 0) end
     local remote = server.new(host, options)
-    local reducer = find_reducer(schema.read((remote:schema(database))), name, database)
-    local body = arguments_json(reducer, { unpack(positionals, 3) })
+    local read = schema.read((remote:schema(database)))
+    local reducer = find_reducer(read, name, database)
+    local body = arguments_json(reducer, { unpack(positionals, 3) }, read)
     local path = ("/v1/database/%s/call/%s"):format(server.escape(database), server.escape(name))
     local status, answer = remote:request("POST", path, body, "application/json")
     if status == 200 then return 0 end

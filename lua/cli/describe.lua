@@ -7,7 +7,8 @@ local function column_notes(one, position)
   local notes = {}
   if one.primary_key == position then notes[#notes + 1] = "primary key" end
   for _, unique in ipairs(one.uniques) do
-    if #unique.columns == 1 and unique.columns[1] == position and one.primary_key ~= position then notes[#notes + 1] = "unique" end
+    local is_own = #unique.columns == 1 and unique.columns[1] == position
+    if is_own and one.primary_key ~= position then notes[#notes + 1] = "unique" end
   end
   for _, index in ipairs(one.indexes) do
     if #index.columns == 1 and index.columns[1] == position then notes[#notes + 1] = index.algorithm .. " index" end

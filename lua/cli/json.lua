@@ -96,6 +96,14 @@ local function read_object(text, at, depth)
   end
 end
 
+-- A number's text and the place behind it.
+local function read_number(text, at)
+  local stop = select(2, text:find("^%-?%d+", at))
+  stop = select(2, text:find("^%.%d+", stop + 1)) or stop
+  stop = select(2, text:find("^[eE][+-]?%d+", stop + 1)) or stop
+  return text:sub(at, stop), stop + 1
+end
+
 local words = { ["true"] = true, ["false"] = false, null = json.null }
 
 function read_value(text, at, depth)
@@ -105,8 +113,10 @@ function read_value(text, at, depth)
   if char == "{" then return read_object(text, at, depth) end
   if char == "[" then return read_array(text, at, depth) end
   if char == '"' then return read_string(text, at) end
-  local number = text:match("^%-?%d+%.?%d*[eE]?[+-]?%d*", at)
-  if number then return { number = number }, at + #number end
+  if text:find("^%-?%d", at) then
+    local number, behind = read_number(text, at)
+    return { number = number }, behind
+  end
   local word = text:match("^%a+", at)
   if word and words[word] ~= nil then return words[word], at + #word end
   fail(text, at, "a value is missing")
@@ -136,7 +146,7 @@ function json.pretty(value, indent)
   local inner = indent .. "  "
   if type(value) == "string" then return json.quote(value) end
   if type(value) ~= "table" or value == json.null then return tostring(value) end
-  if value.number then return value.number end
+  if rawget(value, "number") then return value.number end
   local lines = {}
   if rawget(value, "is_array") then
     if #value == 0 then return "[]" end

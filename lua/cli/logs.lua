@@ -6,9 +6,12 @@ local levels = { "Error", "Warn", "Info", "Debug", "Trace" }
 local ranks = {}
 for rank, level in ipairs(levels) do ranks[level] = rank end
 
-local function print_line(text, rank_max)
-  local line = json.decode(text)
-  if (ranks[line.level] or 1) > rank_max then return end
+-- Control characters could fool a terminal; lines of a stack trace stay lines, indented.
+local function plain(text)
+  return (text:gsub("%c", function(char) return char == "\n" and "\n    " or "?" end))
+end
+
+local function line_text(line)
   local micros = tonumber(line.ts.number)
   local parts = { os.date("!%Y-%m-%dT%H:%M:%S", math.floor(micros / 1e6)), (".%03dZ "):format(math.floor(micros / 1e3) % 1e3) }
   parts[#parts + 1] = line.level:upper() .. ": "
@@ -17,8 +20,7 @@ local function print_line(text, rank_max)
     parts[#parts + 1] = line.filename .. (line.line_number and ":" .. line.line_number.number or "") .. ": "
   end
   parts[#parts + 1] = line.message
-  print(table.concat(parts))
-  io.stdout:flush()
+  return plain(table.concat(parts))
 end
 
 -- Data comes in pieces that end anywhere; lines are told whole.
@@ -34,11 +36,20 @@ local function line_reader(each)
 end
 
 local function rank_of(level)
+  if not level then return #levels end
   for rank, name in ipairs(levels) do
-    if level and name:lower() == level:lower() then return rank end
+    if name:lower() == level:lower() then return rank end
   end
-  if level then error("--level is one of error, warn, info, debug, trace, not " .. level, 0) end
-  return #levels
+  error("--level is one of error, warn, info, debug, trace, not " .. level, 0)
+end
+
+local formats = {
+  text = line_text,
+  json = function(_, text) return text end,
+}
+
+local function format_of(name)
+  return formats[name or "text"] or error("--format is text or json, not " .. name, 0)
 end
 
 return {
@@ -46,30 +57,35 @@ return {
   about = "Shows the log of a running database's module: what it printed, what it refused, where it failed.",
   options = server.with_options {
     { "--num-lines", "N", "only the last N lines (with --follow: 10)" },
-    { "--follow", false, "go on with what comes, until Ctrl-C" },
+    { "--follow", false, "go on with what comes, until Ctrl-C or the server's end" },
     { "--level", "LEVEL", "only lines of this level and above: error, warn, info, debug, trace" },
     { "--format", "FORMAT", "text (default) or json" },
   },
   positionals = 1,
   run = function(host, options, positionals)
     local database = positionals[1] or error("a database is needed; see --help", 0)
-    local rank_max = rank_of(options.level)
+    local rank_max, format = rank_of(options.level), format_of(options.format)
     local count = options.num_lines or (options.follow and "10")
     local path = ("/v1/database/%s/logs?follow=%s"):format(server.escape(database), tostring(options.follow or false))
     if count then path = path .. "&num_lines=" .. server.escape(count) end
     local refused = {}
-    local reader = line_reader(function(line)
-      if line:sub(1, 1) ~= "{" then
-        refused[#refused + 1] = line
-      elseif options.format == "json" then
-        print(line)
-      else
-        print_line(line, rank_max)
+    local reader = line_reader(function(text)
+      if text:sub(1, 1) ~= "{" then
+        refused[#refused + 1] = text
+        return
+      end
+      local line = json.decode(text)
+      if (ranks[line.level] or 1) <= rank_max then
+        print(format(line, text))
+        io.stdout:flush()
       end
     end)
-    local status = server.new(host, options):request("GET", path, nil, nil, reader)
+    local status, _, cut = server.new(host, options):request("GET", path, nil, nil, reader)
+    if status == 200 then
+      if cut then io.stderr:write("the server has gone: ", cut, "\n") end
+      return 0
+    end
     reader "\n"
-    if status == 200 then return 0 end
     io.stderr:write(table.concat(refused, "\n"), "\n")
     return 1
   end,

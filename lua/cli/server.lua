@@ -30,7 +30,7 @@ function server.new(host, options)
   if not url:find "^%w+://" then url = "http://" .. url end
   local self = setmetatable({ host = host, url = url }, server)
   if not options.anonymous then
-    local name, port = url:match "^%w+://([^/]-):(%d+)"
+    local name, port = url:match "^%w+://([^/]*):(%d+)"
     self.token = options.token or os.getenv "STDB_TOKEN" or (name and is_here(name) and host.token(tonumber(port))) or nil
   end
   return self
@@ -41,17 +41,17 @@ function server.escape(text)
   return (text:gsub("[^%w%-_.~]", function(char) return ("%%%02X"):format(char:byte()) end))
 end
 
---- Raises when the server cannot be reached.
+--- Raises when the server cannot be reached. With `on_data` the body goes there, and what cut it short is a third result.
 --- @return integer status, string body
 function server:request(method, path, body, content_type, on_data)
   local headers = {}
   if self.token then headers["Authorization"] = "Bearer " .. self.token end
   if content_type then headers["Content-Type"] = content_type end
-  local status, answer = self.host.http(method, self.url .. path, headers, body, on_data)
+  local status, answer, _, cut = self.host.http(method, self.url .. path, headers, body, on_data)
   if not status then
     error(answer .. "\nIs the server running? Start one with: stdb-lua run MODULE", 0)
   end
-  return status, answer
+  return status, answer, cut
 end
 
 --- The schema of a database, decoded, and as text. Raises when there is none.

@@ -2,6 +2,7 @@
 local json = require "cli.json"
 local schema = require "cli.schema"
 local server = require "cli.server"
+local width_of = require "cli.width"
 
 local print_value
 
@@ -66,10 +67,6 @@ function print_value(one, value)
   local printer = printers[one.kind]
   if printer then return printer(value, one) end
   return json.pretty(value):gsub("%s*\n%s*", " ")
-end
-
-local function width_of(text)
-  return #text:gsub("[\128-\191]", "")
 end
 
 local function print_table(result)

@@ -210,7 +210,7 @@ describe("kill -9", function()
   local world, ledger
 
   setup(function()
-    world = server.start { module = "spec/crash/module.lua", database = "bank" }
+    world = server.start { module = "spec/crash/module.lua", database = "bank", arguments = { "--snapshot-every", "1" } }
     ledger = new_ledger()
     local seed = tonumber(os.getenv "STDB_SEED") or os.time()
     math.randomseed(seed)

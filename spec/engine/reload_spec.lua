@@ -284,12 +284,70 @@ describe("saving the module", function()
       end
     end)
 
+    it("gives old rows defaults of every type", function()
+      local types = {
+        { "bool", "true", true }, { "i8", "-1", -1 }, { "u8", "200", 200 }, { "i16", "-300", -300 }, { "u16", "60000", 60000 },
+        { "i32", "-70000", -70000 }, { "u32", "4000000000", 4000000000 }, { "i64", "-5", -5LL }, { "u64", "5", 5ULL },
+        { "u128", "7", "7" }, { "i256", "-8", "-8" }, { "f32", "0.5", 0.5 }, { "f64", "0.1", 0.1 },
+        { "string", '"text"', "text" }, { "bytes", '"bytes"', "bytes" },
+      }
+      local columns, notation, expected = {}, { "id: u32", "name: string" }, { id = 1, name = "ann" }
+      for place, column in ipairs(types) do
+        columns[place] = ('{ "c%d", t.%s, default = %s },'):format(place, column[1], column[2])
+        notation[#notation + 1] = ("c%d: %s"):format(place, column[1])
+        expected["c" .. place] = column[3]
+      end
+      world:reload((FIRST:gsub('{ "name", t.string },', '{ "name", t.string },\n' .. table.concat(columns, "\n"))))
+      ann:ending()
+      ann = client.connect(world, { rows = { player = bsatn.type("{ " .. table.concat(notation, ", ") .. " }") } })
+      assert.same(expected, ann:ask("SELECT * FROM player WHERE id = 1")[1])
+    end)
+
     it("says in the module's log what was done", function()
       world:reload(WIDER)
       local log = world:request({ path = "/v1/database/%s/logs", token = world:owner_token() }).body
       for _, words in ipairs { "level", "title", "Disconnecting all users", "Database updated" } do
         assert.truthy(log:find(words, 1, true), words)
       end
+    end)
+  end)
+
+  describe("with less than before", function()
+    it("drops a table that is empty, and lets the clients go", function()
+      local said = world:reload((FIRST:gsub('stdb.table%("tick".-\n', "")))
+      assert.truthy(said:find "clients were disconnected", said)
+      local why, code = ann:ending()
+      assert.same({ "close", 1001 }, { why, code })
+      ann = client.connect(world, { rows = rows })
+      assert.is_nil(ann:ask "SELECT * FROM tick")
+    end)
+
+    it("keeps a table that holds rows: the old code serves on", function()
+      ann:call "tick"
+      local said = world:reload((FIRST:gsub('stdb.table%("tick".-\n', "")))
+      assert.truthy(said:find "the old version serves on: .*tick", said)
+      assert.equal(1, #ann:ask "SELECT * FROM tick")
+    end)
+
+    it("gives up a primary key, and goes on from there", function()
+      ann:call(add(1, "ann"))
+      ann:call(add(1, "eve"))
+      local keyless = FIRST:gsub(", primary_key = true },\n  { \"name\"", " },\n  { \"name\"")
+      assert.truthy(world:reload(keyless):find "new version in force")
+      assert.truthy(world:reload((keyless:gsub('"first"', '"second"'))):find "new version in force")
+      assert.equal("Ok", ann:call(add(1, "eve")).tag)
+      assert.equal(2, #ann:ask "SELECT * FROM player")
+      assert.truthy(world:reload(FIRST):find "the old version serves on: .*player")
+    end)
+
+    it("takes a table out of the public's sight: its subscribers are told, and stay", function()
+      ann:subscribe(1, { "SELECT * FROM player" })
+      ann:subscribe(2, { "SELECT * FROM tick" })
+      world:reload((FIRST:gsub('"player", { public = true,', '"player", {')))
+      local ended = ann:expect "SubscriptionError"
+      assert.same({ "none", 1 }, { ended.request_id.tag, ended.query_set_id.id })
+      ann:call(add(1, "ann"))
+      assert.equal(1, #ann:call_changes "tick")
     end)
   end)
 

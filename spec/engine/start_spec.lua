@@ -202,6 +202,37 @@ describe("a start", function()
     world:remove()
   end)
 
+  it("keeps its data beside the module, where git ignores them, and is named like the module's folder", function()
+    local world = server.start { module = GOOD, data_dir = false }
+    assert.equal(200, world:call("add", "[7]").status)
+    assert.truthy(world:output():find("database `world` is served", 1, true))
+    assert.truthy(server.read_file(world.folder .. "/.stdb/.gitignore"):find("*", 1, true))
+    assert.equal(0, world:stop())
+    world.module_path = world.folder -- a folder stands for the module.lua in it
+    world:restart()
+    assert.truthy(world:sql("SELECT * FROM thing").body:find("[[7]]", 1, true))
+    world:remove()
+  end)
+
+  it("takes up the numbers that init gave out", function()
+    local counting = GOOD .. [[
+      stdb.table("coin", { public = true, { "id", stdb.types.u32, primary_key = true, auto_inc = true } })
+      local function mint(ctx) ctx.db.coin:insert {} end
+      stdb.on.init(function(ctx) mint(ctx) mint(ctx) end)
+      stdb.reducer("mint", mint)
+    ]]
+    local world = server.start { module = counting }
+    for _ = 1, 3 do
+      assert.equal(200, world:call("mint").status)
+      assert.equal(200, world:sql("SELECT * FROM coin").status) -- comes only when the call is on disk
+      world:kill()
+      world:restart()
+    end
+    local rows = require("cjson").decode(world:sql("SELECT * FROM coin").body)[1].rows
+    assert.equal(5, #rows)
+    world:remove()
+  end)
+
   it("takes up a changed module, with its new tables", function()
     local world = server.start { module = GOOD }
     assert.equal(200, world:call("add", "[7]").status)

@@ -159,7 +159,6 @@ describe("a connection's frames", function()
   it("that break WebSocket's own rules end the connection, with 1002 or without a word", function()
     local message = call_message(1, "add_pair", { left = 1, right = 1 })
     local broken = {
-      ["an unmasked frame"] = { payload = message, masked = false },
       ["a reserved opcode"] = { payload = message, opcode = 3 },
       ["reserved bits"] = { payload = message, rsv = 4 },
       ["a continuation of nothing"] = { payload = message, opcode = "continuation" },

@@ -290,6 +290,16 @@ describe("over HTTP", function()
       assert.equal(400, world:request({ path = "/v1/database/%s/logs?num_lines=many", token = world:owner_token() }).status)
     end)
 
+    it("gives its last lines whole when there are very many", function()
+      for place = 1, 60 do
+        world:call("say", ('["%d %s"]'):format(place, ("x"):rep(place * 60)))
+      end
+      local last = lines "?num_lines=250"
+      assert.equal(250, #last)
+      assert.truthy(last[1].message:find "^11 x+ as an error$")
+      assert.truthy(last[250].message:find "^60 x+ for tracing$")
+    end)
+
     it("can be followed, from a number of lines or from now on", function()
       for query, expected in pairs { ["?follow=true"] = "", ["?follow=true&num_lines=1"] = "before for tracing" } do
         world:call("say", '["before"]')

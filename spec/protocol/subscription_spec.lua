@@ -204,6 +204,17 @@ describe("a subscription", function()
       assert.same({ { set = 1, table = "person", inserts = { ANN }, deletes = {} } }, ann:next_changes())
     end)
 
+    it("what its client calls right behind it, and of nothing that it called before", function()
+      ann:send_call(people.call("add_person", ANN))
+      ann:send_subscribe(1, { "SELECT * FROM person" })
+      ann:send_call(people.call("add_person", BEN))
+      local first = ann:expect("ReducerResult").result.value
+      assert.same({}, ann:changes(first.transaction_update))
+      assert.same({ { table = "person", rows = { ANN } } }, ann:tables(ann:expect("SubscribeApplied").rows))
+      local second = ann:expect("ReducerResult").result.value
+      assert.same({ { set = 1, table = "person", inserts = { BEN }, deletes = {} } }, ann:changes(second.transaction_update))
+    end)
+
     it("every change in the order of the commits, beginning at the state it was shown", function()
       for _ = 1, 20 do
         bob:call(people.call "remove_everybody")

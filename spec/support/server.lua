@@ -105,7 +105,11 @@ shift; exec setpriv --pdeathsig KILL "$@"]]
 local function launch(self)
   os.remove(self.root .. "/stderr")
   local words = { "/bin/sh", "-c", SHELL:format(self.prelude or ""), "sh", self.root, program(), "run",
-    "--listen-addr", "127.0.0.1:" .. (self.port or 0), "--data-dir", self.data_dir }
+    "--listen-addr", "127.0.0.1:" .. (self.port or 0) }
+  if self.names_data_dir then
+    words[#words + 1] = "--data-dir"
+    words[#words + 1] = self.data_dir
+  end
   for _, word in ipairs(self.arguments) do
     words[#words + 1] = word
   end
@@ -168,7 +172,8 @@ local function new(options)
   local is_path = type(options.module) == "string" and not options.module:find "\n"
   self.module_path = is_path and options.module or write_module(root, options.module)
   self.folder = self.module_path:match "^(.*)/"
-  self.data_dir = options.data_dir or root .. "/data"
+  self.names_data_dir = options.data_dir ~= false
+  self.data_dir = options.data_dir or (self.names_data_dir and root .. "/data") or self.folder .. "/.stdb"
   self.port = options.port
   self.database = options.database or "world"
   if self.database ~= "world" or is_path then
@@ -177,7 +182,8 @@ local function new(options)
   return self
 end
 
---- A server that is reachable. Options: module; arguments, more of the command line; data_dir; port; database;
+--- A server that is reachable. Options: module; arguments, more of the command line; data_dir, or false to leave
+--- the choice to the program; port; database;
 --- prelude, shell words that are run in its process before the program.
 function server.start(options)
   local self = new(options)
@@ -251,6 +257,7 @@ function Server:reloaded(from)
     local said = self:output():sub(from)
     return said:find "new version in force.*\n" or said:find "the old version serves on.*\n"
   end)
+  socket.sleep(0.005) -- source lines follow in a second write
   return self:output():sub(from)
 end
 

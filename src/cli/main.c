@@ -14,6 +14,7 @@ static const struct {
     { "call", "call a reducer of a running database" },
     { "sql", "ask a running database a question" },
     { "logs", "show what a module has said" },
+    { "snapshot", "have a running database take a snapshot now" },
     { "describe", "show a database's tables and reducers" },
     { "generate", "write client code for a module" },
 };

@@ -12,6 +12,8 @@
 #include "net/server.h"
 
 #include <ctype.h>
+#include <errno.h>
+#include <libgen.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,14 +21,19 @@
 #include <sys/stat.h>
 #include <uv.h>
 
+/* The system's limit is 4,096 bytes, and below these folders the program adds to it. */
+enum { PATH_SIZE_MAX = 3900 };
+
 struct run {
     /* as asked */
     const char *listen_addr, *data_dir, *database;
     const char *call_ms, *memory_mb;
+    const char *snapshot_mb, *snapshot_minutes, *keep_days, *keep_mb;
     char module_path[4096];   /* the file */
     char data_path[4096];
     char name[256];
     struct module_limits limits;
+    struct checkpoint_options checkpoints;
     /* what runs */
     struct place place;
     struct server *server;
@@ -36,40 +43,49 @@ struct run {
     uv_signal_t interrupt, terminate;
     uv_async_t failed;
     struct watch *watch;
-    /* the log has failed: written once by its thread, read after the signal */
+    /* the log has failed: written once by its thread, read when that has ended */
     struct diag failure;
     bool has_failed;
 };
 
-/* The folder's name for "…/chat/module.lua", the file's for anything else; as a database may be called. */
-static void name_of_module(const char *path, char name[static 256])
+static const char *last_part(const char *path)
 {
-    char absolute[4096];
-    if (realpath(path, absolute) == NULL)
-        snprintf(absolute, sizeof absolute, "%s", path);
-    char *file = strrchr(absolute, '/');
-    char *base = file != NULL ? file + 1 : absolute;
-    if (file != NULL && strcmp(base, "module.lua") == 0) {
-        *file = '\0';
-        char *folder = strrchr(absolute, '/');
-        base = folder != NULL ? folder + 1 : absolute;
-    } else {
-        char *dot = strrchr(base, '.');
-        if (dot != NULL)
-            *dot = '\0';
-    }
+    const char *slash = strrchr(path, '/');
+    return slash != NULL ? slash + 1 : path;
+}
+
+/* Any text as a database may be called. */
+static void name_make(const char *text, size_t text_size, char name[static 256])
+{
     size_t size = 0;
-    for (const char *at = base; *at != '\0' && size < 63; at++) {
-        if (isalnum((unsigned char)*at))
-            name[size++] = (char)tolower((unsigned char)*at);
+    for (size_t idx = 0; idx < text_size && size < 63; idx++) {
+        if (isalnum((unsigned char)text[idx]))
+            name[size++] = (char)tolower((unsigned char)text[idx]);
         else if (size > 0 && name[size - 1] != '-')
             name[size++] = '-';
     }
     while (size > 0 && name[size - 1] == '-')
         size--;
-    name[size] = '\0';
-    if (size == 0)
-        strcpy(name, "database");
+    snprintf(name + size, 256 - size, "%s", size == 0 ? "database" : "");
+}
+
+/* The folder's name for "…/chat/module.lua", the file's for anything else. Names are taken as they were given,
+ * so that a link which is pointed at another version stays the same database. */
+static void name_of_module(const char *path, char name[static 256])
+{
+    char copy[4096], absolute[4096];
+    const char *file = last_part(path);
+    if (strcmp(file, "module.lua") != 0) {
+        const char *dot = strrchr(file, '.');
+        name_make(file, dot != NULL ? (size_t)(dot - file) : strlen(file), name);
+        return;
+    }
+    snprintf(copy, sizeof copy, "%s", path);
+    const char *folder = dirname(copy);
+    const char *base = last_part(folder);
+    if ((strcmp(base, ".") == 0 || strcmp(base, "..") == 0) && realpath(folder, absolute) != NULL)
+        base = last_part(absolute);
+    name_make(base, strlen(base), name);
 }
 
 static bool name_is_legal(const char *name)
@@ -86,14 +102,21 @@ static bool name_is_legal(const char *name)
 
 static err find_module(struct run *run, const char *path, struct diag *diag)
 {
-    struct stat stat_;
-    if (snprintf(run->module_path, sizeof run->module_path, "%s", path) >= 4000)
+    struct stat about;
+    size_t size = strlen(path);
+    if (size > PATH_SIZE_MAX)
         return diag_set(diag, ERR_BAD_USAGE, "the module's path is too long");
-    if (stat(path, &stat_) == 0 && S_ISDIR(stat_.st_mode))
-        snprintf(run->module_path, sizeof run->module_path, "%s/module.lua", path);
-    if (stat(run->module_path, &stat_) != 0)
+    snprintf(run->module_path, sizeof run->module_path, "%s", path);
+    if (stat(path, &about) == 0 && S_ISDIR(about.st_mode)) {
+        while (size > 1 && path[size - 1] == '/')
+            size--;
+        snprintf(run->module_path, sizeof run->module_path, "%.*s/module.lua", (int)size, path);
+    }
+    if (stat(run->module_path, &about) == 0)
+        return OK;
+    if (errno == ENOENT)
         return diag_set(diag, ERR_NOT_FOUND, "there is no module at %s", run->module_path);
-    return OK;
+    return diag_set(diag, ERR_DISK, "the module %s cannot be read: %s", run->module_path, strerror(errno));
 }
 
 static err find_places(struct run *run, const char *path, struct diag *diag)
@@ -109,6 +132,9 @@ static err find_places(struct run *run, const char *path, struct diag *diag)
         name_of_module(run->module_path, run->name);
     }
     if (run->data_dir != NULL) {
+        if (run->data_dir[0] == '\0' || strlen(run->data_dir) > PATH_SIZE_MAX)
+            return diag_set(diag, ERR_BAD_USAGE, "the path of the data directory is %s",
+                            run->data_dir[0] == '\0' ? "empty" : "too long");
         snprintf(run->data_path, sizeof run->data_path, "%s", run->data_dir);
         return OK;
     }
@@ -130,6 +156,19 @@ static err read_limit(const char *text, const char *what, int64_t unit, int64_t 
     return OK;
 }
 
+static err read_checkpoints(struct run *run, struct diag *diag)
+{
+    run->checkpoints = checkpoint_options_default;
+    int64_t log_bytes = (int64_t)run->checkpoints.log_bytes, keep_bytes = (int64_t)run->checkpoints.keep_bytes;
+    TRY(read_limit(run->snapshot_mb, "--snapshot-every", 1 << 20, 1 << 20, &log_bytes, diag));
+    TRY(read_limit(run->snapshot_minutes, "--snapshot-interval", 60000000, 1 << 20, &run->checkpoints.interval_us, diag));
+    TRY(read_limit(run->keep_days, "--keep-days", 86400ll * 1000000, 36500, &run->checkpoints.keep_us, diag));
+    TRY(read_limit(run->keep_mb, "--keep-size", 1 << 20, 1 << 30, &keep_bytes, diag));
+    run->checkpoints.log_bytes = (uint64_t)log_bytes;
+    run->checkpoints.keep_bytes = (uint64_t)keep_bytes;
+    return OK;
+}
+
 static err read_limits(struct run *run, struct diag *diag)
 {
     int64_t memory = (int64_t)module_limits_default.memory_max;
@@ -137,7 +176,7 @@ static err read_limits(struct run *run, struct diag *diag)
     TRY(read_limit(run->call_ms, "--call-limit", 1000, 3600000, &run->limits.call_us, diag));
     TRY(read_limit(run->memory_mb, "--memory-limit", 1 << 20, 1 << 20, &memory, diag));
     run->limits.memory_max = (uint64_t)memory;
-    return OK;
+    return read_checkpoints(run, diag);
 }
 
 static void watch_opened(void *context, const char *path)
@@ -155,20 +194,18 @@ static err load(struct run *run, struct module **module, struct diag *diag)
     return code;
 }
 
-/* What is wrong with a module has lines of its source below the first line. They stay lines, but indented, so that
- * no module can write one that looks like the server's. */
+/* What is wrong with a module has lines of its source below the first line. */
 static void say_refusal(const char *before, const struct diag *diag)
 {
     const size_t first = strcspn(diag->text, "\n");
     log_error("%s%.*s", before, (int)first, diag->text);
-    for (const char *at = diag->text + first; *at != '\0'; at++) {
-        if (*at == '\n')
-            fputs(at == diag->text + first ? "    " : "\n    ", stderr);
-        else
-            fputc((unsigned char)*at < 0x20 || *at == 0x7f ? ' ' : *at, stderr);
-    }
-    if (diag->text[first] != '\0')
-        fputc('\n', stderr);
+    if (diag->text[first] == '\0')
+        return;
+    struct buf lines = { 0 };
+    buf_put_text(&lines, "    ");
+    module_log_put_text(&lines, bytes_of_text(diag->text + first + 1));
+    fwrite(lines.data, 1, lines.size, stderr);
+    buf_deinit(&lines);
 }
 
 static void reload(void *context)
@@ -194,6 +231,13 @@ static void on_log_failure(void *context, const struct diag *diag)
     run->failure = *diag;
     run->has_failed = true;
     uv_async_send(&run->failed);
+}
+
+/* From here on a second signal ends the process at once: waiting for a disk that hangs is nobody's duty. */
+static void release_signals(struct run *run)
+{
+    uv_signal_stop(&run->interrupt);
+    uv_signal_stop(&run->terminate);
 }
 
 static void stop_loop_async(uv_async_t *handle)
@@ -255,6 +299,7 @@ static err open_database(struct run *run, struct diag *diag)
                                             .module = module,
                                             .port = server_port_new(run->server),
                                             .limits = run->limits,
+                                            .checkpoints = run->checkpoints,
                                             .on_failure = on_log_failure,
                                             .context = run };
     TRY(engine_open(&run->engine, &options, diag));
@@ -262,16 +307,16 @@ static err open_database(struct run *run, struct diag *diag)
     return OK;
 }
 
-/* The line a person looks for. */
+/* The line a person looks for. Without a host the server listens everywhere: here, too. */
 static void say_where(const struct run *run)
 {
-    const char *colon = strrchr(run->listen_addr, ':');
-    const int host_size = colon != NULL ? (int)(colon - run->listen_addr) : (int)strlen(run->listen_addr);
+    const int host_size = (int)(strrchr(run->listen_addr, ':') - run->listen_addr);
     log_info("database `%s` is served at http://%.*s:%u (WebSocket and HTTP); saving %s changes it, Ctrl-C ends it", run->name,
-             host_size, run->listen_addr, server_port_number(run->server), run->module_path);
+             host_size > 0 ? host_size : (int)strlen("localhost"), host_size > 0 ? run->listen_addr : "localhost",
+             server_port_number(run->server), run->module_path);
 }
 
-static int serve_until_stopped(struct run *run)
+static void serve_until_stopped(struct run *run)
 {
     const uint16_t port = server_port_number(run->server);
     engine_start(run->engine);
@@ -280,41 +325,49 @@ static int serve_until_stopped(struct run *run)
     say_where(run);
     uv_run(&run->loop, UV_RUN_DEFAULT);
 
+    release_signals(run);
     place_forget_server(port);
-    if (run->has_failed)
-        log_error("%s: stopped, because the log cannot be written: %s. What was acknowledged is on disk.", run->name,
-                  run->failure.text);
     engine_stop(run->engine);
     server_stop(run->server);
     pthread_join(run->net_thread, NULL);
-    return run->has_failed ? 1 : 0;
+}
+
+/* When the log's thread has ended. */
+static int say_failure(const struct run *run)
+{
+    if (!run->has_failed)
+        return 0;
+    log_error("%s: stopped, because the log cannot be written: %s. What was acknowledged is on disk.", run->name,
+              run->failure.text);
+    return 1;
+}
+
+static int refuse(err code, const struct diag *diag)
+{
+    say_refusal("", diag);
+    return code == ERR_BAD_USAGE ? 2 : 1;
 }
 
 static int run_module(struct run *run, const char *path)
 {
     struct diag diag;
-    int exit_code = 1;
     err code = find_places(run, path, &diag);
     if (code == OK)
         code = read_limits(run, &diag);
     if (code == OK)
         code = guard_start(&diag);
-    if (code != OK) {
-        log_error("%s", diag.text);
-        return code == ERR_BAD_USAGE ? 2 : 1;
-    }
+    if (code != OK)
+        return refuse(code, &diag);
+
     prepare_loop(run);
     code = open_database(run, &diag);
     if (code == OK)
-        exit_code = serve_until_stopped(run);
-    else
-        say_refusal("", &diag);
+        serve_until_stopped(run);
     engine_close(run->engine);
-    if (run->server != NULL)
-        server_free(run->server);
+    server_free(run->server);
     place_close(&run->place);
     drop_loop(run);
-    return exit_code;
+    return code == OK ? say_failure(run) : refuse(code, &diag);
 }
 
 int command_run(int argc, char **argv)
@@ -326,6 +379,10 @@ int command_run(int argc, char **argv)
         { "--database", "NAME", "the database's name (the module's folder or file name)", &run.database, NULL },
         { "--call-limit", "MS", "milliseconds a call may take (100)", &run.call_ms, NULL },
         { "--memory-limit", "MB", "megabytes of Lua memory a module may use (64)", &run.memory_mb, NULL },
+        { "--snapshot-every", "MB", "take a snapshot after this much new log (256)", &run.snapshot_mb, NULL },
+        { "--snapshot-interval", "MIN", "or after so many minutes, if anything changed (60)", &run.snapshot_minutes, NULL },
+        { "--keep-days", "DAYS", "how far back snapshots and log are kept (7)", &run.keep_days, NULL },
+        { "--keep-size", "MB", "but no more than this together (16384)", &run.keep_mb, NULL },
     };
     const struct args_spec spec = {
         .command = "run",

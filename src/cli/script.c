@@ -4,6 +4,7 @@
  * placeholder or false, help } and run(host, options, positionals) returns the exit code. The table `host`
  * has what Lua lacks:
  *     http(method, url, headers, body, on_data)  -> status, body, headers by lower-case name | nil, message
+ *         on_data gets the body piece by piece; a fourth result says what cut it short, if anything did
  *     token(port)                                -> the owner's token of a server on this machine | nil
  *     describe(path)                             -> a module file's schema, version 10, as JSON | nil, message
  *     bundle(name)                               -> the text of a bundled file
@@ -118,7 +119,8 @@ static int host_http(lua_State *L)
         buf_deinit(&transfer.body);
         return lua_error(L);
     }
-    if (code != CURLE_OK) {
+    const bool has_begun = transfer.on_data != 0 && status != 0;
+    if (code != CURLE_OK && !has_begun) {
         buf_deinit(&transfer.body);
         lua_pushnil(L);
         lua_pushfstring(L, "%s: %s", url, curl_easy_strerror(code));
@@ -128,7 +130,10 @@ static int host_http(lua_State *L)
     lua_pushlstring(L, (const char *)transfer.body.data, transfer.body.size);
     buf_deinit(&transfer.body);
     lua_pushvalue(L, 6);
-    return 3;
+    if (code == CURLE_OK)
+        return 3;
+    lua_pushstring(L, curl_easy_strerror(code));
+    return 4;
 }
 
 static int host_token(lua_State *L)

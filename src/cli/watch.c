@@ -2,141 +2,169 @@
 
 #include "base/hash.h"
 #include "base/log.h"
-#include "base/map.h"
 
 #include <fcntl.h>
 #include <libgen.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <uv.h>
 
 enum {
-    QUIET_MS = 4,        /* editors' bursts of events are closer together than this */
-    EMPTY_QUIET_MS = 60, /* a file that is empty is most likely being written */
+    QUIET_MS = 4,          /* editors' bursts of events are closer together than this */
+    EMPTY_QUIET_MS = 60,   /* a file that is empty is most likely being written */
+    CONTENT_MAX = 8 << 20, /* a larger file is no module */
 };
 
 struct watched_file {
-    uint64_t seen; /* hash of the content last seen; 0: not there */
+    struct watched_file *next;
+    uint64_t seen; /* hash of the content last seen; 0: nothing there */
+    char path[];
+};
+
+struct watched_folder {
+    uv_fs_event_t event; /* first: libuv gives it back to be freed */
+    struct watched_folder *next;
+    dev_t device;
+    ino_t inode;
+    char path[];
 };
 
 struct watch {
     uv_loop_t *loop;
     uv_timer_t timer;
-    bool looked_twice;  /* a file was empty at the first look */
-    struct map folders; /* path -> uv_fs_event_t *, owned */
-    struct map files;   /* path -> struct watched_file *, owned */
+    bool looked_twice; /* a file had nothing in it at the first look */
+    struct watched_folder *folders; /* owned */
+    struct watched_file *files;     /* owned */
     void (*changed)(void *context);
     void *context;
 };
 
-/* The hash of a file's content; 0 when it cannot be read. Sets *empty for a file without bytes. */
-static uint64_t content_hash(const char *path, bool *empty)
+/* The hash of a file's content; 0 when there is none: the file is away, unreadable or empty. */
+static uint64_t content_hash(const char *path)
 {
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
-    struct stat stat;
-    *empty = false;
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* not waiting: a name may be a pipe's */
+    struct stat about;
+    uint64_t hash = 0;
     if (fd < 0)
         return 0;
-    if (fstat(fd, &stat) != 0 || !S_ISREG(stat.st_mode) || stat.st_size == 0) {
-        *empty = true;
-        close(fd);
-        return 0;
+    if (fstat(fd, &about) == 0 && S_ISREG(about.st_mode) && about.st_size > 0) {
+        const size_t size = about.st_size < CONTENT_MAX ? (size_t)about.st_size : CONTENT_MAX;
+        uint8_t *content = memory_new(size);
+        const ssize_t got = read(fd, content, size);
+        if (got > 0)
+            hash = hash_bytes(content, (size_t)got) | 1;
+        memory_free(content);
     }
-    const size_t size = (size_t)stat.st_size;
-    uint8_t *content = memory_new(size);
-    const ssize_t got = read(fd, content, size);
-    const uint64_t hash = got > 0 ? hash_bytes(content, (size_t)got) | 1 : 0;
-    memory_free(content);
     close(fd);
     return hash;
 }
 
-static void path_of(const struct map_entry *entry, char path[static 4096])
-{
-    check(entry->key_size < 4096);
-    memcpy(path, entry->key, entry->key_size);
-    path[entry->key_size] = '\0';
-}
-
-static void on_event(uv_fs_event_t *event, const char *name, int events, int status);
-
-static void free_event(uv_handle_t *handle)
-{
-    memory_free(handle);
-}
-
-/* A folder that is not there yet is awaited in the one above it. */
-static void watch_folder(struct watch *watch, const char *path)
-{
-    if (map_find(&watch->folders, bytes_of_text(path)) != NULL)
-        return;
-    uv_fs_event_t *event = memory_new(sizeof *event);
-    uv_fs_event_init(watch->loop, event);
-    event->data = watch;
-    const int code = uv_fs_event_start(event, on_event, path, 0);
-    if (code == 0) {
-        map_put(&watch->folders, bytes_of_text(path), event);
-        return;
-    }
-    uv_close((uv_handle_t *)event, free_event);
-    char above[4096];
-    strcpy(above, path);
-    const char *parent = dirname(above);
-    if (code == UV_ENOENT && strcmp(parent, path) != 0)
-        watch_folder(watch, parent);
-    else
-        log_warn("changes in %s will not be noticed: %s", path, uv_strerror(code));
-}
-
-static void watch_folder_of(struct watch *watch, const char *path)
-{
-    char copy[4096];
-    check(strlen(path) < sizeof copy);
-    strcpy(copy, path);
-    watch_folder(watch, dirname(copy));
-}
-
-void watch_mark(struct watch *watch)
-{
-    uint32_t place = 0;
-    for (struct map_entry *entry; (entry = map_next(&watch->files, &place)) != NULL;) {
-        char path[4096];
-        bool empty;
-        path_of(entry, path);
-        ((struct watched_file *)entry->value)->seen = content_hash(path, &empty);
-    }
-}
-
-static void on_quiet(uv_timer_t *timer)
-{
-    struct watch *watch = timer->data;
-    bool differs = false, any_empty = false;
-    uint32_t place = 0;
-    for (struct map_entry *entry; (entry = map_next(&watch->files, &place)) != NULL;) {
-        char path[4096];
-        bool empty;
-        path_of(entry, path);
-        watch_folder_of(watch, path); /* it may have come into being */
-        const uint64_t now = content_hash(path, &empty);
-        differs = differs || now != ((struct watched_file *)entry->value)->seen;
-        any_empty = any_empty || empty || now == 0;
-    }
-    if (!differs)
-        return;
-    /* A file that is empty or away for a moment is being saved: look once more before believing it. */
-    if (any_empty && !watch->looked_twice) {
-        watch->looked_twice = true;
-        uv_timer_start(timer, on_quiet, EMPTY_QUIET_MS, 0);
-        return;
-    }
-    watch->changed(watch->context);
-}
+static void on_quiet(uv_timer_t *timer);
 
 static void on_event(uv_fs_event_t *event, const char *name, int events, int status)
 {
     struct watch *watch = event->data;
     watch->looked_twice = false;
     uv_timer_start(&watch->timer, on_quiet, QUIET_MS, 0);
+}
+
+static void free_folder(uv_handle_t *handle)
+{
+    memory_free(handle);
+}
+
+static const struct watched_folder *find_folder(const struct watch *watch, const char *path)
+{
+    const struct watched_folder *folder = watch->folders;
+    while (folder != NULL && strcmp(folder->path, path) != 0)
+        folder = folder->next;
+    return folder;
+}
+
+static int start_folder(struct watch *watch, const char *path)
+{
+    struct stat about = { 0 };
+    const size_t size = strlen(path) + 1;
+    struct watched_folder *folder = memory_new(sizeof *folder + size);
+    memcpy(folder->path, path, size);
+    (void)stat(path, &about);
+    folder->device = about.st_dev;
+    folder->inode = about.st_ino;
+    uv_fs_event_init(watch->loop, &folder->event);
+    folder->event.data = watch;
+    const int code = uv_fs_event_start(&folder->event, on_event, path, 0);
+    if (code != 0) {
+        uv_close((uv_handle_t *)&folder->event, free_folder);
+        return code;
+    }
+    folder->next = watch->folders;
+    watch->folders = folder;
+    /* Whatever happened just before is found by looking. */
+    uv_timer_start(&watch->timer, on_quiet, QUIET_MS, 0);
+    return 0;
+}
+
+/* The folder of `path`. One that is not there yet is awaited in the one above it. */
+static void watch_folder_of(struct watch *watch, const char *path)
+{
+    char *copy = memory_copy(path, strlen(path) + 1);
+    const char *folder = dirname(copy);
+    const int code = find_folder(watch, folder) != NULL ? 0 : start_folder(watch, folder);
+    if (code == UV_ENOENT && strcmp(folder, path) != 0)
+        watch_folder_of(watch, folder);
+    else if (code != 0)
+        log_warn("changes in %s will not be noticed: %s", folder, uv_strerror(code));
+    memory_free(copy);
+}
+
+/* A file may be a link to one elsewhere: both places count. */
+static void watch_folders_of(struct watch *watch, const char *path)
+{
+    char resolved[PATH_MAX];
+    watch_folder_of(watch, path);
+    if (realpath(path, resolved) != NULL)
+        watch_folder_of(watch, resolved);
+}
+
+/* What is watched is a folder, not its name: one that was replaced by another has to be watched anew. */
+static void drop_replaced_folders(struct watch *watch)
+{
+    for (struct watched_folder **place = &watch->folders; *place != NULL;) {
+        struct watched_folder *folder = *place;
+        struct stat about;
+        if (stat(folder->path, &about) == 0 && about.st_dev == folder->device && about.st_ino == folder->inode) {
+            place = &folder->next;
+            continue;
+        }
+        *place = folder->next;
+        uv_close((uv_handle_t *)&folder->event, free_folder);
+    }
+}
+
+static void on_quiet(uv_timer_t *timer)
+{
+    struct watch *watch = timer->data;
+    bool differs = false, is_any_away = false;
+    drop_replaced_folders(watch);
+    for (const struct watched_file *file = watch->files; file != NULL; file = file->next) {
+        watch_folders_of(watch, file->path); /* they may have come into being */
+        const uint64_t now = content_hash(file->path);
+        if (now == file->seen)
+            continue;
+        differs = true;
+        is_any_away = is_any_away || now == 0;
+    }
+    if (!differs)
+        return;
+    /* A file that is empty or away for a moment is being saved: look once more before believing it. */
+    if (is_any_away && !watch->looked_twice) {
+        watch->looked_twice = true;
+        uv_timer_start(timer, on_quiet, EMPTY_QUIET_MS, 0);
+        return;
+    }
+    watch->changed(watch->context);
 }
 
 struct watch *watch_new(struct uv_loop_s *loop, void (*changed)(void *context), void *context)
@@ -152,29 +180,41 @@ struct watch *watch_new(struct uv_loop_s *loop, void (*changed)(void *context), 
 
 static void free_watch(uv_handle_t *handle)
 {
-    struct watch *watch = handle->data;
-    map_deinit(&watch->folders);
-    map_deinit(&watch->files);
-    memory_free(watch);
+    memory_free(handle->data);
 }
 
 void watch_free(struct watch *watch)
 {
-    uint32_t place = 0;
-    for (struct map_entry *entry; (entry = map_next(&watch->folders, &place)) != NULL;)
-        uv_close(entry->value, free_event);
-    place = 0;
-    for (struct map_entry *entry; (entry = map_next(&watch->files, &place)) != NULL;)
-        memory_free(entry->value);
+    while (watch->folders != NULL) {
+        struct watched_folder *folder = watch->folders;
+        watch->folders = folder->next;
+        uv_close((uv_handle_t *)&folder->event, free_folder);
+    }
+    while (watch->files != NULL) {
+        struct watched_file *file = watch->files;
+        watch->files = file->next;
+        memory_free(file);
+    }
     uv_close((uv_handle_t *)&watch->timer, free_watch);
 }
 
 void watch_add(struct watch *watch, const char *path)
 {
-    if (map_find(&watch->files, bytes_of_text(path)) != NULL)
-        return;
-    bool empty;
-    const struct watched_file file = { content_hash(path, &empty) };
-    map_put(&watch->files, bytes_of_text(path), memory_copy(&file, sizeof file));
-    watch_folder_of(watch, path);
+    for (const struct watched_file *file = watch->files; file != NULL; file = file->next) {
+        if (strcmp(file->path, path) == 0)
+            return;
+    }
+    const size_t size = strlen(path) + 1;
+    struct watched_file *file = memory_new(sizeof *file + size);
+    memcpy(file->path, path, size);
+    file->seen = content_hash(path);
+    file->next = watch->files;
+    watch->files = file;
+    watch_folders_of(watch, path);
+}
+
+void watch_mark(struct watch *watch)
+{
+    for (struct watched_file *file = watch->files; file != NULL; file = file->next)
+        file->seen = content_hash(file->path);
 }

@@ -57,9 +57,12 @@ static void deliver(void *context, struct subscriber *subscriber, const struct u
     answer_end(client, delivery->needs);
 }
 
-static uint64_t log_append(struct engine *engine, const struct record *record, const struct delta *delta)
+uint64_t call_log(struct engine *engine, const struct record *record, const struct delta *delta)
 {
-    record_encode(wal_append_begin(engine->wal), record, delta);
+    struct buf *out = wal_append_begin(engine->wal);
+    const size_t start = out->size;
+    record_encode(out, record, delta);
+    engine->logged_bytes += out->size - start;
     return wal_append_end(engine->wal) + 1;
 }
 
@@ -73,7 +76,7 @@ static bool must_be_logged(const struct record *record, const struct delta *delt
 uint64_t call_commit(struct engine *engine, const struct record *record, struct client *client, call_tell_fn *tell, void *context)
 {
     const struct delta *delta = txn_commit(engine->txn);
-    const uint64_t needs = must_be_logged(record, delta) ? log_append(engine, record, delta) : wal_next_offset(engine->wal);
+    const uint64_t needs = must_be_logged(record, delta) ? call_log(engine, record, delta) : wal_next_offset(engine->wal);
 
     struct delivery delivery = { engine, client, tell, context, needs, false };
     if (delta != NULL)

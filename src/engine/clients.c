@@ -1,6 +1,6 @@
 #include "engine/clients.h"
 
-#include "base/log.h"
+#include "base/clock.h"
 #include "engine/answer.h"
 #include "engine/call.h"
 #include "proto/server_msg.h"
@@ -89,6 +89,7 @@ void clients_close_all(struct engine *engine, const char *reason)
 
 void clients_disconnect_all(struct engine *engine)
 {
+    engine->now_us = clock_wall_us();
     for (struct client *client = engine->clients; client != NULL; client = client->next)
         run_disconnected(engine, client);
 }

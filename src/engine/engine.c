@@ -3,9 +3,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "engine/call.h"
+#include "engine/checkpoint.h"
 #include "engine/clients.h"
 #include "engine/publication.h"
-#include "engine/recovery.h"
+#include "engine/startup.h"
 #include "engine/turn.h"
 
 #include <stdio.h>
@@ -44,18 +46,7 @@ static err open_identity(struct engine *engine, struct diag *diag)
     return code;
 }
 
-static void on_durable(void *context, uint64_t durable)
-{
-    struct engine *engine = context;
-    port_set_durable(engine->port, durable);
-}
-
-static void on_log_failure(void *context, const struct diag *diag)
-{
-    struct engine *engine = context;
-    engine->on_failure(engine->context, diag);
-}
-
+/* A record names only sequences that records before it have made: what init takes waits for its PUBLISH. */
 static void reserve_sequence(void *context, uint32_t sequence_id, __int128 reserved)
 {
     struct engine *engine = context;
@@ -63,37 +54,10 @@ static void reserve_sequence(void *context, uint32_t sequence_id, __int128 reser
                                    .timestamp_us = engine->now_us,
                                    .sequence_id = sequence_id,
                                    .reserved = reserved };
-    record_encode(wal_append_begin(engine->wal), &record, NULL);
-    wal_append_end(engine->wal);
-}
-
-static void say_recovery(const struct engine *engine, const struct wal_report *report, int64_t start_us)
-{
-    if (report->tail_cut)
-        log_warn("%s", report->tail_text);
-    if (report->record_count > 0)
-        log_info("%s: %llu transactions (%.1f MB of log) read back in %.2f s", engine->name,
-                 (unsigned long long)report->record_count, (double)report->byte_count / 1e6,
-                 (double)(clock_monotonic_us() - start_us) / 1e6);
-}
-
-static err open_log(struct engine *engine, struct recovery *recovery, struct diag *diag)
-{
-    char path[4096];
-    struct wal_report report;
-    const int64_t start_us = clock_monotonic_us();
-    path_in(path, engine, "log");
-    struct wal_options options = { .disk = engine->disk,
-                                   .dir = path,
-                                   .on_durable = on_durable,
-                                   .on_failure = on_log_failure,
-                                   .context = engine };
-    memcpy(options.database_id, engine->identity.at, sizeof options.database_id);
-    TRY(wal_open(&engine->wal, &options, recovery_replay, recovery, &report, diag));
-    say_recovery(engine, &report, start_us);
-    wal_start(engine->wal);
-    port_set_durable(engine->port, wal_durable_offset(engine->wal));
-    return OK;
+    if (engine->was_published)
+        call_log(engine, &record, NULL);
+    else
+        buf_put(&engine->reservations, &record, sizeof record);
 }
 
 /* The tables that came back and the module at hand: the same version, a newer one, or the first. */
@@ -113,24 +77,23 @@ static err open_module(struct engine *engine, struct module *module, struct diag
 static err open_parts(struct engine *engine, const struct engine_options *options, struct diag *diag)
 {
     char path[4096];
-    struct recovery recovery;
+    struct map clients = { 0 };
     TRY(engine->disk->make_dir(engine->disk->self, engine->dir, diag));
     TRY(open_identity(engine, diag));
     path_in(path, engine, "module_logs");
     engine->module_log = module_log_new(path, true, engine->port);
     module_log_adopt(engine->module_log);
 
-    recovery_init(&recovery, engine);
-    err code = open_log(engine, &recovery, diag);
+    engine->checkpoint = checkpoint_new(engine, &options->checkpoints);
+
+    err code = startup_read(engine, &clients, diag);
     if (code == OK)
         code = open_module(engine, options->module, diag);
-    if (code == OK)
-        recovery_disconnect_leftovers(&recovery);
+    startup_disconnect_leftovers(engine, &clients);
     if (code == OK) {
         wal_flush(engine->wal);
         module_log_flush(engine->module_log);
     }
-    recovery_deinit(&recovery);
     return code;
 }
 
@@ -172,6 +135,7 @@ static void *run(void *context)
     while (!atomic_load(&engine->stopping))
         turn_run(engine);
     clients_disconnect_all(engine);
+    checkpoint_stop(engine->checkpoint);
     module_log_flush(engine->module_log);
     module_log_end_all(engine->module_log);
     wal_flush(engine->wal);
@@ -202,6 +166,7 @@ void engine_close(struct engine *engine)
 {
     if (engine == NULL)
         return;
+    checkpoint_free(engine->checkpoint);
     wal_close(engine->wal);
     while (engine->clients != NULL) {
         struct client *client = engine->clients;
@@ -215,6 +180,8 @@ void engine_close(struct engine *engine)
     txn_free(engine->txn);
     store_deinit(&engine->store);
     map_deinit(&engine->reducers);
+    buf_deinit(&engine->reservations);
+    buf_deinit(&engine->publish);
     pthread_mutex_destroy(&engine->publication_lock);
     pthread_cond_destroy(&engine->publication_done);
     memory_free(engine->dir);

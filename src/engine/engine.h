@@ -11,6 +11,15 @@
 
 struct engine;
 
+/* When snapshots are taken, and how much of the past is kept. */
+struct checkpoint_options {
+    uint64_t log_bytes;        /* a snapshot after this much new log */
+    int64_t interval_us;       /* or after this long, if anything was logged */
+    int64_t keep_us;           /* how far back the past is kept */
+    uint64_t keep_bytes;       /* but no more than this, snapshots and log together */
+};
+extern const struct checkpoint_options checkpoint_options_default;
+
 struct engine_options {
     const struct disk *disk;
     const char *dir;             /* the database's folder */
@@ -19,6 +28,7 @@ struct engine_options {
     struct module *module;       /* taken over, also on failure */
     struct port *port;           /* borrowed */
     struct module_limits limits;
+    struct checkpoint_options checkpoints;
     /* Called once from any thread when the database can go on no longer (W3). */
     void (*on_failure)(void *context, const struct diag *diag);
     void *context;

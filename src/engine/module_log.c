@@ -19,6 +19,7 @@ enum {
     FOLLOW_LINES_DEFAULT = 0,   /* follow alone: only what comes */
     FOLLOW_LINES_MAX = 2500,
     TAIL_CHUNK = 65536,
+    TAIL_MAX = 32 << 20,        /* as much of a day's log is given at once */
 };
 
 struct module_log {
@@ -75,24 +76,30 @@ static bytes cut_message(bytes message)
     return message;
 }
 
+void module_log_put_text(struct buf *out, bytes text)
+{
+    for (size_t idx = 0; idx < text.size; idx++) {
+        const uint8_t byte = text.at[idx];
+        if (byte == '\n')
+            buf_put_text(out, "\n    ");
+        else
+            buf_put_u8(out, byte < 0x20 || byte == 0x7f ? '?' : byte);
+    }
+    buf_put_u8(out, '\n');
+}
+
 static void echo_line(const struct module_log_line *line)
 {
     static const char *const short_names[] = { "error", "warn", "info", "debug", "trace" };
-    const bytes message = cut_message(line->message);
-    fprintf(stderr, "  %s%s%.*s%s%.*s%s", short_names[line->level], line->function.size > 0 ? " " : "",
-            BYTES_FORMAT(line->function), line->file.size > 0 ? " " : "", BYTES_FORMAT(line->file),
-            line->line > 0 ? "" : ": ");
+    struct buf out = { 0 };
+    buf_put_format(&out, "  %s%s%.*s%s%.*s", short_names[line->level], line->function.size > 0 ? " " : "",
+                   BYTES_FORMAT(line->function), line->file.size > 0 ? " " : "", BYTES_FORMAT(line->file));
     if (line->line > 0)
-        fprintf(stderr, ":%d: ", line->line);
-    /* Control characters could fool a terminal; newlines are part of stack traces. */
-    for (size_t idx = 0; idx < message.size; idx++) {
-        const uint8_t byte = message.at[idx];
-        if (byte == '\n')
-            fputs("\n    ", stderr);
-        else
-            fputc(byte < 0x20 || byte == 0x7f ? '?' : byte, stderr);
-    }
-    fputc('\n', stderr);
+        buf_put_format(&out, ":%d", line->line);
+    buf_put_text(&out, ": ");
+    module_log_put_text(&out, cut_message(line->message));
+    fwrite(out.data, 1, out.size, stderr); /* in one piece: other threads write there, too */
+    buf_deinit(&out);
 }
 
 static void write_line(struct module_log *log, const struct module_log_line *line)
@@ -207,27 +214,34 @@ void module_log_flush(struct module_log *log)
     buf_clear(&log->pending);
 }
 
-/* The last `wanted` lines of the file, or all when wanted < 0: reads backwards until enough are there. */
+/* Where the last `wanted` lines begin (all lines when wanted < 0), looking at no more than TAIL_MAX bytes. */
+static off_t find_tail(int fd, off_t end, int64_t wanted)
+{
+    const off_t lowest = end > TAIL_MAX ? end - TAIL_MAX : 0;
+    uint8_t chunk[TAIL_CHUNK];
+    off_t line = end;
+    int64_t lines = 0;
+    for (off_t at = end; at > lowest && lines != wanted;) {
+        const off_t from = at - lowest > TAIL_CHUNK ? at - TAIL_CHUNK : lowest;
+        if (pread(fd, chunk, (size_t)(at - from), from) != at - from)
+            return line;
+        for (off_t idx = at - from; idx > 0 && lines != wanted; idx--) {
+            if (chunk[idx - 1] != '\n' || from + idx == end)
+                continue;
+            line = from + idx;
+            lines++;
+        }
+        at = from;
+    }
+    return lowest == 0 && lines != wanted ? 0 : line;
+}
+
 static void read_tail(int fd, int64_t wanted, struct buf *out)
 {
     struct stat stat;
-    if (fd < 0 || fstat(fd, &stat) != 0 || wanted == 0)
+    if (fd < 0 || fstat(fd, &stat) != 0)
         return;
-    off_t start = stat.st_size;
-    int64_t lines = 0;
-    uint8_t chunk[TAIL_CHUNK];
-    while (start > 0 && (wanted < 0 || lines <= wanted)) {
-        const off_t from = start > TAIL_CHUNK ? start - TAIL_CHUNK : 0;
-        const ssize_t size = pread(fd, chunk, (size_t)(start - from), from);
-        if (size <= 0)
-            break;
-        ssize_t idx = size;
-        while (idx > 0 && !(chunk[idx - 1] == '\n' && wanted >= 0 && ++lines > wanted))
-            idx--;
-        start = from + idx;
-        if (idx > 0)
-            break;
-    }
+    const off_t start = find_tail(fd, stat.st_size, wanted);
     const size_t size = (size_t)(stat.st_size - start);
     uint8_t *room = buf_extend(out, size);
     if (pread(fd, room, size, start) != (ssize_t)size)

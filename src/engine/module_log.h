@@ -17,6 +17,9 @@ void module_log_free(struct module_log *log);
 /* A module_log_fn for every module, without a context: what is said on a thread that works for a database goes
  * into its log, what is said on others (a version that only loads) goes to stderr. */
 void module_log_say(void *context, const struct module_log_line *line);
+/* What a module says, for a terminal: control characters, which could fool it, are left out, and what follows a
+ * newline is indented, so that it cannot pass for a line of the server's. Ends with a newline. */
+void module_log_put_text(struct buf *out, bytes text);
 /* This thread works for the database of `log` now; NULL: for none. */
 void module_log_adopt(struct module_log *log);
 /* Lines of the database itself: "Creating table `x`". */

@@ -38,6 +38,7 @@ enum request_kind {
     REQUEST_SQL,       /* body: statement */
     REQUEST_SCHEMA,    /* version */
     REQUEST_INFO,      /* GET /v1/database/:db */
+    REQUEST_SNAPSHOT,  /* answered when the snapshot has been read back */
     REQUEST_LOGS,      /* line_count, follow: answered by PACKET_REPLY, then PACKET_LOG_LINES while followed */
     REQUEST_LOGS_END,  /* the follower went away: answered by PACKET_REPLY, with which net frees it and its subject */
 };

@@ -45,6 +45,14 @@ static void put_files(struct buf *out, const struct module *module)
     }
 }
 
+static void log_reservations(struct engine *engine)
+{
+    const struct record *records = (const struct record *)engine->reservations.data;
+    for (size_t idx = 0; idx < engine->reservations.size / sizeof *records; idx++)
+        call_log(engine, &records[idx], NULL);
+    buf_deinit(&engine->reservations);
+}
+
 /* The record of the open transaction, which holds what init did. */
 static void commit_publication(struct engine *engine, const struct module *module)
 {
@@ -59,7 +67,10 @@ static void commit_publication(struct engine *engine, const struct module *modul
     if (!engine->was_published)
         memcpy(engine->first_hash, record.hash, sizeof record.hash);
     engine->was_published = true;
-    call_commit(engine, &record, NULL, NULL, NULL);
+    engine->publish_offset = call_commit(engine, &record, NULL, NULL, NULL) - 1;
+    buf_clear(&engine->publish);
+    record_encode(&engine->publish, &record, NULL);
+    log_reservations(engine);
     buf_deinit(&files);
 }
 
@@ -76,6 +87,7 @@ static err run_init(struct engine *engine, struct module *module, struct diag *d
     if (code == OK)
         return OK;
     txn_abort(engine->txn);
+    buf_deinit(&engine->reservations);
     store_deinit(&engine->store);
     store_init(&engine->store);
     diag_note(diag, "init failed: ");

@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "engine/answer.h"
 #include "engine/call.h"
+#include "engine/checkpoint.h"
 #include "sats/json.h"
 
 enum {
@@ -14,12 +15,14 @@ enum {
 static const char *const CONTENT_JSON = "application/json";
 static const char *const CONTENT_TEXT = "text/plain; charset=utf-8";
 
+/* A call is acknowledged when it is on disk; what only reads may say that it need not wait. */
 static void reply(struct engine *engine, struct request *request, uint64_t needs)
 {
+    const bool waits = request->confirmed || request->kind == REQUEST_CALL;
     struct packet *packet = memory_new(sizeof *packet);
     packet->kind = PACKET_REPLY;
     packet->to.request = request;
-    packet->needs = request->confirmed ? needs : 0;
+    packet->needs = waits ? needs : 0;
     port_send(engine->port, packet);
 }
 
@@ -174,6 +177,16 @@ static void print_info(struct engine *engine, struct request *request)
     reply(engine, request, 0);
 }
 
+static void take_snapshot(struct engine *engine, struct request *request)
+{
+    if (memcmp(&request->who, &engine->owner, sizeof request->who) == 0) {
+        checkpoint_request(engine->checkpoint, request);
+        return;
+    }
+    set_text(request, STATUS_FORBIDDEN, "only the database's owner may take a snapshot");
+    reply(engine, request, 0);
+}
+
 static void serve_logs(struct engine *engine, struct request *request)
 {
     if (memcmp(&request->who, &engine->owner, sizeof request->who) != 0)
@@ -197,6 +210,7 @@ void requests_run(struct engine *engine, struct request *request)
     case REQUEST_SQL: run_as_client(engine, request, run_sql); break;
     case REQUEST_SCHEMA: print_schema(engine, request); break;
     case REQUEST_INFO: print_info(engine, request); break;
+    case REQUEST_SNAPSHOT: take_snapshot(engine, request); break;
     case REQUEST_LOGS: serve_logs(engine, request); break;
     case REQUEST_LOGS_END: end_logs(engine, request); break;
     }

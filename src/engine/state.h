@@ -5,6 +5,7 @@
 
 #include "base/map.h"
 #include "engine/engine.h"
+#include "engine/image.h"
 #include "engine/module_log.h"
 #include "engine/record.h"
 #include "sub/subs.h"
@@ -12,13 +13,6 @@
 #include "wal/wal.h"
 
 #include <pthread.h>
-
-/* Who causes a transaction: a WebSocket client, an HTTP request, or the database itself. */
-struct caller {
-    identity who;
-    connection_id connection; /* all zero: the database itself */
-    uint64_t number;          /* as the log knows it; 0: none */
-};
 
 /* One WebSocket client. */
 struct client {
@@ -33,6 +27,7 @@ struct client {
     struct client *previous, *next; /* all clients */
 };
 
+struct checkpoint;
 struct publication;
 
 struct engine {
@@ -53,6 +48,11 @@ struct engine {
     uint8_t hash[32];             /* of the program in force */
     uint8_t first_hash[32];       /* of the first program ever published */
     bool was_published;           /* the log holds a PUBLISH record */
+    struct buf reservations;      /* struct record: what init takes from sequences, until its PUBLISH is logged */
+    struct buf publish;           /* the PUBLISH record in force, whole, for snapshots */
+    uint64_t publish_offset;
+    uint64_t logged_bytes;        /* size of all records appended since the start */
+    struct checkpoint *checkpoint; /* owned */
     uint64_t last_client;         /* the highest client number given */
     struct client *clients;       /* all connected */
     struct client *open_clients;  /* with messages made in this turn */

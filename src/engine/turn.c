@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "engine/answer.h"
 #include "engine/call.h"
+#include "engine/checkpoint.h"
 #include "engine/clients.h"
 #include "engine/publication.h"
 #include "engine/requests.h"
@@ -116,6 +117,7 @@ void turn_run(struct engine *engine)
         }
     }
     publication_run(engine);
+    checkpoint_consider(engine->checkpoint);
 
     wal_flush(engine->wal);
     module_log_flush(engine->module_log);

@@ -171,6 +171,11 @@ static void get_schema(const struct visit *visit)
         exchange_ask(visit->exchange, visit->database, REQUEST_SCHEMA)->version = (uint32_t)version;
 }
 
+static void post_snapshot(const struct visit *visit)
+{
+    (void)exchange_ask(visit->exchange, visit->database, REQUEST_SNAPSHOT);
+}
+
 static void get_logs(const struct visit *visit)
 {
     struct diag diag;
@@ -211,6 +216,7 @@ static const struct route {
     { "v1/database/:/call/:", METHOD_POST, CALLER_ANONYMOUS, post_call },
     { "v1/database/:/sql", METHOD_POST, CALLER_ANONYMOUS, post_sql },
     { "v1/database/:/schema", METHOD_GET, CALLER_ANONYMOUS, get_schema },
+    { "v1/database/:/snapshot", METHOD_POST, CALLER_ANONYMOUS, post_snapshot },
     { "v1/database/:/logs", METHOD_GET, CALLER_ANONYMOUS, get_logs },
     { "v1/database/:/subscribe", METHOD_GET, CALLER_ANONYMOUS, get_subscribe },
 };

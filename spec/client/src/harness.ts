@@ -46,6 +46,10 @@ export async function eventually(what: string, condition: () => boolean) {
   }
 }
 
+const children = new Set<ChildProcess>();
+process.on('exit', () => children.forEach(child => child.kill('SIGKILL')));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(1));
+
 /** One running stdb-lua with a data folder of its own. */
 export class Server {
   url = '';
@@ -60,6 +64,8 @@ export class Server {
     const args = ['run', '--listen-addr', `127.0.0.1:${port}`, '--data-dir', this.dir, '--database', 'spec', this.module];
     const child = spawn(program, args, { stdio: ['ignore', 'inherit', 'pipe'] });
     this.#child = child;
+    children.add(child);
+    child.on('exit', () => children.delete(child));
     const listening = new Promise<void>((resolve, reject) => {
       child.stderr!.on('data', data => {
         this.output += data;

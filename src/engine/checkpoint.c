@@ -1,0 +1,267 @@
+#include "engine/checkpoint.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <unistd.h>
+
+enum { KEPT_MIN = 2, WAIT_STEP_US = 1000, RETRY_US = 60000000 };
+
+const struct checkpoint_options checkpoint_options_default = {
+    .log_bytes = 256ull << 20,
+    .interval_us = 3600ll * 1000000,
+    .keep_us = 7ll * 24 * 3600 * 1000000,
+    .keep_bytes = 16ull << 30,
+};
+
+/* One snapshot on its way. Made by the engine's thread, then the worker's until `done`. */
+struct job {
+    struct frozen *frozen;
+    struct snap_head head;
+    struct buf clients;   /* what head.clients points into */
+    struct buf publish;   /* what head.publish points into */
+    struct request *request; /* who asked for it, or NULL */
+    int64_t started_us;
+    err code;
+    struct diag diag;
+    atomic_bool done;
+};
+
+struct checkpoint {
+    struct engine *engine;
+    struct checkpoint_options options;
+    char dir[4096];
+    struct snap_options snap;
+    uint64_t last_offset;     /* of the newest snapshot, or what stands for it */
+    uint64_t last_logged;     /* engine->logged_bytes when it was taken */
+    uint64_t replayed_bytes;  /* of log behind it that the start had to read; counts as new */
+    int64_t last_us;          /* when it was taken, monotonic */
+    int64_t not_before_us;    /* after a failure */
+    struct request *wanted;   /* asked for, not begun */
+    struct job *job;          /* at work, or NULL */
+    pthread_t thread;
+    atomic_bool stopping;
+};
+
+static bool go_on(void *context, uint64_t rows_done, uint64_t rows_all)
+{
+    const struct checkpoint *checkpoint = context;
+    return !atomic_load(&checkpoint->stopping);
+}
+
+struct checkpoint *checkpoint_new(struct engine *engine, const struct checkpoint_options *options)
+{
+    struct checkpoint *checkpoint = memory_new(sizeof *checkpoint);
+    checkpoint->engine = engine;
+    checkpoint->options = *options;
+    check(snprintf(checkpoint->dir, sizeof checkpoint->dir, "%s/snapshots", engine->dir) < (int)sizeof checkpoint->dir);
+    checkpoint->snap = (struct snap_options){ engine->disk, checkpoint->dir, go_on, checkpoint };
+    return checkpoint;
+}
+
+void checkpoint_opened(struct checkpoint *checkpoint, uint64_t snapshot_offset, uint64_t replayed_bytes)
+{
+    checkpoint->last_offset = snapshot_offset;
+    checkpoint->replayed_bytes = replayed_bytes;
+    checkpoint->last_us = clock_monotonic_us();
+}
+
+/* --- The worker --- */
+
+/* M1. False when the log has failed or the database stops. */
+static bool wait_durable(struct checkpoint *checkpoint, uint64_t offset)
+{
+    while (wal_durable_offset(checkpoint->engine->wal) < offset) {
+        if (atomic_load(&checkpoint->stopping))
+            return false;
+        usleep(WAIT_STEP_US);
+    }
+    return true;
+}
+
+static err write_snapshot(struct checkpoint *checkpoint, struct job *job)
+{
+    TRY(snap_write(&checkpoint->snap, job->frozen, &job->head, &job->diag));
+    if (!wait_durable(checkpoint, job->head.offset))
+        return diag_set(&job->diag, ERR_BUSY, "the database is stopping");
+    TRY(snap_publish(&checkpoint->snap, job->head.offset, &job->diag));
+    return snap_verify(&checkpoint->snap, job->head.offset, &job->diag);
+}
+
+struct kept {
+    uint64_t offset, size;
+    int64_t taken_us;
+};
+
+/* C1, C2: the oldest go first, by age and while all together are too large. */
+static err retire(struct checkpoint *checkpoint, struct diag *diag)
+{
+    struct wal *wal = checkpoint->engine->wal;
+    const int64_t now_us = clock_wall_us();
+    struct buf offsets = { 0 };
+    err code = snap_offsets(&checkpoint->snap, &offsets, diag);
+    const size_t count = offsets.size / 8;
+    uint64_t total = wal_size(wal), oldest = 0;
+    struct kept *kept = memory_new((count + 1) * sizeof *kept);
+    for (size_t idx = 0; code == OK && idx < count; idx++) {
+        memcpy(&kept[idx].offset, offsets.data + idx * 8, 8);
+        struct snap_label label;
+        code = snap_peek(&checkpoint->snap, kept[idx].offset, &label, diag);
+        kept[idx].size = label.content_size;
+        kept[idx].taken_us = label.timestamp_us;
+        total += kept[idx].size;
+    }
+    for (size_t idx = 0; code == OK && idx + KEPT_MIN < count; idx++) {
+        /* Its successor covers the window's beginning, or there is no room. */
+        const bool is_old = kept[idx + 1].taken_us < now_us - checkpoint->options.keep_us;
+        if (!is_old && total <= checkpoint->options.keep_bytes)
+            break;
+        uint64_t freed = 0;
+        oldest = kept[idx + 1].offset;
+        code = snap_remove(&checkpoint->snap, kept[idx].offset, diag);
+        if (code == OK)
+            code = wal_retire(wal, oldest, &freed, diag);
+        total -= kept[idx].size + freed;
+    }
+    memory_free(kept);
+    buf_deinit(&offsets);
+    return code;
+}
+
+static void *work(void *context)
+{
+    struct checkpoint *checkpoint = context;
+    struct job *job = checkpoint->job;
+    struct diag diag;
+    job->code = write_snapshot(checkpoint, job);
+    frozen_drop(job->frozen);
+    job->frozen = NULL;
+    if (job->code == OK && retire(checkpoint, &diag) != OK)
+        log_warn("%s: old snapshots and log stay: %s", checkpoint->engine->name, diag.text);
+    atomic_store(&job->done, true);
+    port_interrupt(checkpoint->engine->port);
+    return NULL;
+}
+
+/* --- On the engine's thread --- */
+
+static void list_clients(const struct engine *engine, struct buf *out)
+{
+    for (const struct client *client = engine->clients; client != NULL; client = client->next) {
+        if (!client->connected)
+            continue;
+        const struct snap_client one = { client->caller.number, client->caller.who, client->caller.connection };
+        buf_put(out, &one, sizeof one);
+    }
+}
+
+static void begin(struct checkpoint *checkpoint)
+{
+    struct engine *engine = checkpoint->engine;
+    struct job *job = memory_new(sizeof *job);
+    list_clients(engine, &job->clients);
+    buf_put_bytes(&job->publish, buf_bytes(&engine->publish));
+    job->started_us = clock_monotonic_us();
+    job->request = checkpoint->wanted;
+    checkpoint->wanted = NULL;
+    job->frozen = store_freeze(&engine->store);
+    job->head = (struct snap_head){ .offset = wal_next_offset(engine->wal),
+                                    .timestamp_us = clock_wall_us(),
+                                    .publish_offset = engine->publish_offset,
+                                    .last_client = engine->last_client,
+                                    .client_count = (uint32_t)(job->clients.size / sizeof(struct snap_client)),
+                                    .clients = (const struct snap_client *)job->clients.data,
+                                    .publish = buf_bytes(&job->publish) };
+    memcpy(job->head.database_id, engine->identity.at, sizeof job->head.database_id);
+    memcpy(job->head.first_hash, engine->first_hash, sizeof job->head.first_hash);
+    checkpoint->job = job;
+    checkpoint->last_logged = engine->logged_bytes;
+    checkpoint->replayed_bytes = 0;
+    check(pthread_create(&checkpoint->thread, NULL, work, checkpoint) == 0);
+}
+
+static void answer(struct checkpoint *checkpoint, struct request *request, const struct job *job)
+{
+    request->status = job->code == OK ? 200 : 503;
+    request->content_type = job->code == OK ? "application/json" : "text/plain; charset=utf-8";
+    if (job->code == OK)
+        buf_put_format(&request->answer, "{\"offset\":%" PRIu64 "}", job->head.offset);
+    else
+        buf_put_text(&request->answer, job->diag.text);
+    struct packet *packet = memory_new(sizeof *packet);
+    packet->kind = PACKET_REPLY;
+    packet->to.request = request;
+    port_send(checkpoint->engine->port, packet);
+}
+
+static void finish(struct checkpoint *checkpoint)
+{
+    struct job *job = checkpoint->job;
+    pthread_join(checkpoint->thread, NULL);
+    checkpoint->job = NULL;
+    checkpoint->last_us = clock_monotonic_us();
+    if (job->code == OK) {
+        checkpoint->last_offset = job->head.offset;
+        log_info("%s: snapshot at offset %" PRIu64 " taken and read back in %.2f s", checkpoint->engine->name, job->head.offset,
+                 (double)(checkpoint->last_us - job->started_us) / 1e6);
+    } else {
+        checkpoint->not_before_us = checkpoint->last_us + RETRY_US;
+        log_warn("%s: no snapshot: %s", checkpoint->engine->name, job->diag.text);
+    }
+    if (job->request != NULL)
+        answer(checkpoint, job->request, job);
+    buf_deinit(&job->clients);
+    buf_deinit(&job->publish);
+    memory_free(job);
+}
+
+static bool is_time(const struct checkpoint *checkpoint)
+{
+    const struct engine *engine = checkpoint->engine;
+    const int64_t now_us = clock_monotonic_us();
+    if (checkpoint->wanted != NULL)
+        return true;
+    if (wal_next_offset(engine->wal) == checkpoint->last_offset || now_us < checkpoint->not_before_us)
+        return false;
+    return engine->logged_bytes - checkpoint->last_logged + checkpoint->replayed_bytes >= checkpoint->options.log_bytes ||
+           now_us - checkpoint->last_us >= checkpoint->options.interval_us;
+}
+
+void checkpoint_consider(struct checkpoint *checkpoint)
+{
+    if (checkpoint->job != NULL) {
+        if (atomic_load(&checkpoint->job->done))
+            finish(checkpoint);
+    } else if (is_time(checkpoint)) {
+        begin(checkpoint);
+    }
+}
+
+void checkpoint_request(struct checkpoint *checkpoint, struct request *request)
+{
+    if (checkpoint->wanted != NULL) {
+        const struct job refused = { .code = ERR_BUSY, .diag = { ERR_BUSY, "a snapshot has been asked for already" } };
+        answer(checkpoint, request, &refused);
+        return;
+    }
+    checkpoint->wanted = request;
+}
+
+void checkpoint_stop(struct checkpoint *checkpoint)
+{
+    atomic_store(&checkpoint->stopping, true);
+    if (checkpoint->job != NULL)
+        finish(checkpoint);
+    if (checkpoint->wanted != NULL) {
+        const struct job stopped = { .code = ERR_BUSY, .diag = { ERR_BUSY, "the database is stopping" } };
+        answer(checkpoint, checkpoint->wanted, &stopped);
+        checkpoint->wanted = NULL;
+    }
+}
+
+void checkpoint_free(struct checkpoint *checkpoint)
+{
+    memory_free(checkpoint);
+}

@@ -1,0 +1,127 @@
+#include "engine/image.h"
+
+#include "schema/migration.h"
+
+void image_init(struct image *image)
+{
+    *image = (struct image){ 0 };
+    store_init(&image->store);
+    map_init(&image->clients);
+}
+
+void image_deinit(struct image *image)
+{
+    uint32_t place = 0;
+    for (struct map_entry *entry; (entry = map_next(&image->clients, &place)) != NULL;)
+        memory_free(entry->value);
+    map_deinit(&image->clients);
+    store_deinit(&image->store);
+    buf_deinit(&image->publish);
+}
+
+static void remember_client(struct image *image, const struct caller *caller)
+{
+    memory_free(map_put(&image->clients, map_u64_key(&caller->number), memory_copy(caller, sizeof *caller)));
+    if (caller->number > image->last_client)
+        image->last_client = caller->number;
+}
+
+static void remember_publish(struct image *image, const uint8_t hash[static 32], bytes record, uint64_t offset)
+{
+    memcpy(image->hash, hash, sizeof image->hash);
+    if (!image->was_published)
+        memcpy(image->first_hash, hash, sizeof image->first_hash);
+    image->was_published = true;
+    image->publish_offset = offset;
+    buf_clear(&image->publish);
+    buf_put_bytes(&image->publish, record);
+}
+
+/* --- From a snapshot --- */
+
+static err take_head(struct image *image, const struct snap_head *head, struct diag *diag)
+{
+    struct record record;
+    TRY(record_decode(head->publish, &record, diag));
+    remember_publish(image, record.hash, head->publish, head->publish_offset);
+    memcpy(image->first_hash, head->first_hash, sizeof image->first_hash);
+    for (uint32_t idx = 0; idx < head->client_count; idx++) {
+        const struct snap_client *client = &head->clients[idx];
+        const struct caller caller = { client->who, client->connection, client->number };
+        remember_client(image, &caller);
+    }
+    image->last_client = head->last_client;
+    image->next_offset = head->offset;
+    return OK;
+}
+
+err image_load(struct image *image, const struct snap_options *snap, uint64_t offset, const uint8_t database_id[16],
+               struct diag *diag)
+{
+    struct arena storage;
+    struct snap_head head;
+    arena_init(&storage);
+    err code = snap_load(snap, offset, database_id, &image->store, &head, &storage, diag);
+    if (code == OK)
+        code = take_head(image, &head, diag);
+    arena_deinit(&storage);
+    if (code != OK) {
+        image_deinit(image);
+        image_init(image);
+    }
+    return code;
+}
+
+/* --- From the log --- */
+
+static err apply_publish(struct image *image, const struct record *record, struct diag *diag)
+{
+    struct arena arena;
+    struct schema *schema;
+    struct schema_fault fault;
+    struct migration plan;
+    TRY(schema_build(record->def, image->store.schema, &schema, &fault, diag));
+    arena_init(&arena);
+    err code = migration_plan(&arena, image->store.schema, schema, &plan, diag);
+    if (code == OK)
+        code = store_migrate(&image->store, schema, &plan, diag);
+    arena_deinit(&arena);
+    if (code != OK)
+        schema_free(schema);
+    return code;
+}
+
+static err apply_record(struct image *image, const struct record *record, struct diag *diag)
+{
+    switch (record->kind) {
+    case RECORD_PUBLISH: TRY(apply_publish(image, record, diag)); break;
+    case RECORD_RESERVE:
+        if (store_restore_sequence(&image->store, record->sequence_id, record->reserved))
+            return OK;
+        return diag_set(diag, ERR_CORRUPT, "a reservation for the unknown sequence %u", record->sequence_id);
+    case RECORD_CONNECT: {
+        const struct caller caller = { record->who, record->connection, record->client };
+        remember_client(image, &caller);
+        break;
+    }
+    case RECORD_DISCONNECT: memory_free(map_remove(&image->clients, map_u64_key(&record->client))); break;
+    case RECORD_CALL: break;
+    }
+    return delta_apply(&image->store, record->delta, diag);
+}
+
+err image_apply(struct image *image, uint64_t offset, bytes bytes, struct diag *diag)
+{
+    struct record record;
+    err code = record_decode(bytes, &record, diag);
+    if (code == OK)
+        code = apply_record(image, &record, diag);
+    if (code != OK) {
+        diag_note(diag, "replaying the log at offset %llu", (unsigned long long)offset);
+        return code;
+    }
+    if (record.kind == RECORD_PUBLISH)
+        remember_publish(image, record.hash, bytes, offset);
+    image->next_offset = offset + 1;
+    return OK;
+}
