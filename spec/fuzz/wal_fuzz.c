@@ -35,7 +35,7 @@ static void frames_put(struct buf *out, struct reader *reader)
         const uint8_t count = reader_get_u8(reader);
         const bytes body = reader_take(reader, size < reader_left(reader) ? size : reader_left(reader));
         const uint8_t spoil = reader_get_u8(reader);
-        struct frame_header header = { (uint32_t)body.size, offset, count, chain, crc32c(0, body.at, body.size), 0 };
+        struct frame_header header = { 0, (uint32_t)body.size, offset, count, chain, crc32c(0, body.at, body.size), 0 };
 
         const size_t start = out->size;
         const size_t span = (size_t)frame_span(header.size);

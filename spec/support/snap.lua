@@ -39,6 +39,12 @@ int snap_list(const struct snap_options *options, struct store_buf *offsets, str
 int snap_remove(const struct snap_options *options, uint64_t offset, struct store_diag *diag);
 int snap_chunk_load(store_bytes chunk, const void *def, struct store_table *table, uint32_t *rows,
                     struct store_diag *diag) __asm__("chunk_load");
+void snap_ids_encode(struct store_buf *out, const void *schema) __asm__("schema_ids_encode");
+int snap_schema_restore(store_bytes def, store_bytes ids, struct schema_schema **schema, struct store_diag *diag)
+    __asm__("schema_restore");
+int snap_setrlimit(int resource, const uint64_t limit[2]) __asm__("setrlimit");
+int snap_getrlimit(int resource, uint64_t limit[2]) __asm__("getrlimit");
+void *snap_signal(int number, void *handler) __asm__("signal");
 ]]
 
 local core, diag = store.core, store.diag
@@ -204,9 +210,7 @@ end
 
 -- Tables --------------------------------------------------------------------------------------------------------
 
---- The id of a table, of its indexes and of its sequences, in a list.
-function snap.ids(stored)
-    local def = ffi.cast("const struct schema_table *", stored.pointer.def)
+local function ids_of(def)
     local ids = { def.id }
     for place = 0, def.index_count - 1 do
         ids[#ids + 1] = def.indexes[place].id
@@ -215,6 +219,51 @@ function snap.ids(stored)
         ids[#ids + 1] = def.sequences[place].id
     end
     return ids
+end
+
+--- The id of a table, of its indexes and of its sequences, in a list.
+function snap.ids(stored)
+    return ids_of(ffi.cast("const struct schema_table *", stored.pointer.def))
+end
+
+function snap.encode_ids(world)
+    local buf = ffi.new("struct store_buf")
+    core.snap_ids_encode(buf, world.store.schema)
+    local text = ffi.string(buf.data, buf.size)
+    core.store_buf_deinit(buf)
+    return text
+end
+
+--- The ids of the only table in the world's schema, had that been kept with these; and the next one.
+function snap.restore_schema(world, ids)
+    local schema = ffi.new("struct schema_schema *[1]")
+    local def = ffi.cast("struct schema_schema *", world.store.schema).def
+    local code = core.snap_schema_restore(ffi.new("store_bytes", def.at, def.size), store.bytes(ids), schema, diag)
+    if code ~= 0 then
+        assert(schema[0] == nil)
+        return store.refused(code)
+    end
+    local restored = ids_of(schema[0].tables[0])
+    restored.next = schema[0].next_id
+    core.store_schema_free(schema[0])
+    return restored
+end
+
+--- Calls `work` while no file may become larger than `size` bytes.
+function snap.with_file_limit(size, work)
+    local SIGXFSZ, RLIMIT_FSIZE, IGNORE = 25, 1, ffi.cast("void *", 1)
+    local before, limit = ffi.new("uint64_t[2]"), ffi.new("uint64_t[2]")
+    local handler = ffi.C.snap_signal(SIGXFSZ, IGNORE)
+    ffi.C.snap_getrlimit(RLIMIT_FSIZE, before)
+    limit[0], limit[1] = size, before[1]
+    ffi.C.snap_setrlimit(RLIMIT_FSIZE, limit)
+    local function finish(done, ...)
+        ffi.C.snap_setrlimit(RLIMIT_FSIZE, before)
+        ffi.C.snap_signal(SIGXFSZ, handler)
+        assert(done, ...)
+        return ...
+    end
+    return finish(pcall(work))
 end
 
 -- Files ---------------------------------------------------------------------------------------------------------

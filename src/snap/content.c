@@ -33,7 +33,7 @@ static err env_open(struct content *content, const char *path, unsigned flags, s
         code = mdb_env_set_mapsize(content->env, MAP_SIZE_FIRST);
     if (code == 0)
         code = mdb_env_open(content->env, path, flags | MDB_NOSUBDIR | MDB_NOLOCK, 0600);
-    return code == 0 ? OK : refuse(content, "open the content of", code, diag);
+    return code == 0 ? OK : refuse(content, (flags & MDB_RDONLY) != 0 ? "open" : "make", code, diag);
 }
 
 static err databases_open(struct content *content, unsigned flags, struct diag *diag)
@@ -41,7 +41,7 @@ static err databases_open(struct content *content, unsigned flags, struct diag *
     int code = mdb_dbi_open(content->txn, "meta", flags, &content->meta);
     if (code == 0)
         code = mdb_dbi_open(content->txn, "rows", flags, &content->rows);
-    return code == 0 ? OK : refuse(content, "open the content of", code, diag);
+    return code == 0 ? OK : refuse(content, (flags & MDB_CREATE) != 0 ? "make" : "open", code, diag);
 }
 
 err content_create(struct content *content, const char *path, const char *name, struct diag *diag)

@@ -106,7 +106,7 @@ static uint32_t block_sum(const uint8_t *piece, size_t size, size_t start)
 static err sums_make(const struct disk *disk, struct disk_file *file, const char *path, const struct snap_label *label,
                      struct buf *sums, struct diag *diag)
 {
-    uint8_t *piece = memory_resize(NULL, PIECE_SIZE);
+    uint8_t *piece = memory_resize(NULL, piece_at(label, 0));
     err code = OK;
     for (uint64_t position = 0; code == OK && position < label->content_size; position += PIECE_SIZE) {
         const size_t size = piece_at(label, position);
@@ -148,8 +148,9 @@ err label_read(const struct disk *disk, struct disk_file *file, const char *path
 
     const uint64_t before = size - SNAP_LABEL_SIZE;
     if (label->content_size > before || before - label->content_size != 4 * block_count(label->content_size))
-        return diag_set(diag, ERR_CORRUPT, "%s is damaged: it has %" PRIu64 " bytes, which is not the size it was written with",
-                        path, size);
+        return diag_set(diag, ERR_CORRUPT,
+                        "%s is damaged: it has %" PRIu64 " bytes, which is not the size it was written with", path,
+                        size);
     return OK;
 }
 
@@ -180,7 +181,7 @@ err label_check(const struct disk *disk, struct disk_file *file, const char *pat
 {
     struct buf sums;
     buf_init(&sums);
-    uint8_t *piece = memory_resize(NULL, PIECE_SIZE);
+    uint8_t *piece = memory_resize(NULL, piece_at(label, 0));
     err code = sums_read(disk, file, path, label, &sums, diag);
     for (uint64_t position = 0; code == OK && position < label->content_size; position += PIECE_SIZE) {
         const size_t size = piece_at(label, position);

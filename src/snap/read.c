@@ -30,8 +30,7 @@ struct reading {
 static err report(const struct reading *reading, struct diag *diag)
 {
     const struct snap_options *options = reading->options;
-    if (options->progress == NULL ||
-        options->progress(options->context, reading->rows_done, reading->label.row_count))
+    if (options->progress == NULL || options->progress(options->context, reading->rows_done, reading->label.row_count))
         return OK;
     return diag_set(diag, ERR_BUSY, "reading %s was stopped", reading->path);
 }

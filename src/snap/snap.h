@@ -84,7 +84,8 @@ err snap_verify(const struct snap_options *options, uint64_t offset, struct diag
 err snap_load(const struct snap_options *options, uint64_t offset, const uint8_t database_id[16], struct store *store,
               struct snap_head *head, struct arena *storage, struct diag *diag);
 
-/* What the label says, at the cost of one read: whose snapshot, of when, how many rows. Its content is not looked at. */
+/* What the label says, at the cost of one read: whose snapshot it is, of when, how many rows. The content is not
+ * looked at. */
 err snap_peek(const struct snap_options *options, uint64_t offset, struct snap_label *label, struct diag *diag);
 /* The offsets of the snapshots in the folder, ascending, as u64s; an absent folder has none. Changes nothing. */
 err snap_offsets(const struct snap_options *options, struct buf *offsets, struct diag *diag);

@@ -33,8 +33,7 @@ static uint64_t count_rows(const struct frozen *frozen)
 static err report(struct writing *writing, struct diag *diag)
 {
     const struct snap_options *options = writing->options;
-    if (options->progress == NULL ||
-        options->progress(options->context, writing->rows_done, writing->label.row_count))
+    if (options->progress == NULL || options->progress(options->context, writing->rows_done, writing->label.row_count))
         return OK;
     return diag_set(diag, ERR_BUSY, "writing the snapshot was stopped");
 }
