@@ -38,6 +38,7 @@ void segment_header_write(const struct segment_header *header, uint8_t out[SEGME
     memcpy(out + 16, header->database_id, sizeof header->database_id);
     put_u64(out + 32, header->first_offset);
     put_u32(out + 40, header->chain);
+    put_u32(out + 44, header->salt);
     put_u32(out + 60, crc32c(0, out, 60));
 }
 
@@ -49,6 +50,7 @@ bool segment_header_read(const uint8_t from[SEGMENT_HEADER_SIZE], struct segment
         .version = get_u32(from + 8),
         .first_offset = get_u64(from + 32),
         .chain = get_u32(from + 40),
+        .salt = get_u32(from + 44),
     };
     memcpy(header->database_id, from + 16, sizeof header->database_id);
     return true;
@@ -56,7 +58,7 @@ bool segment_header_read(const uint8_t from[SEGMENT_HEADER_SIZE], struct segment
 
 void frame_header_write(struct frame_header *header, uint8_t out[FRAME_HEADER_SIZE])
 {
-    put_u32(out, FRAME_MAGIC);
+    put_u32(out, FRAME_MAGIC ^ header->salt);
     put_u32(out + 4, header->size);
     put_u64(out + 8, header->first_offset);
     put_u32(out + 16, header->record_count);
@@ -68,9 +70,10 @@ void frame_header_write(struct frame_header *header, uint8_t out[FRAME_HEADER_SI
 
 bool frame_header_read(const uint8_t from[FRAME_HEADER_SIZE], struct frame_header *header)
 {
-    if (get_u32(from) != FRAME_MAGIC || get_u32(from + 28) != crc32c(0, from, 28))
+    if (get_u32(from + 28) != crc32c(0, from, 28))
         return false;
     *header = (struct frame_header){
+        .salt = get_u32(from) ^ FRAME_MAGIC,
         .size = get_u32(from + 4),
         .first_offset = get_u64(from + 8),
         .record_count = get_u32(from + 16),

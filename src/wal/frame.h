@@ -10,6 +10,7 @@ struct segment_header {
     uint8_t database_id[16];
     uint64_t first_offset;
     uint32_t chain; /* checksum of the last frame before this segment */
+    uint32_t salt;  /* what its frames are told by */
 };
 
 void segment_header_write(const struct segment_header *header, uint8_t out[SEGMENT_HEADER_SIZE]);
@@ -17,6 +18,7 @@ void segment_header_write(const struct segment_header *header, uint8_t out[SEGME
 bool segment_header_read(const uint8_t from[SEGMENT_HEADER_SIZE], struct segment_header *header);
 
 struct frame_header {
+    uint32_t salt; /* of the segment it was written for */
     uint32_t size; /* of the body */
     uint64_t first_offset;
     uint32_t record_count; /* 0: a mark */

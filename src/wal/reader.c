@@ -28,6 +28,14 @@ static err begins_later(uint64_t first_offset, struct diag *diag)
     return diag_set(diag, ERR_NOT_FOUND, "the log begins at offset %" PRIu64, first_offset);
 }
 
+/* A segment may be in the making when it is looked at: what is refused then is looked at once more, and what had
+ * no header yet is entered again by frame_take(). */
+static err segment_enter(struct wal_reader *reader, uint64_t first_offset, bool is_last, struct diag *diag)
+{
+    const err code = walk_enter(&reader->walk, first_offset, is_last, diag);
+    return code == ERR_CORRUPT ? walk_enter(&reader->walk, first_offset, is_last, diag) : code;
+}
+
 /* As walk_next(); a frame that is found is at hand. */
 static err frame_try(struct wal_reader *reader, enum walk_found *found, struct diag *diag)
 {
@@ -50,7 +58,7 @@ static err goes_on(struct wal_reader *reader, const struct folder *folder, enum 
         return begins_later(folder->firsts[0], diag); /* R4 */
     if (folder->firsts[idx] <= walk->segment.first_offset)
         idx++; /* not the one it should be: that is for walk_enter() to refuse */
-    return walk_enter(walk, folder->firsts[idx], idx + 1 == folder->count, diag);
+    return segment_enter(reader, folder->firsts[idx], idx + 1 == folder->count, diag);
 }
 
 /* The last segment is read to its end or to something broken. *more is true when the log has gone on meanwhile. */
@@ -97,6 +105,8 @@ static err frame_retry(struct wal_reader *reader, bool *more, struct diag *diag)
 static err frame_take(struct wal_reader *reader, bool *more, struct diag *diag)
 {
     enum walk_found found;
+    if (!reader->walk.header_known)
+        TRY(segment_enter(reader, reader->walk.segment.first_offset, true, diag));
     TRY(frame_try(reader, &found, diag));
     *more = found == WALK_FRAME;
     return *more ? OK : frame_retry(reader, more, diag);
@@ -143,7 +153,7 @@ static err segment_begin(struct wal_reader *reader, const struct folder *folder,
         return begins_later(folder->firsts[0], diag);
     TRY(walk_choose(walk, folder, from, &idx, diag));
     reader->offset = walk->next_offset;
-    return walk_enter(walk, walk->next_offset, idx + 1 == folder->count, diag);
+    return segment_enter(reader, walk->next_offset, idx + 1 == folder->count, diag);
 }
 
 err wal_reader_open(struct wal_reader **reader, const struct disk *disk, const char *dir, const uint8_t database_id[16],

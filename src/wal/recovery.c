@@ -17,23 +17,17 @@ struct recovery {
     struct walk walk;
 };
 
-/* Takes away what stands behind the last whole frame. It is zeros again, durably, before anything else is
- * written, so that no later recovery can take the remains for a frame. */
-static err tail_cut(struct recovery *recovery)
+/* It is end_settle() that cuts, after everything else was found good. */
+static err tail_report(struct recovery *recovery)
 {
-    struct segment *segment = &recovery->walk.segment;
-    const struct disk *disk = segment->disk;
+    const struct segment *segment = &recovery->walk.segment;
     struct wal_report *report = recovery->report;
     report->tail_cut = true;
     snprintf(report->tail_text, sizeof report->tail_text,
              "%020" PRIu64 ".wal: an unfinished write was cut: %" PRIu64 " bytes from byte %" PRIu64
              ", where record %" PRIu64 " would begin",
              segment->first_offset, segment->size - segment->position, segment->position, recovery->walk.next_offset);
-
-    TRY(disk->truncate(disk->self, segment->file, segment->position, recovery->diag));
-    segment->size = segment->position;
-    TRY(segment_reserve(segment, FRAME_HEADER_SIZE, recovery->options->segment_size, recovery->diag));
-    return disk->sync(disk->self, segment->file, recovery->diag);
+    return OK;
 }
 
 /* Torn, or damaged? Three things prove that a frame was acknowledged: a later segment, a later frame (W1), and a
@@ -52,7 +46,7 @@ static err frame_broken(struct recovery *recovery, bool is_last)
     else if (walk->next_offset < recovery->options->from)
         snprintf(why, sizeof why, "the snapshot is at record %" PRIu64, recovery->options->from);
     else
-        return tail_cut(recovery);
+        return tail_report(recovery);
     return walk_refuse(walk, why, recovery->diag);
 }
 
@@ -115,20 +109,18 @@ static err segments_take(struct recovery *recovery)
     return OK;
 }
 
-/* Nothing stands in the last segment: it is made anew, and its chain vouches for the frame before. */
-static err segment_settle(struct recovery *recovery)
+/* Nothing stands in the last segment: it is made anew, and its chain vouches for the frame before. Its salt stays:
+ * the torn frame that is being cut may come back with the next power cut. */
+static err header_settle(struct recovery *recovery)
 {
     const struct wal_options *options = recovery->options;
     struct walk *walk = &recovery->walk;
-    struct segment_header header = { SEGMENT_VERSION, { 0 }, walk->next_offset, walk->chain };
+    struct segment_header header = { SEGMENT_VERSION, { 0 }, walk->next_offset, walk->chain, walk->segment.salt };
     memcpy(header.database_id, options->database_id, sizeof header.database_id);
     segment_close(&walk->segment);
     return segment_create(&walk->segment, options->disk, options->dir, &header, options->segment_size, recovery->diag);
 }
 
-/* The end of the log may have been read from memory that never got to the disk: the process before this one
- * was killed between write and sync, or its sync failed, after which the kernel takes the pages for clean
- * (D3). So the last write is repeated, byte for byte, and synced before anything counts on it. */
 static err frame_settle(struct recovery *recovery)
 {
     const struct disk *disk = recovery->options->disk;
@@ -136,11 +128,34 @@ static err frame_settle(struct recovery *recovery)
     const struct walk *walk = &recovery->walk;
     TRY(disk->write_at(disk->self, walk->segment.file, walk->frame_position, walk->frame.data, walk->frame.size,
                        recovery->diag));
-    TRY(disk->sync(disk->self, walk->segment.file, recovery->diag));
     TRY(disk->dir_sync(disk->self, recovery->options->dir, recovery->diag));
     if (folder->newest_known && folder->newest == walk->segment.first_offset)
         return OK;
     return folder_set_newest(disk, recovery->options->dir, walk->segment.first_offset, recovery->diag);
+}
+
+/* Zeros from the end of the log to the end of the file. They take no room that the file does not have. */
+static err rest_settle(const struct recovery *recovery)
+{
+    static const uint8_t zeros[1 << 16];
+    const struct segment *segment = &recovery->walk.segment;
+    const struct disk *disk = segment->disk;
+    for (uint64_t at = segment->position; at < segment->size; at += sizeof zeros) {
+        const uint64_t left = segment->size - at;
+        const size_t size = left < sizeof zeros ? (size_t)left : sizeof zeros;
+        TRY(disk->write_at(disk->self, segment->file, at, zeros, size, recovery->diag));
+    }
+    return disk->sync(disk->self, segment->file, recovery->diag);
+}
+
+/* The end of the log may have been read from memory that never got to the disk: the process before this one
+ * was killed between write and sync, or its sync failed, after which the kernel takes the pages for clean
+ * (D3). So the last write is repeated, byte for byte, and so are the zeros behind it, over a torn tail or over
+ * what looks like zeros already, and all is synced before anything counts on it. */
+static err end_settle(struct recovery *recovery)
+{
+    TRY(recovery->walk.frame_position > 0 ? frame_settle(recovery) : header_settle(recovery));
+    return rest_settle(recovery);
 }
 
 static err log_read(struct recovery *recovery)
@@ -150,7 +165,7 @@ static err log_read(struct recovery *recovery)
     TRY(disk->make_dir(disk->self, options->dir, recovery->diag));
     TRY(folder_read(&recovery->end->folder, disk, options->dir, recovery->diag));
     TRY(segments_take(recovery));
-    return recovery->walk.frame_position > 0 ? frame_settle(recovery) : segment_settle(recovery);
+    return end_settle(recovery);
 }
 
 err recovery_run(const struct wal_options *options,

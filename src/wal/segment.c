@@ -1,6 +1,7 @@
 /* Making, filling and closing one file of the log. */
 #include "wal/segment.h"
 
+#include "base/clock.h"
 #include "wal/folder.h"
 
 #include <inttypes.h>
@@ -60,8 +61,14 @@ static err header_store(struct segment *segment, const char *dir, const struct s
 err segment_create(struct segment *segment, const struct disk *disk, const char *dir,
                    const struct segment_header *header, uint64_t size_limit, struct diag *diag)
 {
+    struct segment_header salted = *header;
+    if (salted.salt == 0) {
+        random_bytes(&salted.salt, sizeof salted.salt);
+        salted.salt |= 1;
+    }
     TRY(segment_open(segment, disk, dir, header->first_offset, true, diag));
-    const err code = header_store(segment, dir, header, size_limit, diag);
+    segment->salt = salted.salt;
+    const err code = header_store(segment, dir, &salted, size_limit, diag);
     if (code != OK)
         segment_close(segment);
     return code;

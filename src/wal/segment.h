@@ -14,6 +14,7 @@ struct segment {
     struct disk_file *file; /* owned; NULL when closed */
     char path[SEGMENT_PATH_MAX];
     uint64_t first_offset;
+    uint32_t salt;     /* as the header says; 0 before it was read */
     uint64_t position; /* where the next frame begins */
     uint64_t size;     /* of the file */
 };
@@ -25,7 +26,8 @@ err segment_open(struct segment *segment, const struct disk *disk, const char *d
 err segment_measure(struct segment *segment, struct diag *diag);
 /* *present is false when no whole header stands there. */
 err segment_read_header(const struct segment *segment, struct segment_header *header, bool *present, struct diag *diag);
-/* Makes a new segment whose header and name are on disk when this returns, known as the log's newest. */
+/* Makes a new segment; header and name are on disk when this returns, and it is known as the log's newest. Draws a
+ * salt when the header has none. */
 err segment_create(struct segment *segment, const struct disk *disk, const char *dir,
                    const struct segment_header *header, uint64_t size_limit, struct diag *diag);
 void segment_close(struct segment *segment); /* closed or half-open is fine */

@@ -141,7 +141,7 @@ err wal_open(struct wal **wal, const struct wal_options *options,
 static err segment_rotate(struct wal *wal, struct diag *diag)
 {
     struct segment next;
-    struct segment_header header = { SEGMENT_VERSION, { 0 }, wal->written_offset, wal->chain };
+    struct segment_header header = { SEGMENT_VERSION, { 0 }, wal->written_offset, wal->chain, 0 };
     memcpy(header.database_id, wal->options.database_id, sizeof header.database_id);
     TRY(segment_create(&next, wal->options.disk, wal->dir, &header, wal->options.segment_size, diag));
     segment_close(&wal->segment);
@@ -163,6 +163,7 @@ static uint32_t frame_finish(struct wal *wal)
     struct buf *frame = &wal->writing;
     check(frame->size >= FRAME_HEADER_SIZE && frame->size - FRAME_HEADER_SIZE <= UINT32_MAX);
     struct frame_header header = {
+        .salt = wal->segment.salt,
         .size = (uint32_t)(frame->size - FRAME_HEADER_SIZE),
         .first_offset = wal->written_offset,
         .record_count = wal->writing_count,

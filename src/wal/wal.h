@@ -14,10 +14,11 @@
  *     16  u8[16]   id of the database this log belongs to
  *     32  u64      offset of the first record
  *     40  u32      chain: checksum of the last frame before this segment (0 in the first one ever)
- *     44  u8[16]   zero
+ *     44  u32      salt, drawn by chance for this segment
+ *     48  u8[12]   zero
  *     60  u32      crc32c of bytes 0..59
  *   frame, starts at a multiple of 8
- *      0  u32      magic 0x4d415246 ("FRAM")
+ *      0  u32      magic 0x4d415246 xor the segment's salt
  *      4  u32      size of the body
  *      8  u64      offset of its first record
  *     16  u32      number of records; 0 is a mark
@@ -30,7 +31,8 @@
  * Rules
  *   W1  Frame n+1 is not written before frame n is synced. So a frame behind a bad one proves that the bad
  *       one was acknowledged: that stops the database, with file and offset. A bad frame with nothing good
- *       behind it is a torn tail: it is cut, once, and said so.
+ *       behind it is a torn tail: it is cut, once, and said so. The salt keeps a record that looks like a frame
+ *       from being taken for the proof.
  *   W2  When the log falls idle it writes a mark (a frame without records), so that W1 covers the last
  *       group too.
  *   W3  After a failed write or sync nothing is acknowledged any more: `on_failure` is called once, and the

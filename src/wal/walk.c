@@ -80,12 +80,12 @@ static err rest_is_zero(const struct walk *walk, uint64_t position, bool *zero, 
 }
 
 /* A whole header is proof enough: it is written only after the frame before is synced (W1), so that the
- * body behind it need not be read. Its offset tells it from bytes that merely look like a frame. */
-static size_t header_find(const uint8_t *chunk, size_t size, uint64_t offset_min)
+ * body behind it need not be read. Offset and salt tell it from bytes that merely look like a frame. */
+static size_t header_find(const uint8_t *chunk, size_t size, uint32_t salt, uint64_t offset_min)
 {
     struct frame_header header;
     for (size_t at = 0; at + FRAME_HEADER_SIZE <= size; at += FRAME_ALIGNMENT) {
-        if (frame_header_read(chunk + at, &header) && header.first_offset >= offset_min)
+        if (frame_header_read(chunk + at, &header) && header.salt == salt && header.first_offset >= offset_min)
             return at;
     }
     return size;
@@ -101,7 +101,7 @@ static err frame_find(const struct walk *walk, uint64_t position, uint64_t *foun
     while (code == OK && *found == 0 && position < end && end - position >= FRAME_HEADER_SIZE) {
         const size_t size = end - position < CHUNK_SIZE ? (size_t)(end - position) : CHUNK_SIZE;
         code = bytes_read(walk, position, chunk, size, diag);
-        const size_t at = code == OK ? header_find(chunk, size, walk->next_offset) : size;
+        const size_t at = code == OK ? header_find(chunk, size, walk->segment.salt, walk->next_offset) : size;
         if (at < size)
             *found = position + at;
         position += CHUNK_SIZE - FRAME_HEADER_SIZE + FRAME_ALIGNMENT; /* a header may lie across two chunks */
@@ -174,6 +174,8 @@ static err padding_verify(const struct walk *walk, uint64_t position, uint64_t e
 static err frame_accept(struct walk *walk, const struct frame_header *header, struct diag *diag)
 {
     struct segment *segment = &walk->segment;
+    if (header->salt != segment->salt)
+        return walk_refuse(walk, "it belongs to another log", diag);
     if (header->first_offset != walk->next_offset || header->chain != walk->chain)
         return walk_refuse(walk, "it does not continue the frame before", diag);
     if (header->first_offset > UINT64_MAX - header->record_count)
@@ -262,6 +264,7 @@ err walk_enter(struct walk *walk, uint64_t first_offset, bool is_last, struct di
 {
     segment_close(&walk->segment);
     walk->frame_position = 0;
+    walk->header_known = false;
     TRY(segment_open(&walk->segment, walk->disk, walk->dir, first_offset, false, diag));
     if (first_offset != walk->next_offset)
         return refuse_header(walk, "a segment before it is missing, or it is a stranger", diag); /* W4 */
@@ -272,6 +275,8 @@ err walk_enter(struct walk *walk, uint64_t first_offset, bool is_last, struct di
     if (!present)
         return header_damaged(walk, is_last, diag);
     TRY(header_verify(walk, &header, diag));
+    walk->header_known = true;
+    walk->segment.salt = header.salt;
     walk->chain = header.chain;
     walk->chain_known = true;
     return OK;

@@ -16,6 +16,7 @@ struct walk {
     uint64_t next_offset;       /* of the record that must come next */
     uint32_t chain;             /* checksum of the frame before */
     bool chain_known;           /* false until a segment's header has said it */
+    bool header_known;          /* the segment at hand has one */
     struct frame_header header; /* of the last whole frame */
     struct buf frame;           /* that frame: header and body */
     uint64_t frame_position;    /* where it stands in the segment; 0: the segment has none yet */
