@@ -36,13 +36,46 @@ local function print_timestamp(text)
     rest % 60, micros - seconds * 1e6)
 end
 
+local function print_duration(text)
+  return ("%+.6f"):format(tonumber(text) / 1e6)
+end
+
+-- A whole number of any size in 32 hex digits: long division by 16, four digits of it at a time.
+local function hex_of(decimal)
+  local digits = {}
+  for place = 32, 1, -1 do
+    local rest = 0
+    decimal = ("0"):rep(-#decimal % 4) .. decimal
+    decimal = decimal:gsub("%d%d%d%d", function(part)
+      rest = rest * 10000 + tonumber(part)
+      local quotient = math.floor(rest / 16)
+      rest = rest % 16
+      return ("%04d"):format(quotient)
+    end)
+    digits[place] = ("%x"):format(rest)
+  end
+  return table.concat(digits)
+end
+
+local function itself(value) return value end
+
 -- Values come untyped: products as arrays, sums as [tag, payload].
 local printers = {
   string = json.quote,
+  u256 = itself,
+  i256 = itself,
   bytes = function(value) return "0x" .. value end,
   identity = function(value) return "0x" .. ("0"):rep(66 - #value[1]) .. value[1]:sub(3) end,
+  connection_id = function(value) return "0x" .. hex_of(value[1].number) end,
+  uuid = function(value)
+    return (hex_of(value[1].number):gsub("^(%x%x%x%x%x%x%x%x)(%x%x%x%x)(%x%x%x%x)(%x%x%x%x)", "%1-%2-%3-%4-"))
+  end,
   timestamp = function(value) return print_timestamp(value[1].number) end,
-  duration = function(value) return ("%+.6f"):format(tonumber(value[1].number) / 1e6) end,
+  duration = function(value) return print_duration(value[1].number) end,
+  schedule_at = function(value)
+    local print_moment = value[1].number == "0" and print_duration or print_timestamp
+    return print_moment(value[2][1].number)
+  end,
   product = function(value, one) return print_fields(one.fields, value) end,
   array = function(value, one)
     local parts = {}
@@ -98,15 +131,15 @@ local function print_table(result)
 end
 
 return {
+  print_table = print_table,
   arguments = "DATABASE QUERY",
   about = "Asks a running database: SELECT * FROM table [WHERE ...]. Prints a table, or the server's JSON.",
   options = server.with_options {
     { "--format", "FORMAT", "table (default) or json" },
   },
-  positionals = 2,
+  positionals = { 2, 2 },
   run = function(host, options, positionals)
     local database, query = positionals[1], positionals[2]
-    if not query then error("a database and a query are needed; see --help", 0) end
     if options.format and options.format ~= "table" and options.format ~= "json" then
       error("--format is table or json, not " .. options.format, 0)
     end

@@ -9,14 +9,18 @@
 static const struct {
     const char *name;
     const char *about;
+    int (*run)(int argc, char **argv); /* NULL: a script */
 } commands[] = {
-    { "run", "serve a module, and reload it whenever it is saved" },
-    { "call", "call a reducer of a running database" },
-    { "sql", "ask a running database a question" },
-    { "logs", "show what a module has said" },
-    { "snapshot", "have a running database take a snapshot now" },
-    { "describe", "show a database's tables and reducers" },
-    { "generate", "write client code for a module" },
+    { "run", "serve a module, and reload it whenever it is saved", command_run },
+    { "call", "call a reducer of a running database", NULL },
+    { "sql", "ask a running database a question", NULL },
+    { "logs", "show what a module has said", NULL },
+    { "snapshot", "have a running database take a snapshot now", NULL },
+    { "log", "show what happened in a database, transaction by transaction", command_log },
+    { "past", "ask a database as it was", NULL },
+    { "check", "verify all that a database has on disk", command_check },
+    { "describe", "show a database's tables and reducers", NULL },
+    { "generate", "write client code for a module", NULL },
 };
 
 static int print_help(FILE *out, int exit_code)
@@ -40,11 +44,10 @@ int main(int argc, char **argv)
         puts("stdb-lua " STDB_VERSION);
         return 0;
     }
-    if (strcmp(name, "run") == 0)
-        return command_run(argc - 2, argv + 2);
-    for (size_t idx = 1; idx < COUNTOF(commands); idx++) {
-        if (strcmp(name, commands[idx].name) == 0)
-            return command_script(name, argc - 2, argv + 2);
+    for (size_t idx = 0; idx < COUNTOF(commands); idx++) {
+        if (strcmp(name, commands[idx].name) != 0)
+            continue;
+        return commands[idx].run != NULL ? commands[idx].run(argc - 2, argv + 2) : command_script(name, argc - 2, argv + 2);
     }
     fprintf(stderr, "stdb-lua: there is no command %s\n\n", name);
     return print_help(stderr, 2);

@@ -1,18 +1,21 @@
-/* script — the commands that talk to a running server are Lua (lua/cli/): mostly text, tables and JSON.
+/* script — commands that are mostly text, tables and JSON are Lua (lua/cli/): those that talk to a running server,
+ * and the one that asks the past.
  *
  * A command's file returns { arguments, about, options, positionals, run }, where options are { name,
- * placeholder or false, help } and run(host, options, positionals) returns the exit code. The table `host`
- * has what Lua lacks:
+ * placeholder or false, help }, positionals the least and the largest number of arguments, and run(host,
+ * options, positionals) returns the exit code. The table `host` has what Lua lacks:
  *     http(method, url, headers, body, on_data)  -> status, body, headers by lower-case name | nil, message
  *         on_data gets the body piece by piece; a fourth result says what cut it short, if anything did
  *     token(port)                                -> the owner's token of a server on this machine | nil
  *     describe(path)                             -> a module file's schema, version 10, as JSON | nil, message
+ *     past(data_dir, database, as_of, query)     -> /sql's answer as JSON | nil, message; nil: the default
  *     bundle(name)                               -> the text of a bundled file
  *     version                                    -> of this program */
 #include "cli/commands.h"
 
 #include "base/text.h"
 #include "cli/args.h"
+#include "cli/past.h"
 #include "cli/place.h"
 #include "host/bundle.h"
 #include "host/guard.h"
@@ -186,6 +189,22 @@ static int host_describe(lua_State *L)
     return 1;
 }
 
+static int host_past(lua_State *L)
+{
+    struct archive archive = { .data_dir = luaL_optstring(L, 1, NULL), .database = luaL_optstring(L, 2, NULL) };
+    struct buf answer = { 0 };
+    struct diag diag;
+    if (past_ask(&archive, luaL_checkstring(L, 3), luaL_checkstring(L, 4), &answer, &diag) != OK) {
+        buf_deinit(&answer);
+        lua_pushnil(L);
+        lua_pushstring(L, diag.text);
+        return 2;
+    }
+    lua_pushlstring(L, (const char *)answer.data, answer.size);
+    buf_deinit(&answer);
+    return 1;
+}
+
 static int host_bundle(lua_State *L)
 {
     const bytes text = bundle_find(luaL_checkstring(L, 1));
@@ -219,7 +238,8 @@ static int load_bundled(lua_State *L)
 static void push_host(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        { "http", host_http }, { "token", host_token }, { "describe", host_describe }, { "bundle", host_bundle }, { NULL, NULL },
+        { "http", host_http }, { "token", host_token }, { "describe", host_describe }, { "past", host_past },
+        { "bundle", host_bundle }, { NULL, NULL },
     };
     lua_newtable(L);
     luaL_register(L, NULL, functions);
@@ -294,8 +314,16 @@ static int run_command(lua_State *L, const char *name, int argc, char **argv)
     int count;
     read_options(L, command, &options);
     lua_getfield(L, command, "positionals");
-    const struct args_spec spec = { name,         text_field(L, command, "arguments"), text_field(L, command, "about"),
-                                    options.list, options.count,                       (int)lua_tointeger(L, -1) };
+    check(lua_istable(L, -1));
+    lua_rawgeti(L, -1, 1);
+    lua_rawgeti(L, -2, 2);
+    const struct args_spec spec = { .command = name,
+                                    .arguments = text_field(L, command, "arguments"),
+                                    .about = text_field(L, command, "about"),
+                                    .options = options.list,
+                                    .option_count = options.count,
+                                    .positional_min = (int)lua_tointeger(L, -2),
+                                    .positional_max = (int)lua_tointeger(L, -1) };
     check(spec.positional_max <= POSITIONALS_MAX);
     switch (args_parse(&spec, argc, argv, positionals, &count)) {
     case ARGS_HELP: return 0;

@@ -117,7 +117,7 @@ err image_apply(struct image *image, uint64_t offset, bytes bytes, struct diag *
     if (code == OK)
         code = apply_record(image, &record, diag);
     if (code != OK) {
-        diag_note(diag, "replaying the log at offset %llu", (unsigned long long)offset);
+        diag_note(diag, "replaying the log at offset %llu: ", (unsigned long long)offset);
         return code;
     }
     if (record.kind == RECORD_PUBLISH)

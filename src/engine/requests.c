@@ -5,6 +5,7 @@
 #include "engine/answer.h"
 #include "engine/call.h"
 #include "engine/checkpoint.h"
+#include "engine/sql_answer.h"
 #include "sats/json.h"
 
 enum {
@@ -73,32 +74,6 @@ static void run_call(struct engine *engine, struct request *request, const struc
     buf_deinit(&args);
 }
 
-struct sql_rows {
-    struct buf *out;
-    const struct type *row_type;
-    bool any;
-};
-
-static void print_row(void *context, bytes row)
-{
-    struct sql_rows *rows = context;
-    if (rows->any)
-        buf_put_u8(rows->out, ',');
-    rows->any = true;
-    json_print(rows->out, rows->row_type, row, JSON_UNTYPED);
-}
-
-static void print_columns(struct buf *out, const struct table_def *table)
-{
-    for (uint32_t idx = 0; idx < table->column_count; idx++) {
-        buf_put_text(out, idx > 0 ? ",{\"name\":{\"some\":" : "{\"name\":{\"some\":");
-        json_print_string(out, table->columns[idx].name);
-        buf_put_text(out, "},\"algebraic_type\":");
-        type_print_json(out, table->columns[idx].type);
-        buf_put_u8(out, '}');
-    }
-}
-
 static void run_sql(struct engine *engine, struct request *request, const struct caller *who)
 {
     const struct query_caller caller = { who->who, memcmp(&who->who, &engine->owner, sizeof who->who) == 0 };
@@ -109,15 +84,7 @@ static void run_sql(struct engine *engine, struct request *request, const struct
         set_text(request, STATUS_BAD_REQUEST, diag.text);
         return;
     }
-    struct buf *out = &request->answer;
-    buf_put_text(out, "[{\"schema\":{\"elements\":[");
-    print_columns(out, query->table);
-    buf_put_text(out, "]},\"rows\":[");
-    struct sql_rows rows = { out, query->table->row_type, false };
-    query_run(query, store_find(&engine->store, query->table->id), print_row, &rows);
-    request->duration_us = clock_monotonic_us() - start;
-    buf_put_format(out, "],\"total_duration_micros\":%lld,\"stats\":{\"rows_inserted\":0,\"rows_deleted\":0,\"rows_updated\":0}}]",
-                   (long long)request->duration_us);
+    request->duration_us = sql_answer_print(&request->answer, query, &engine->store, start);
     request->status = STATUS_OK;
     request->content_type = CONTENT_JSON;
     query_free(query);

@@ -1,0 +1,362 @@
+--- The commands that read a data directory by themselves: log, past and check, beside a running server and after it.
+local client = require "spec.support.client"
+local cjson = require "cjson"
+local server = require "spec.support.server"
+
+local MODULE = [[
+local stdb = require "stdb"
+local t = stdb.types
+
+stdb.table("thing", { public = true,
+  { "id", t.u64, primary_key = true, auto_inc = true },
+  { "name", t.string, unique = true },
+  --MORE
+})
+
+stdb.table("note", { { "text", t.string } })
+
+stdb.reducer("add", { { "name", t.string } }, function(ctx, name)
+  ctx.db.thing:insert { name = name }
+end)
+
+stdb.reducer("rename", { { "id", t.u64 }, { "name", t.string } }, function(ctx, id, name)
+  ctx.db.thing.id:update { id = id, name = name }
+end)
+
+stdb.reducer("remember", { { "text", t.string } }, function(ctx, text)
+  ctx.db.note:insert { text = text }
+end)
+]]
+
+-- Some megabytes of log a call: a segment is full after few.
+local HEAVY = [[
+local stdb = require "stdb"
+local t = stdb.types
+
+stdb.table("weight", { { "id", t.u32, primary_key = true }, { "bulk", t.string } })
+
+stdb.reducer("lift", { { "letter", t.string } }, function(ctx, letter)
+  ctx.db.weight.id:upsert { id = 1, bulk = letter:rep(6 * 1024 * 1024) }
+end)
+]]
+
+local LATER = MODULE:gsub("%-%-MORE", '{ "weight", t.i32, default = 5 },')
+
+--- The exit code, and what the command wrote on both its outputs.
+local function run(world, command, ...)
+  local program = os.getenv "STDB_PROGRAM" or "build/stdb-lua"
+  local words = { program, command, "--data-dir", world.data_dir, ... }
+  for place, word in ipairs(words) do words[place] = "'" .. word:gsub("'", "'\\''") .. "'" end
+  local pipe = io.popen(table.concat(words, " ") .. " 2>&1; printf '\\n%d' $?")
+  local output, code = pipe:read("*a"):match "^(.*)\n(%d+)$"
+  pipe:close()
+  return tonumber(code), output
+end
+
+local function output_of(...)
+  local code, output = run(...)
+  assert.equal(0, code, output)
+  return output
+end
+
+local function events(world, ...)
+  local list = {}
+  for line in output_of(world, "log", "--format", "json", ...):gmatch "[^\n]+" do
+    list[#list + 1] = cjson.decode(line)
+  end
+  return list
+end
+
+local function find(list, field, value)
+  for _, one in ipairs(list) do
+    if one[field] == value then return one end
+  end
+end
+
+local function flip_byte(path, place)
+  local file = assert(io.open(path, "r+b"))
+  local at = file:seek(place < 0 and "end" or "set", place)
+  local byte = file:read(1):byte()
+  file:seek("set", at)
+  file:write(string.char((byte + 64) % 256))
+  file:close()
+end
+
+local function files(world, folder, ending)
+  local dir = ("%s/databases/%s/%s"):format(world.data_dir, world.database, folder)
+  local pipe = io.popen(("ls '%s' | grep '%s$'"):format(dir, ending))
+  local paths = {}
+  for name in pipe:lines() do paths[#paths + 1] = dir .. "/" .. name end
+  pipe:close()
+  return paths
+end
+
+local function put_snapshot(world, path)
+  local dir = world.data_dir .. "/databases/world/snapshots"
+  os.execute(("mkdir -p '%s' && cp '%s' '%s/'"):format(dir, path, dir))
+end
+
+describe("history", function()
+  local world
+
+  local function call(name, arguments)
+    local answer = world:call(name, arguments)
+    assert.equal(200, answer.status, answer.body)
+  end
+
+  local function take_snapshot()
+    local answer = world:request { method = "POST", path = "/v1/database/%s/snapshot", token = world:owner_token(), body = "" }
+    assert.equal(200, answer.status, answer.body)
+    return cjson.decode(answer.body).offset
+  end
+
+  before_each(function()
+    world = server.start { module = MODULE }
+  end)
+
+  after_each(function()
+    world:remove()
+  end)
+
+  describe("log", function()
+    it("shows each transaction with who caused it, its arguments and what it changed, while the server runs", function()
+      local ann = client.connect(world)
+      assert.equal("Ok", ann:call("add", client.arguments("{ name: string }", { name = "lamp" })).tag)
+
+      local output = output_of(world, "log", "--rows")
+      local short = ann.identity:sub(1, 12)
+      assert.truthy(output:find("^ +0  %d+%-%d%d%-%d%dT[%d:.]+Z  %-+ +%- +publish %x+"), output)
+      assert.truthy(output:find(short .. "  %x+  connect\n"), output)
+      assert.truthy(output:find(short .. '  %x+  add {"name":"lamp"}  thing %+1\n  %+ thing {"id":1,"name":"lamp"}\n'), output)
+      assert.truthy(output:find("reserve [%w_]+ up to 4097\n"), output)
+    end)
+
+    it("prints everything as JSON lines, deleted and inserted rows too", function()
+      call("add", '["lamp"]')
+      call("rename", '[1,"torch"]')
+      local event = assert(find(events(world), "reducer", "rename"))
+      assert.same({ id = 1, name = "torch" }, event.args)
+      assert.same({ { table = "thing", deletes = { { id = 1, name = "lamp" } }, inserts = { { id = 1, name = "torch" } } } },
+        event.changes)
+      assert.equal(64, #event.module)
+      assert.equal(64, #event.caller)
+      assert.equal("publish", events(world)[1].kind)
+      assert.same({ "module.lua" }, events(world)[1].files)
+    end)
+
+    it("shows only what was asked for", function()
+      call("add", '["lamp"]')
+      call("remember", '["to switch it off"]')
+      call("add", '["bed"]')
+      local all = events(world)
+      local note = find(all, "reducer", "remember")
+
+      assert.equal(2, #events(world, "--reducer", "add"))
+      assert.same({ note }, events(world, "--table", "note"))
+      assert.same({ note }, events(world, "--from", tostring(note.offset), "--to", tostring(note.offset)))
+      assert.same({ note }, events(world, "--since", note.time, "--until", note.time, "--reducer", "remember"))
+      assert.equal(3, #events(world, "--caller", note.caller:sub(1, 20)))
+      assert.equal(0, #events(world, "--caller", "00"))
+      assert.equal(0, #events(world, "--until", "2001-01-01T00:00:00Z"))
+    end)
+
+    it("reads each record by the schema that was in force then", function()
+      call("add", '["lamp"]')
+      assert.truthy(world:reload(LATER):find "in force")
+      call("add", '["bed"]')
+      world:kill()
+
+      local adds = events(world, "--reducer", "add")
+      assert.same({ id = 1, name = "lamp" }, adds[1].changes[1].inserts[1])
+      assert.same({ id = 2, name = "bed", weight = 5 }, adds[2].changes[1].inserts[1])
+      assert.not_equal(adds[1].module, adds[2].module)
+    end)
+
+    it("refuses what it cannot understand, and what is behind the end", function()
+      local code, output = run(world, "log", "--from", "1x")
+      assert.equal(2, code)
+      assert.truthy(output:find "%-%-from takes an offset", output)
+      code, output = run(world, "log", "--since", "yesterday")
+      assert.equal(2, code)
+      assert.truthy(output:find "%-%-since takes a time like", output)
+      code, output = run(world, "log", "--from", "99999")
+      assert.equal(1, code)
+      assert.truthy(output:find "the log ends at offset %d+", output)
+      code, output = run(world, "log", "--database", "nowhere")
+      assert.equal(1, code)
+      assert.truthy(output:find "no database nowhere .*which has: world", output)
+    end)
+  end)
+
+  describe("past", function()
+    local function rows_at(moment, query)
+      return cjson.decode(output_of(world, "past", "--format", "json", "--as-of", tostring(moment), query))[1].rows
+    end
+
+    it("answers as of an offset or a time, from a snapshot or from the log's beginning, under the schema of then", function()
+      call("add", '["lamp"]')
+      take_snapshot()
+      call("rename", '[1,"torch"]')
+      assert.truthy(world:reload(LATER):find "in force")
+      call("add", '["bed"]')
+      take_snapshot()
+      call("remember", '["to sleep"]')
+
+      local all = events(world)
+      local function offset_of(reducer) return find(all, "reducer", reducer).offset end
+      local things, notes = "SELECT * FROM thing", "SELECT * FROM note"
+      assert.same({}, rows_at(0, things))
+      assert.same({ { 1, "lamp" } }, rows_at(offset_of "add", things))
+      assert.same({ { 1, "lamp" } }, rows_at(offset_of "rename" - 1, things))
+      assert.same({ { 1, "torch" } }, rows_at(offset_of "rename", things))
+      assert.same({ { 1, "torch" } }, rows_at(find(all, "reducer", "rename").time, things))
+      assert.same({ { 2, "bed", 5 } }, rows_at(all[#all].offset, things .. " WHERE name = 'bed'"))
+      assert.same({}, rows_at(offset_of "remember" - 1, notes))
+      world:kill()
+      assert.same({ { "to sleep" } }, rows_at(offset_of "remember", notes))
+      assert.truthy(output_of(world, "past", "--as-of", tostring(offset_of "add"), things):find '1 +| "lamp"\n')
+    end)
+
+    it("says what is kept, and where the log ends", function()
+      local function refusal(moment)
+        local code, output = run(world, "past", "--as-of", moment, "SELECT * FROM thing")
+        assert.equal(1, code, output)
+        return output
+      end
+      assert.truthy(refusal("2001-01-01T00:00:00Z"):find "the past is kept from offset 0 %(20%d%d%-.*Z%) on")
+      assert.truthy(refusal("123456"):find "the log ends with offset %d+")
+      assert.truthy(refusal("9999-01-01T00:00:00Z"):find "still to come")
+      assert.truthy(refusal("soon"):find "neither an offset nor a time")
+      assert.truthy(select(2, run(world, "past", "--as-of", "0", "SELECT * FROM nothing")):find "no such table")
+    end)
+
+    it("goes back to an older snapshot, or the log's beginning, when one is damaged", function()
+      call("add", '["lamp"]')
+      local offset = take_snapshot()
+      call("add", '["bed"]')
+      flip_byte(files(world, "snapshots", "snap")[1], 9000)
+      assert.same({ { 1, "lamp" }, { 2, "bed" } }, rows_at(offset + 1, "SELECT * FROM thing"))
+    end)
+  end)
+
+  describe("of which the beginning has been given up", function()
+    local kept
+
+    before_each(function()
+      world:remove()
+      world = server.start { module = HEAVY, arguments = { "--keep-size", "1" } }
+      for round = 1, 4 do
+        for turn = 1, 3 do call("lift", ('["%s"]'):format(string.char(64 + round * 3 + turn))) end
+        take_snapshot()
+      end
+      server.wait("the log's beginning to go", function() return not files(world, "log", "wal")[1]:find "0000000000.wal$" end)
+      kept = tonumber(files(world, "snapshots", "snap")[1]:match "(%d+)%.snap$")
+    end)
+
+    it("begins with the oldest snapshot, and says so when asked for more", function()
+      assert.equal(kept, events(world)[1].offset)
+      assert.truthy(events(world)[1].module:find "^%x+$")
+      for _, words in ipairs { { "log", "--from", "0" }, { "past", "--as-of", "1", "SELECT * FROM weight" } } do
+        local code, output = run(world, unpack(words))
+        assert.equal(1, code, output)
+        assert.truthy(output:find("the past is kept from offset " .. kept .. " %(20.*Z%) on"), output)
+      end
+      assert.equal(1, #cjson.decode(output_of(world, "past", "--format", "json", "--as-of", tostring(kept),
+        "SELECT * FROM weight WHERE id = 1"))[1].rows)
+    end)
+
+    it("is checked from there on", function()
+      local output = output_of(world, "check")
+      assert.truthy(output:find("replay     from the snapshot at offset " .. kept, 1, true), output)
+      assert.truthy(output:find "equals the snapshot\n.*All is well", output)
+    end)
+  end)
+
+  describe("check", function()
+    local function make_history()
+      call("add", '["lamp"]')
+      take_snapshot()
+      call("add", '["bed"]')
+      assert.truthy(world:reload(LATER):find "in force")
+      call("rename", '[1,"torch"]')
+      take_snapshot()
+      world:kill()
+      world:restart()
+      call("add", '["door"]')
+    end
+
+    it("finds nothing wrong beside a running server, nor after it was killed", function()
+      make_history()
+      local output = output_of(world, "check")
+      assert.equal(2, select(2, output:gsub("rows: whole\n", "")), output)
+      assert.equal(2, select(2, output:gsub("equals the snapshot\n", "")), output)
+      assert.truthy(output:find "tables     2 with 3 rows: indexes, constraints and sequences hold\nAll is well", output)
+      world:kill()
+      assert.truthy(output_of(world, "check"):find "All is well")
+    end)
+
+    it("names a damaged snapshot, and goes on with the rest", function()
+      make_history()
+      world:stop()
+      local path = files(world, "snapshots", "snap")[1]
+      flip_byte(path, 9000)
+      local code, output = run(world, "check")
+      assert.equal(1, code, output)
+      assert.truthy(output:find(path, 1, true), output)
+      assert.equal(1, select(2, output:gsub("WRONG", "")), output)
+      assert.equal(1, select(2, output:gsub("equals the snapshot\n", "")), output)
+    end)
+
+    it("names a damaged log and the byte", function()
+      make_history()
+      world:stop()
+      local path = files(world, "log", "wal")[1]
+      flip_byte(path, server.read_file(path):find("torch", 1, true))
+      local code, output = run(world, "check")
+      assert.equal(1, code, output)
+      assert.truthy(output:find("WRONG log        " .. path, 1, true), output)
+    end)
+
+    it("names the snapshot of another database", function()
+      make_history()
+      world:stop()
+      local own = files(world, "snapshots", "snap")
+      local other = server.start { module = MODULE }
+      finally(function() other:remove() end)
+      put_snapshot(other, own[1])
+      local code, output = run(other, "check")
+      assert.equal(1, code, output)
+      assert.truthy(output:find "is the snapshot of another database", output)
+    end)
+
+    it("names what a snapshot says that the log does not", function()
+      -- The same database goes two ways: the snapshot of one is put beside the log of the other.
+      call("add", '["lamp"]')
+      world:stop()
+      local copy, taken = world.root .. "/copy", world.root .. "/taken"
+      os.execute(("cp -r '%s' '%s'"):format(world.data_dir, copy))
+      world:restart()
+      call("add", '["bed"]')
+      local offset = take_snapshot()
+      world:stop()
+      local name = files(world, "snapshots", "snap")[1]:match "[^/]+$"
+      os.execute(("mv '%s' '%s' && mv '%s' '%s'"):format(world.data_dir, taken, copy, world.data_dir))
+      world:restart()
+      call("add", '["chair"]')
+      call("add", '["door"]')
+      world:stop()
+      put_snapshot(world, taken .. "/databases/world/snapshots/" .. name)
+
+      local code, output = run(world, "check")
+      assert.equal(1, code, output)
+      assert.truthy(output:find("at offset " .. offset .. " is not what the log amounts to", 1, true), output)
+      assert.truthy(output:find 'table `thing` lacks the row {"id":%d+,"name":"chair"}', output)
+    end)
+
+    it("names a directory that holds no database", function()
+      local code, output = run({ data_dir = world.folder }, "check")
+      assert.equal(1, code)
+      assert.truthy(output:find "there is no database in", output)
+    end)
+  end)
+end)

@@ -1,0 +1,23 @@
+/* archive — what the commands share that read a data directory without a server's help. */
+#pragma once
+
+#include "engine/history.h"
+
+struct archive {
+    const char *data_dir;  /* as asked, or NULL: .stdb in this folder, where a module.lua here keeps its data */
+    const char *database;  /* as asked, or NULL: the only one there */
+    char path[4096];       /* the database's folder */
+};
+
+/* Finds the database: fills in `path`. ERR_NOT_FOUND names what is there instead, ERR_BAD_USAGE. */
+err archive_find(struct archive *archive, struct diag *diag);
+/* The same, and opens its history. */
+err archive_open(struct archive *archive, struct history **history, struct diag *diag);
+
+/* "1200" or "2026-11-20T08:15:30Z". ERR_BAD_USAGE. */
+err archive_parse_moment(const char *text, struct moment *moment, struct diag *diag);
+err archive_parse_offset(const char *option, const char *text, uint64_t *offset, struct diag *diag);
+err archive_parse_time(const char *option, const char *text, int64_t *time_us, struct diag *diag);
+
+/* Says the refusal of a command; its exit code. */
+int archive_refuse(const char *command, const struct diag *diag);
