@@ -17,7 +17,7 @@ local argument_json
 
 local function decoded(text)
   local is_json, value = pcall(json.decode, text)
-  if is_json then return value end
+  return is_json and value or nil
 end
 
 local function hex_json(text)
@@ -79,10 +79,9 @@ return {
     "may stand without quotes, an option as its value or null, an enum as its variant's name. What begins with\n" ..
     "two dashes follows a lone --. Returns when the change is on disk.",
   options = server.with_options {},
-  positionals = 60,
+  positionals = { 2, 60 },
   run = function(host, options, positionals)
     local database, name = positionals[1], positionals[2]
-    if not name then error("a database and a reducer are needed; see --help", 0) end
     local remote = server.new(host, options)
     local read = schema.read((remote:schema(database)))
     local reducer = find_reducer(read, name, database)

@@ -17,10 +17,27 @@ local function column_notes(one, position)
   return #notes > 0 and "  -- " .. table.concat(notes, ", ") or ""
 end
 
+local function is_unique(one, index)
+  for _, unique in ipairs(one.uniques) do
+    if table.concat(unique.columns, ",") == table.concat(index.columns, ",") then return true end
+  end
+  return false
+end
+
+-- An index over several columns; the others are told beside their column.
+local function print_wide_index(one, index)
+  local names = {}
+  for idx, position in ipairs(index.columns) do names[idx] = one.columns[position + 1].name end
+  print(("  %s%s index over %s"):format(is_unique(one, index) and "unique " or "", index.algorithm, table.concat(names, ", ")))
+end
+
 local function print_table(read, one)
   print(("table %s%s%s"):format(one.name, one.public and " (public)" or " (private)", one.is_event and " (event)" or ""))
   for idx, column in ipairs(one.columns) do
     print(("  %s: %s%s"):format(column.name, schema.type_text(read, column.type), column_notes(one, idx - 1)))
+  end
+  for _, index in ipairs(one.indexes) do
+    if #index.columns > 1 then print_wide_index(one, index) end
   end
 end
 
@@ -37,9 +54,9 @@ return {
   options = server.with_options {
     { "--json", false, "the raw description, as official tools read it" },
   },
-  positionals = 1,
+  positionals = { 1, 1 },
   run = function(host, options, positionals)
-    local subject = positionals[1] or error("a database or a module is needed; see --help", 0)
+    local subject = positionals[1]
     local value
     if subject:find "%.lua$" or subject:find "[/.]" then
       local text, message = host.describe(subject)

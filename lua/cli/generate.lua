@@ -5,9 +5,12 @@ local server = require "cli.server"
 
 local languages = { typescript = "generate.typescript" }
 
+local function shell_quote(text)
+  return "'" .. text:gsub("'", "'\\''") .. "'"
+end
+
 local function make_folder(path)
-  local quoted = "'" .. path:gsub("'", "'\\''") .. "'"
-  if os.execute("mkdir -p " .. quoted) ~= 0 then error(path .. ": the folder cannot be made", 0) end
+  if os.execute("mkdir -p -- " .. shell_quote(path)) ~= 0 then error(path .. ": the folder cannot be made", 0) end
 end
 
 local function read_file(path)
@@ -21,11 +24,26 @@ end
 -- A file that is as it would become is left alone, so that build tools see no change.
 local function write_file(path, text)
   if read_file(path) == text then return false end
-  local file, message = io.open(path, "wb")
-  if not file then error(message, 0) end
-  file:write(text)
-  file:close()
+  local file = assert(io.open(path, "wb"))
+  assert(file:write(text))
+  assert(file:close())
   return true
+end
+
+-- The generator's own files that it no longer writes: those of tables and reducers that are gone. They would go on
+-- naming types that are gone, too.
+local function remove_others(dir, files, header)
+  local kept = {}
+  for _, file in ipairs(files) do kept[dir .. "/" .. file.path] = true end
+  local pipe = io.popen(("cd -- %s && find . -maxdepth 2 -type f"):format(shell_quote(dir)))
+  for name in pipe:lines() do
+    local path = dir .. "/" .. name:gsub("^%./", "")
+    if not kept[path] and (read_file(path) or ""):sub(1, #header) == header then
+      assert(os.remove(path))
+      print("removed " .. path)
+    end
+  end
+  pipe:close()
 end
 
 local function describe(host, options)
@@ -47,13 +65,13 @@ return {
     { "--module-path", "MODULE", "the module: a file, or a folder with a module.lua (default: this folder)" },
     { "--database", "NAME", "take it from this database of a running server instead" },
   },
-  positionals = 0,
+  positionals = { 0, 0 },
   run = function(host, options)
     local language = options.lang or error("--lang is needed: typescript", 0)
     local generator = languages[language] or error(("--lang %s is not known; there is: typescript"):format(language), 0)
     local dir = options.out_dir or error("--out-dir is needed: where the files go", 0)
     if not options.database then options.module_path = options.module_path or "." end
-    local files = require(generator).generate(schema.read(describe(host, options)))
+    local files, header = require(generator).generate(schema.read(describe(host, options)))
     make_folder(dir .. "/types")
     local written = 0
     for _, file in ipairs(files) do
@@ -62,6 +80,7 @@ return {
         print("wrote " .. dir .. "/" .. file.path)
       end
     end
+    remove_others(dir, files, header)
     print(("%d files, %d of them changed"):format(#files, written))
     return 0
   end,

@@ -12,6 +12,7 @@ json.null = setmetatable({}, { __tostring = function() return "null" end })
 local object_meta = { __index = function(object, key) return rawget(object, "values")[key] end }
 
 local escapes = { ['"'] = '"', ["\\"] = "\\", ["/"] = "/", b = "\b", f = "\f", n = "\n", r = "\r", t = "\t" }
+local escaped = { ['"'] = '\\"', ["\\"] = "\\\\", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t" }
 local DEPTH_MAX = 200
 
 local function fail(text, at, what)
@@ -136,7 +137,7 @@ end
 ---@return string
 function json.quote(text)
   return '"' .. text:gsub('[%c"\\]', function(char)
-    return ("\\u%04x"):format(char:byte())
+    return escaped[char] or ("\\u%04x"):format(char:byte())
   end) .. '"'
 end
 

@@ -61,9 +61,9 @@ return {
     { "--level", "LEVEL", "only lines of this level and above: error, warn, info, debug, trace" },
     { "--format", "FORMAT", "text (default) or json" },
   },
-  positionals = 1,
+  positionals = { 1, 1 },
   run = function(host, options, positionals)
-    local database = positionals[1] or error("a database is needed; see --help", 0)
+    local database = positionals[1]
     local rank_max, format = rank_of(options.level), format_of(options.format)
     local count = options.num_lines or (options.follow and "10")
     local path = ("/v1/database/%s/logs?follow=%s"):format(server.escape(database), tostring(options.follow or false))

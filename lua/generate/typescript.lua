@@ -1,9 +1,10 @@
 --- Writes client bindings for the npm package `spacetimedb` from a description (cli.schema's shape).
 --
 -- What the package needs (read from its own type definitions, 2.x): columns in wire order, since order and types
--- decide decoding; the wire name of each table and reducer; one primary key column; every index as a B-tree,
--- since its client cache knows no other. Columns and accessors are camelCase, types PascalCase; a column whose
--- stored name differs carries it, for queries.
+-- decide decoding; the wire name of each table and reducer; one primary key column; unique columns marked as such,
+-- since that decides whether an index has `find` or `filter`; every index as a B-tree, since its client cache knows
+-- no other. Columns and accessors are camelCase, types PascalCase; a column whose stored name differs carries it, for
+-- queries.
 local typescript = {}
 
 -- The version that the package compares with the oldest it understands.
@@ -16,14 +17,27 @@ local HEADER = [[
 /* tslint:disable */
 ]]
 
+-- No name begins with a digit.
 local function camel_case(name)
   local text = name:gsub("[-_]+", "_"):gsub("_(%w)", function(letter) return letter:upper() end)
-  return text:sub(1, 1):lower() .. text:sub(2)
+  return ((text:sub(1, 1):lower() .. text:sub(2)):gsub("^%d", "_%0"))
 end
 
 local function pascal_case(name)
   local text = camel_case(name)
   return text:sub(1, 1):upper() .. text:sub(2)
+end
+
+-- Two names that TypeScript would know as one.
+local function check_distinct(what, list, convert)
+  local seen = {}
+  for _, one in ipairs(list) do
+    local name = convert(one.name)
+    if seen[name] then
+      error(("%s `%s` and `%s` would both be called %s: rename one of them"):format(what, seen[name], one.name, name), 0)
+    end
+    seen[name] = one.name
+  end
 end
 
 local function quote(text)
@@ -47,26 +61,26 @@ local writer = {}
 writer.__index = writer
 
 -- The builder of a type, as TypeScript. `used` collects the named types it mentions.
-function writer:type(one, used)
+function writer:type(one, used, indent)
   local scalar = scalars[one.kind]
   if scalar then return "__t." .. scalar .. "()" end
-  if one.kind == "ref" then return self:ref(one.ref, used) end
+  if one.kind == "ref" then return self:ref(one.ref, used, indent) end
   if one.kind == "option" or one.kind == "array" then
-    return ("__t.%s(%s)"):format(one.kind, self:type(one.element, used))
+    return ("__t.%s(%s)"):format(one.kind, self:type(one.element, used, indent))
   elseif one.kind == "result" then
-    return ("__t.result(%s, %s)"):format(self:type(one.ok, used), self:type(one.err, used))
+    return ("__t.result(%s, %s)"):format(self:type(one.ok, used, indent), self:type(one.err, used, indent))
   elseif one.kind == "product" and #one.fields == 0 then
     return "__t.unit()"
   end
   self.nameless = self.nameless + 1
   local name = "Nameless" .. self.nameless
-  if one.kind == "product" then return self:object(name, one.fields, used, "  ") end
-  return self:enum(name, one.variants, used, "  ")
+  if one.kind == "product" then return self:object(name, one.fields, used, indent) end
+  return self:enum(name, one.variants, used, indent)
 end
 
-function writer:ref(ref, used)
+function writer:ref(ref, used, indent)
   local name = self.names[ref]
-  if not name then return self:type(self.read.types[ref + 1], used) end
+  if not name then return self:type(self.read.types[ref + 1], used, indent) end
   used[name] = true
   return name
 end
@@ -74,26 +88,28 @@ end
 -- A field that mentions a named type is a getter: types may stand in any order, and in circles.
 function writer:field(name, one, used, indent, suffix)
   local mentioned = {}
-  local text = self:type(one, mentioned)
+  local text = self:type(one, mentioned, indent)
   for mention in pairs(mentioned) do used[mention] = true end
   if next(mentioned) == nil then return ("%s%s: %s%s,\n"):format(indent, property(name), text, suffix or "") end
   return ("%sget %s() {\n%s  return %s%s;\n%s},\n"):format(indent, property(name), indent, text, suffix or "", indent)
 end
 
-function writer:object(name, fields, used, indent)
+-- The fields of a product, or the variants of a sum, one a line.
+function writer:fields(list, convert, used, indent, suffix_of)
   local parts = {}
-  for idx, field in ipairs(fields) do
-    parts[idx] = self:field(camel_case(field.name), field.type, used, indent .. "  ")
+  check_distinct("fields", list, convert)
+  for idx, field in ipairs(list) do
+    parts[idx] = self:field(convert(field.name), field.type, used, indent, suffix_of and suffix_of(field, idx - 1))
   end
-  return ("__t.object(%s, {\n%s%s})"):format(quote(name), table.concat(parts), indent)
+  return table.concat(parts)
+end
+
+function writer:object(name, fields, used, indent)
+  return ("__t.object(%s, {\n%s%s})"):format(quote(name), self:fields(fields, camel_case, used, indent .. "  "), indent)
 end
 
 function writer:enum(name, variants, used, indent)
-  local parts = {}
-  for idx, variant in ipairs(variants) do
-    parts[idx] = self:field(pascal_case(variant.name), variant.type, used, indent .. "  ")
-  end
-  return ("__t.enum(%s, {\n%s%s})"):format(quote(name), table.concat(parts), indent)
+  return ("__t.enum(%s, {\n%s%s})"):format(quote(name), self:fields(variants, pascal_case, used, indent .. "  "), indent)
 end
 
 local function sorted_keys(set)
@@ -122,7 +138,7 @@ function writer:types_file()
     elseif one.kind == "sum" then
       body = self:enum(name, one.variants, {}, "")
     else
-      body = self:type(one, {})
+      body = self:type(one, {}, "")
     end
     parts[#parts + 1] = ("export const %s = %s;\nexport type %s = __Infer<typeof %s>;\n"):format(name, body, name, name)
   end
@@ -130,27 +146,35 @@ function writer:types_file()
   return HEADER .. (#parts > 0 and import or "export {};\n") .. "\n" .. table.concat(parts, "\n")
 end
 
+-- The unique constraints that the package can express: over one column, and of enums only the primary key.
+local function unique_columns(one)
+  local columns = {}
+  for _, constraint in ipairs(one.uniques) do
+    local column = constraint.columns[1]
+    local is_known = one.columns[column + 1].type.kind ~= "ref" or column == one.primary_key
+    if #constraint.columns == 1 and is_known then columns[column] = constraint.name end
+  end
+  return columns
+end
+
 -- <table>_table.ts: the row.
 function writer:table_file(one)
-  local used, parts = {}, {}
-  for idx, column in ipairs(one.columns) do
-    local name = camel_case(column.name)
-    local suffix = one.primary_key == idx - 1 and ".primaryKey()" or ""
-    if name ~= column.name then suffix = suffix .. (".name(%s)"):format(quote(column.name)) end
-    parts[idx] = self:field(name, column.type, used, "  ", suffix)
-  end
+  local used = {}
+  local unique = unique_columns(one)
+  local columns = self:fields(one.columns, camel_case, used, "  ", function(column, position)
+    local stored = camel_case(column.name) ~= column.name and (".name(%s)"):format(quote(column.name)) or ""
+    return (one.primary_key == position and ".primaryKey()" or unique[position] and ".unique()" or "") .. stored
+  end)
   return HEADER .. "import { t as __t } from 'spacetimedb';\n" .. import_types(used, "./types") ..
-    ("\nexport default __t.row({\n%s});\n"):format(table.concat(parts))
+    ("\nexport default __t.row({\n%s});\n"):format(columns)
 end
 
 -- <reducer>_reducer.ts: the parameters.
 function writer:reducer_file(one)
-  local used, parts = {}, {}
-  for idx, param in ipairs(one.params) do
-    parts[idx] = self:field(camel_case(param.name), param.type, used, "  ")
-  end
-  local import = table.concat(parts):find "__t%." and "import { t as __t } from 'spacetimedb';\n" or ""
-  return HEADER .. import .. import_types(used, "./types") .. ("\nexport default {\n%s};\n"):format(table.concat(parts))
+  local used = {}
+  local params = self:fields(one.params, camel_case, used, "  ")
+  local import = params:find "__t%." and "import { t as __t } from 'spacetimedb';\n" or ""
+  return HEADER .. import .. import_types(used, "./types") .. ("\nexport default {\n%s};\n"):format(params)
 end
 
 local function column_list(one, positions)
@@ -167,10 +191,11 @@ local function table_entry(one)
       quote(camel_case(index.accessor or index.name)), quote(index.name), column_list(one, index.columns))
   end
   lines[#lines + 1] = "    ],\n    constraints: [\n"
-  for _, unique in ipairs(one.uniques) do
-    if #unique.columns == 1 then
-      lines[#lines + 1] = ("      { name: %s, constraint: 'unique', columns: [%s] },\n"):format(quote(unique.name),
-        column_list(one, unique.columns))
+  local unique = unique_columns(one)
+  for position in ipairs(one.columns) do
+    if unique[position - 1] then
+      lines[#lines + 1] = ("      { name: %s, constraint: 'unique', columns: [%s] },\n"):format(quote(unique[position - 1]),
+        column_list(one, { position - 1 }))
     end
   end
   lines[#lines + 1] = "    ],\n"
@@ -290,6 +315,19 @@ local function reducer_types_file(reducers)
   return HEADER .. import .. table.concat(imports) .. "\n" .. table.concat(types)
 end
 
+-- Gives the named types below this one their names.
+function writer:reach(one)
+  if one.kind == "ref" then
+    local name = self.read.type_names[one.ref]
+    if name and self.names[one.ref] then return end
+    self.names[one.ref] = name and pascal_case(name)
+    self.reached[#self.reached + 1] = name and { name = name }
+    self:reach(self.read.types[one.ref + 1])
+  end
+  for _, part in pairs { one.element, one.ok, one.err } do self:reach(part) end
+  for _, field in ipairs(one.fields or one.variants or {}) do self:reach(field.type) end
+end
+
 local function chosen(list, keep)
   local out = {}
   for _, one in ipairs(list) do
@@ -299,14 +337,19 @@ local function chosen(list, keep)
   return out
 end
 
---- The files of a module's bindings: a list of { path, text }.
---- Private tables, lifecycle and private reducers are left out: clients cannot reach them.
+--- The files of a module's bindings: a list of { path, text }, and what each of them begins with.
+--- Private tables, lifecycle and private reducers are left out, and the types that only they use: clients cannot reach
+--- them.
 ---@param read table what cli.schema.read returns
 function typescript.generate(read)
-  local self = setmetatable({ read = read, names = {}, nameless = 0 }, writer)
-  for ref, name in pairs(read.type_names) do self.names[ref] = pascal_case(name) end
+  local self = setmetatable({ read = read, names = {}, reached = {}, nameless = 0 }, writer)
   local tables = chosen(read.tables, function(one) return one.public end)
   local reducers = chosen(read.reducers, function(one) return not one.private and not one.lifecycle end)
+  for _, one in ipairs(tables) do self:reach { kind = "ref", ref = one.ref } end
+  for _, one in ipairs(reducers) do self:reach { kind = "product", fields = one.params } end
+  check_distinct("tables", tables, pascal_case)
+  check_distinct("reducers", reducers, pascal_case)
+  check_distinct("types", self.reached, pascal_case)
   local files = {
     { path = "index.ts", text = self:index_file(tables, reducers) },
     { path = "types.ts", text = self:types_file() },
@@ -316,7 +359,7 @@ function typescript.generate(read)
   for _, one in ipairs(reducers) do
     files[#files + 1] = { path = one.name .. "_reducer.ts", text = self:reducer_file(one) }
   end
-  return files
+  return files, HEADER
 end
 
 return typescript

@@ -107,9 +107,9 @@ describe("a start", function()
     end)
   end)
 
-  it("at an address that is none is refused", function()
+  it("at an address that is none is refused with the usage's exit code", function()
     for _, address in ipairs { "nowhere", "127.0.0.1:99999", "127.0.0.1:", "999.1.1.1:0" } do
-      assert.is_true(#refused(1, { module = GOOD, arguments = { "--listen-addr", address } }) > 0)
+      assert.is_true(#refused(2, { module = GOOD, arguments = { "--listen-addr", address } }) > 0)
     end
   end)
 

@@ -75,5 +75,7 @@ enum args_outcome args_parse(const struct args_spec *spec, int argc, char **argv
             return refuse(spec, "%s needs a value", option->name);
         *option->value = value != NULL ? value : argv[idx];
     }
+    if (*count < spec->positional_min)
+        return refuse(spec, "it takes %s", spec->arguments);
     return ARGS_RUN;
 }

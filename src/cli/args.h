@@ -17,7 +17,7 @@ struct args_spec {
     const char *about;       /* what it does, a paragraph or two */
     const struct args_option *options;
     size_t option_count;
-    int positional_max;
+    int positional_min, positional_max;
 };
 
 enum args_outcome { ARGS_RUN, ARGS_HELP, ARGS_BAD };

@@ -31,6 +31,7 @@ struct module_log {
     int fd;
     char day[16];
     bool echo;
+    bool has_complained;        /* that it cannot be written is said once, until it can */
 };
 
 static _Thread_local struct module_log *adopted;
@@ -162,6 +163,13 @@ static void day_name(char name[static 16])
     buf_deinit(&text);
 }
 
+static void complain(struct module_log *log, const char *file)
+{
+    if (!log->has_complained)
+        log_warn("the module's log cannot be written: %s: %s", file, strerror(errno));
+    log->has_complained = true;
+}
+
 /* Opens today's file. A log that cannot be written is no reason to stop serving: it is said once. */
 static int open_today(struct module_log *log)
 {
@@ -177,7 +185,7 @@ static int open_today(struct module_log *log)
     snprintf(path, sizeof path, "%s/%s.log", log->dir, day);
     log->fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
     if (log->fd < 0)
-        log_warn("the module's log %s cannot be opened: %s", path, strerror(errno));
+        complain(log, path);
     return log->fd;
 }
 
@@ -204,10 +212,11 @@ void module_log_flush(struct module_log *log)
     for (size_t done = 0; fd >= 0 && done < lines.size;) {
         const ssize_t written = write(fd, lines.at + done, lines.size - done);
         if (written < 0 && errno != EINTR) {
-            log_warn("the module's log cannot be written: %s", strerror(errno));
+            complain(log, log->day);
             break;
         }
         done += written > 0 ? (size_t)written : 0;
+        log->has_complained = false;
     }
     for (struct request *follower = log->followers; follower != NULL; follower = follower->next)
         send_lines(log, follower, lines, PACKET_LOG_LINES);

@@ -132,6 +132,7 @@ static err apply(struct engine *engine, struct module *module, struct arena *are
         code = store_migrate(&engine->store, schema, &plan, diag);
     }
     if (code != OK) {
+        module_log_system(engine->module_log, 0, "Update refused: %s", diag->text);
         schema_free(schema);
         return code;
     }
@@ -143,7 +144,8 @@ static err apply(struct engine *engine, struct module *module, struct arena *are
     take_over(engine, module, &plan);
 
     module_log_system(engine->module_log, 2, "%s", is_first ? "Database created" : "Database updated");
-    diag_set(diag, OK, "%u tables, %u reducers%s", schema->table_count, schema->reducer_count,
+    diag_set(diag, OK, "%u table%s, %u reducer%s%s", schema->table_count, schema->table_count == 1 ? "" : "s",
+             schema->reducer_count, schema->reducer_count == 1 ? "" : "s",
              plan.breaks_clients                ? "; clients were disconnected, since their tables changed"
              : plan.step_count > 0 && !is_first ? "; the schema was migrated"
                                                 : "");
