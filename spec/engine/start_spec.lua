@@ -133,14 +133,14 @@ describe("a start", function()
     server.remove_folder(folder)
   end)
 
-  it("with one of the two key files missing is refused, and nothing is lost when it is back", function()
+  it("with the private key missing is refused, and nothing is lost when it is back", function()
     local world = people.serve()
     local ann = people.connect(world)
     world:stop()
-    local path = world.data_dir .. "/keys/id_ecdsa.pub"
+    local path = world.data_dir .. "/keys/id_ecdsa"
     assert(os.rename(path, path .. ".away"))
     local output = refused(1, { module = people.MODULE, data_dir = world.data_dir, database = "people" })
-    assert.truthy(output:find("id_ecdsa.pub", 1, true), output)
+    assert.truthy(output:find("id_ecdsa is missing", 1, true), output)
     assert(os.rename(path .. ".away", path))
     world:restart()
     local again = people.connect(world, { token = ann.token })

@@ -80,6 +80,28 @@ static err load_keys(struct token_keys *keys, const char *dir, bytes private_pem
     return OK;
 }
 
+static void print_public(struct token_keys *keys)
+{
+    BIO *bio = BIO_new(BIO_s_mem());
+    check(PEM_write_bio_PUBKEY(bio, keys->private_key) == 1);
+    put_bio(&keys->public_pem, bio);
+    keys->public_key = parse_public(buf_bytes(&keys->public_pem));
+    check(keys->public_key != NULL);
+}
+
+/* The private key is written first, and says what the public one is: a first start that was cut short between the
+ * two is finished here. */
+static err restore_public(struct token_keys *keys, const struct disk *disk, const char *path, bytes private_pem,
+                          struct diag *diag)
+{
+    keys->private_key = parse_private(private_pem);
+    ERR_clear_error();
+    if (!is_p256(keys->private_key))
+        return diag_set(diag, ERR_CORRUPT, "%s is missing, and the private key beside it cannot be read", path);
+    print_public(keys);
+    return disk_write_whole(disk, path, buf_bytes(&keys->public_pem), diag);
+}
+
 static err make_keys(struct token_keys *keys, const struct disk *disk, const char *const paths[2], struct diag *diag)
 {
     struct buf private_pem = { 0 };
@@ -89,11 +111,7 @@ static err make_keys(struct token_keys *keys, const struct disk *disk, const cha
     BIO *bio = BIO_new(BIO_s_mem());
     check(PEM_write_bio_PKCS8PrivateKey(bio, keys->private_key, NULL, NULL, 0, NULL, NULL) == 1);
     put_bio(&private_pem, bio);
-    bio = BIO_new(BIO_s_mem());
-    check(PEM_write_bio_PUBKEY(bio, keys->private_key) == 1);
-    put_bio(&keys->public_pem, bio);
-    keys->public_key = parse_public(buf_bytes(&keys->public_pem));
-    check(keys->public_key != NULL);
+    print_public(keys);
 
     err code = disk_write_whole(disk, paths[0], buf_bytes(&private_pem), diag);
     if (code == OK)
@@ -120,10 +138,12 @@ static err read_or_make_keys(struct token_keys *keys, const struct disk *disk, c
         code = make_keys(keys, disk, (const char *const[]){ private_path, public_path }, diag);
     else if (private_code == OK && code == OK)
         code = load_keys(keys, dir, buf_bytes(&private_pem), diag);
-    else if ((private_code == ERR_NOT_FOUND && code == OK) || (private_code == OK && code == ERR_NOT_FOUND))
+    else if (private_code == OK && code == ERR_NOT_FOUND)
+        code = restore_public(keys, disk, public_path, buf_bytes(&private_pem), diag);
+    else if (private_code == ERR_NOT_FOUND && code == OK)
         code = diag_set(diag, ERR_CORRUPT,
                         "%s is missing, but %s is there: put it back, or remove the other too to have new keys made",
-                        code == OK ? private_path : public_path, code == OK ? public_path : private_path);
+                        private_path, public_path);
     if (private_pem.size > 0)
         OPENSSL_cleanse(private_pem.data, private_pem.size);
     buf_deinit(&private_pem);

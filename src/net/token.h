@@ -16,7 +16,7 @@ enum { TOKEN_SIZE_MAX = 8192 };
 struct token_keys;
 
 /* Reads id_ecdsa and id_ecdsa.pub (PKCS#8 and SubjectPublicKeyInfo PEM) in `dir`, or makes them when both are
- * missing. Exactly one missing: refused. */
+ * missing. A missing public key follows from the private one; a missing private key is refused. */
 err token_keys_open(struct token_keys **keys, const struct disk *disk, const char *dir, struct diag *diag);
 void token_keys_free(struct token_keys *keys);
 bytes token_keys_public_pem(const struct token_keys *keys);
