@@ -87,14 +87,20 @@ uint64_t call_commit(struct engine *engine, const struct record *record, struct 
     return needs;
 }
 
-/* The seed of a call's random source follows from what its record holds, so that a replay draws the same. */
-static err run_reducer(struct engine *engine, const struct caller *caller, uint32_t reducer, bytes args, struct diag *diag)
+uint64_t call_draw_seed(struct engine *engine)
+{
+    return hash_mix((uint64_t)engine->now_us, ++engine->seeds_drawn);
+}
+
+/* The record keeps the seed, so that a replay draws the same. */
+static err run_reducer(struct engine *engine, const struct caller *caller, uint32_t reducer, bytes args, uint64_t seed,
+                       struct diag *diag)
 {
     const struct call_context context = {
         .sender = caller->who,
         .connection = caller->connection,
         .timestamp_us = engine->now_us,
-        .random_seed = hash_mix((uint64_t)engine->now_us, wal_next_offset(engine->wal)),
+        .random_seed = seed,
     };
     return module_call(engine->module, engine->txn, &context, reducer, args, diag);
 }
@@ -102,17 +108,18 @@ static err run_reducer(struct engine *engine, const struct caller *caller, uint3
 struct call_result call_run(struct engine *engine, const struct caller *caller, struct client *client, uint32_t reducer, bytes args,
                             call_tell_fn *tell, void *context, struct diag *diag)
 {
+    const struct record record = { .kind = RECORD_CALL,
+                                   .timestamp_us = engine->now_us,
+                                   .client = caller->number,
+                                   .seed = call_draw_seed(engine),
+                                   .reducer = (uint16_t)reducer,
+                                   .args = args };
     txn_begin(engine->txn);
-    const err code = run_reducer(engine, caller, reducer, args, diag);
+    const err code = run_reducer(engine, caller, reducer, args, record.seed, diag);
     if (code != OK) {
         txn_abort(engine->txn);
         return (struct call_result){ code, wal_next_offset(engine->wal) };
     }
-    const struct record record = { .kind = RECORD_CALL,
-                                   .timestamp_us = engine->now_us,
-                                   .client = caller->number,
-                                   .reducer = (uint16_t)reducer,
-                                   .args = args };
     return (struct call_result){ OK, call_commit(engine, &record, client, tell, context) };
 }
 
@@ -123,13 +130,14 @@ struct call_result call_run_lifecycle(struct engine *engine, const struct caller
     const struct record record = { .kind = event == LIFECYCLE_CONNECT ? RECORD_CONNECT : RECORD_DISCONNECT,
                                    .timestamp_us = engine->now_us,
                                    .client = caller->number,
+                                   .seed = call_draw_seed(engine),
                                    .who = caller->who,
                                    .connection = caller->connection };
     const int32_t reducer = engine->store.schema->lifecycle[event];
     err code = OK;
     txn_begin(engine->txn);
     if (reducer >= 0)
-        code = run_reducer(engine, caller, (uint32_t)reducer, bytes_of("", 0), diag);
+        code = run_reducer(engine, caller, (uint32_t)reducer, bytes_of("", 0), record.seed, diag);
     if (code != OK) {
         txn_abort(engine->txn);
         if (!even_if_it_fails)

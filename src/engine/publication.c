@@ -60,6 +60,7 @@ static void commit_publication(struct engine *engine, const struct module *modul
     put_files(&files, module);
     struct record record = { .kind = RECORD_PUBLISH,
                              .timestamp_us = engine->now_us,
+                             .seed = engine->init_seed,
                              .def = module_def(module),
                              .file_count = module_file_count(module),
                              .files = buf_bytes(&files) };
@@ -80,9 +81,10 @@ static err run_init(struct engine *engine, struct module *module, struct diag *d
     const int32_t init = engine->store.schema->lifecycle[LIFECYCLE_INIT];
     if (init < 0)
         return OK;
+    engine->init_seed = call_draw_seed(engine);
     const struct call_context context = { .sender = engine->owner,
                                           .timestamp_us = engine->now_us,
-                                          .random_seed = (uint64_t)engine->now_us };
+                                          .random_seed = engine->init_seed };
     const err code = module_call(module, engine->txn, &context, (uint32_t)init, bytes_of("", 0), diag);
     if (code == OK)
         return OK;

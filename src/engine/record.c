@@ -13,6 +13,7 @@ void record_encode(struct buf *out, const struct record *record, const struct de
     buf_put_u8(out, (uint8_t)record->kind);
     buf_put_u64(out, (uint64_t)record->timestamp_us);
     buf_put_u64(out, record->client);
+    buf_put_u64(out, record->seed);
     switch (record->kind) {
     case RECORD_CALL:
         buf_put_u16(out, record->reducer);
@@ -59,6 +60,7 @@ err record_decode(bytes from, struct record *record, struct diag *diag)
     *record = (struct record){ .kind = (enum record_kind)reader_get_u8(&reader) };
     record->timestamp_us = (int64_t)reader_get_u64(&reader);
     record->client = reader_get_u64(&reader);
+    record->seed = reader_get_u64(&reader);
     switch (record->kind) {
     case RECORD_CALL:
         record->reducer = reader_get_u16(&reader);

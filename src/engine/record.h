@@ -6,6 +6,7 @@
  *   0  u8   kind
  *   1  i64  wall-clock microseconds
  *   9  u64  client: the number its CONNECT record gave it; 0 for none
+ *  17  u64  the seed of the random source that the reducer was given
  *      then by kind
  *   CALL        u16 place of the reducer in the module in force, sized args, delta
  *   CONNECT     u8[32] identity, u8[16] connection id, delta of client_connected
@@ -27,6 +28,7 @@ struct record {
     enum record_kind kind;
     int64_t timestamp_us;
     uint64_t client;
+    uint64_t seed;
     uint16_t reducer;         /* CALL */
     bytes args;               /* CALL */
     identity who;             /* CONNECT */

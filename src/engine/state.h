@@ -56,6 +56,8 @@ struct engine {
     uint64_t last_client;         /* the highest client number given */
     struct client *clients;       /* all connected */
     struct client *open_clients;  /* with messages made in this turn */
+    uint64_t init_seed;           /* what init's random source was given; for its record */
+    uint64_t seeds_drawn;         /* since the start */
     int64_t now_us;               /* wall clock of the post at hand */
 
     pthread_t thread;
