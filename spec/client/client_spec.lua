@@ -16,11 +16,11 @@ local function prepare()
   local program = os.getenv "STDB_PROGRAM" or "../../build/stdb-lua"
   local code, text = run(table.concat({
     "mkdir -p build",
-    "{ [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --no-audit --no-fund; }",
+    "{ [ node_modules/.package-lock.json -nt package-lock.json ] || npm install --no-save --no-audit --no-fund; }",
     program .. " generate --lang typescript --module-path module --out-dir build/module_bindings",
     "npx tsc -p .",
     "cd ../../examples/chat/web",
-    "{ [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --no-audit --no-fund; }",
+    "{ [ node_modules/.package-lock.json -nt package-lock.json ] || npm install --no-save --no-audit --no-fund; }",
     "npm run build",
     "cd ../../../spec/client",
     "npx vite build --logLevel error",
