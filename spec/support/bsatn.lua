@@ -416,6 +416,14 @@ function bsatn.schema(text, known)
     return parser.names
 end
 
+--- The same from a file of schemas/, by its path from the repository's root.
+function bsatn.schema_file(path)
+    local file = assert(io.open(path))
+    local text = file:read "*a"
+    file:close()
+    return bsatn.schema(text)
+end
+
 --- One type, from its notation.
 function bsatn.type(text, known)
     return bsatn.schema("it = " .. text, known).it

@@ -3,43 +3,7 @@ local bsatn = require("spec.support.bsatn")
 
 local messages = {}
 
-messages.types = bsatn.schema [[
-    ClientMessage = < 0 Subscribe: Subscribe | 1 Unsubscribe: Unsubscribe | 2 OneOffQuery: OneOffQuery
-                    | 3 CallReducer: CallReducer | 4 CallProcedure: CallProcedure >
-    Subscribe = { request_id: u32, query_set_id: QuerySetId, query_strings: [string] }
-    QuerySetId = { id: u32 }
-    Unsubscribe = { request_id: u32, query_set_id: QuerySetId, flags: UnsubscribeFlags }
-    UnsubscribeFlags = < 0 Default: {} | 1 SendDroppedRows: {} >
-    OneOffQuery = { request_id: u32, query_string: string }
-    CallReducer = { request_id: u32, flags: u8, reducer: string, args: bytes }
-    CallProcedure = { request_id: u32, flags: u8, procedure: string, args: bytes }
-
-    ServerMessage = < 0 InitialConnection: InitialConnection | 1 SubscribeApplied: SubscribeApplied
-                    | 2 UnsubscribeApplied: UnsubscribeApplied | 3 SubscriptionError: SubscriptionError
-                    | 4 TransactionUpdate: TransactionUpdate | 5 OneOffQueryResult: OneOffQueryResult
-                    | 6 ReducerResult: ReducerResult | 7 ProcedureResult: ProcedureResult >
-    InitialConnection = { identity: Identity, connection_id: ConnectionId, token: string }
-    SubscribeApplied = { request_id: u32, query_set_id: QuerySetId, rows: QueryRows }
-    QueryRows = { tables: [SingleTableRows] }
-    SingleTableRows = { table: string, rows: BsatnRowList }
-    UnsubscribeApplied = { request_id: u32, query_set_id: QuerySetId, rows: option(QueryRows) }
-    SubscriptionError = { request_id: option(u32), query_set_id: QuerySetId, error: string }
-    TransactionUpdate = { query_sets: [QuerySetUpdate] }
-    QuerySetUpdate = { query_set_id: QuerySetId, tables: [TableUpdate] }
-    TableUpdate = { table_name: string, rows: [TableUpdateRows] }
-    TableUpdateRows = < 0 PersistentTable: PersistentTableRows | 1 EventTable: EventTableRows >
-    PersistentTableRows = { inserts: BsatnRowList, deletes: BsatnRowList }
-    EventTableRows = { events: BsatnRowList }
-    OneOffQueryResult = { request_id: u32, result: result(QueryRows, string) }
-    ReducerResult = { request_id: u32, timestamp: Timestamp, result: ReducerOutcome }
-    ReducerOutcome = < 0 Ok: ReducerOk | 1 OkEmpty: {} | 2 Err: bytes | 3 InternalError: string >
-    ReducerOk = { ret_value: bytes, transaction_update: TransactionUpdate }
-    ProcedureResult = { status: ProcedureStatus, timestamp: Timestamp, total_host_execution_duration: TimeDuration,
-                        request_id: u32 }
-    ProcedureStatus = < 0 Returned: bytes | 1 InternalError: string >
-    BsatnRowList = { size_hint: RowSizeHint, rows_data: bytes }
-    RowSizeHint = < 0 FixedSize: u16 | 1 RowOffsets: [u64] >
-]]
+messages.types = bsatn.schema_file "schemas/messages_v2.types"
 
 --- One client message as bytes: messages.client("OneOffQuery", { request_id = 1, query_string = "…" }).
 function messages.client(tag, value)
