@@ -4,6 +4,7 @@ local blame, types, codec, misfit = use "blame", use "types", use "codec", use "
 local host = use "host"
 
 local PARAMS_MAX = 40 -- a reducer's arguments are locals of one function
+local KEY_COLUMNS_MAX = 16 -- SCHEMA_KEY_COLUMNS_MAX
 
 local define = {}
 
@@ -190,6 +191,8 @@ local function add_table_index(made, given, number)
   end
   if #columns == 0 then
     blame.raise("%s: names no column", owner)
+  elseif #columns > KEY_COLUMNS_MAX then
+    blame.raise("%s: an index has %d columns at most", owner, KEY_COLUMNS_MAX)
   end
   local kind = index_kind(owner, "kind", given.kind) or "btree"
   local accessor = given.name or table.concat(given, "_")

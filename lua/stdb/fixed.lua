@@ -80,7 +80,10 @@ function fixed.write_text(text, type_, at, v, fail)
   elseif kind == "sum" then
     put.places = text:bind(type_.place_of, "places")
     form = [[
-    if type($v) == "table" then $v = rawget($v, "tag") end
+    if type($v) == "table" then
+      if rawget($v, "value") ~= nil then $fail end
+      $v = rawget($v, "tag")
+    end
     $v = $places[$v]
     if not $v then $fail end
     cast(word, $at).u8 = $v]]

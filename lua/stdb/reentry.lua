@@ -61,11 +61,15 @@ local function back_to(saved_base, saved_native, ...)
   return ...
 end
 
-function reentry.resume(...)
+--- Refuses what is no coroutine before it counts: whoever catches an error puts back `native` alone.
+function reentry.resume(routine, ...)
+  if type(routine) ~= "thread" then
+    blame.raise("bad argument #1 to 'resume': expected a coroutine, got %s", blame.show(routine))
+  end
   local saved_base, saved_native = base, native
   enter()
   base, native = base + native, 0
-  return back_to(saved_base, saved_native, resume(...))
+  return back_to(saved_base, saved_native, resume(routine, ...))
 end
 
 local function or_raise(ok, ...)

@@ -63,7 +63,9 @@ function methods:bind(value, hint)
     local place = #self.values + 1
     name = hint .. "_" .. place
     self.values[place] = value
-    self.name_of[value] = name
+    if value == value then -- a NaN is no key
+      self.name_of[value] = name
+    end
     self.head[place] = ("local %s = bound[%d]\n"):format(name, place)
   end
   return name

@@ -17,7 +17,11 @@ local converted = reentry.counted(native_tostring)
 local function show_object(value, kind)
   local meta = getmetatable(value)
   if type(meta) == "table" and rawget(meta, "__tostring") ~= nil then
-    return (converted(value))
+    local shown = converted(value)
+    if type(shown) ~= "string" then
+      blame.raise("__tostring: expected it to give a text, got %s", blame.show(shown))
+    end
+    return shown
   end
   return NAMELESS[kind]
 end

@@ -5,6 +5,7 @@ local C, vm = use "library", use "vm"
 local blame, source, values = use "blame", use "source", use "values"
 
 local type, tostring, tonumber, rawget, format, floor = type, tostring, tonumber, rawget, string.format, math.floor
+local getmetatable = getmetatable
 local int64 = ffi.typeof "int64_t"
 local kind_of, new_meta, text_of_vm = values.kind_of, values.new_meta, values.text_of_vm
 
@@ -174,7 +175,7 @@ end
 function duration.make(given)
   if kind_of[given] == duration then
     return given
-  elseif type(given) ~= "table" then
+  elseif type(given) ~= "table" or getmetatable(given) == false then
     local micros = values.to_i64(given)
     if not micros then
       blame.raise("%s is not a duration: whole microseconds, or a table like { seconds = 5 }", blame.show(given))

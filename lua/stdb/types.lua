@@ -12,6 +12,8 @@ local types = {}
 -- C refuses deeper ones (TYPE_DEPTH_MAX); a row type and the special types take some of it.
 local DEPTH_MAX = 48
 local VARIANTS_MAX = 256
+-- Types that name one before twice grow without end in few words: TYPE_PARTS_MAX.
+local PARTS_MAX = 65536
 
 local behind = setmetatable({}, { __mode = "k" })
 local define -- set by define.lua: names of structs and enums are collected there
@@ -87,15 +89,15 @@ function types.is_unit(type_)
   return type_.kind == "product" and #type_.fields == 0
 end
 
-local function nest(what, ...)
-  local depth = 0
-  for _, inner in ipairs { ... } do
-    depth = math.max(depth, inner.depth)
-  end
-  if depth >= DEPTH_MAX then
+--- Notes that the type `outer` has one of `inner` in it; returns it. `what` names it in errors.
+local function nest(what, outer, inner)
+  outer.depth, outer.parts = math.max(outer.depth, inner.depth + 1), outer.parts + inner.parts
+  if outer.depth > DEPTH_MAX then
     blame.raise("%s: types nest at most %d deep", what, DEPTH_MAX)
+  elseif outer.parts > PARTS_MAX then
+    blame.raise("%s: the type has more than %d parts, all that is inside it counted", what, PARTS_MAX)
   end
-  return depth + 1
+  return outer
 end
 
 local function check_name(name)
@@ -126,20 +128,20 @@ end
 
 --- A product of checked fields. `noun` is what a field is called in messages about its values.
 function types.product_of(fields, name, label, noun)
-  local product = { kind = "product", fields = fields, named = name, size = 0, depth = 1, names = {}, place_of = {} }
+  local product = { kind = "product", fields = fields, named = name, size = 0, depth = 1, parts = 1 }
+  product.names, product.place_of, product.name = {}, {}, label
   for place, field in ipairs(fields) do
     product.names[place] = field.name
     product.place_of[field.name] = place
-    product.depth = math.max(product.depth, nest(label, field.type))
+    nest(label, product, field.type)
     product.size = product.size and field.type.size and product.size + field.type.size
   end
-  product.name = label
   product.meta = frozen.fields(label, noun, product.names)
   return product
 end
 
 local function sum_of(variants, name, label)
-  local sum = { kind = "sum", variants = variants, named = name, name = label, depth = 1, is_plain = true }
+  local sum = { kind = "sum", variants = variants, named = name, name = label, depth = 1, parts = 1, is_plain = true }
   sum.place_of, sum.names, sum.makers = {}, {}, {}
   for place, variant in ipairs(variants) do
     sum.place_of[variant.name] = place - 1
@@ -147,7 +149,7 @@ local function sum_of(variants, name, label)
     sum.makers[place] = function(value)
       return (variant_value(sum, variant.name, value))
     end
-    sum.depth = math.max(sum.depth, nest(label, variant.type))
+    nest(name or "result", sum, variant.type)
     sum.is_plain = sum.is_plain and types.is_unit(variant.type)
   end
   sum.size = sum.is_plain and 1 or nil
@@ -156,7 +158,7 @@ local function sum_of(variants, name, label)
 end
 
 local function scalar(name, size, extra)
-  local type_ = { kind = name, name = name, size = size, depth = 1 }
+  local type_ = { kind = name, name = name, size = size, depth = 1, parts = 1 }
   for key, value in pairs(extra or {}) do
     type_[key] = value
   end
@@ -193,12 +195,14 @@ all.unit = handle(unit)
 
 function all.array(element)
   local inner = types.of(element, "array")
-  return handle { kind = "array", name = "array(" .. inner.name .. ")", element = inner, depth = nest("array", inner) }
+  local array = { kind = "array", name = "array(" .. inner.name .. ")", element = inner, depth = 1, parts = 1 }
+  return handle(nest("array", array, inner))
 end
 
 function all.option(some)
   local inner = types.of(some, "option")
-  return handle { kind = "option", name = "option(" .. inner.name .. ")", some = inner, depth = nest("option", inner) }
+  local option = { kind = "option", name = "option(" .. inner.name .. ")", some = inner, depth = 1, parts = 1 }
+  return handle(nest("option", option, inner))
 end
 
 function all.result(ok, err)

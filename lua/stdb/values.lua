@@ -7,9 +7,9 @@
 local use = ...
 local ffi = require "ffi"
 local C, vm = use "library", use "vm"
-local blame, source = use "blame", use "source"
+local blame, source, text = use "blame", use "source", use "text"
 
-local type, tostring, floor = type, tostring, math.floor
+local type, floor = type, math.floor
 local int64, uint64 = ffi.typeof "int64_t", ffi.typeof "uint64_t"
 
 local values = {}
@@ -116,7 +116,7 @@ local function new_meta(kind)
       return (kind.print(value))
     end,
     __concat = function(left, right)
-      return tostring(left) .. tostring(right)
+      return text.tostring(left) .. text.tostring(right)
     end,
     __metatable = false,
   }

@@ -65,6 +65,13 @@ describe("a call that does not end", function()
     expect_ended('string.find(("a"):rep(100000), ".-.-.-.-b")', OUT_OF_TIME)
   end)
 
+  it("is ended inside a function of the C library too", function()
+    local body = 'n = ("a"):rep(1.5e7):find(("a"):rep(5e6) .. "b", 1, true)'
+    expect_ended(body, OUT_OF_TIME)
+    local output = host.run(module_with(body), "call=50", "call", "bad*3", "took")
+    assert.is_true(host.number(output, "took") < 5000, output)
+  end)
+
   it("is ended soon after its time", function()
     local output = host.run(module_with "while true do end", "call=100", "call", "bad*10", "took")
     assert.is_true(host.number(output, "took") >= 1000, output)

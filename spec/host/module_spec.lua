@@ -123,6 +123,39 @@ module.lua:6: in the function of line 5
 ]]):format(id), output:match("^(.*)hit: 205"))
   end)
 
+  it("tells the caller nothing of the source when the module cannot be loaded again", function()
+    -- The order of keys follows from addresses, so this module loads at some places in memory and fails at others.
+    local module = HEAD .. [[
+local keys = {}
+for value = 1, 64 do keys[{}] = value end
+local sum, place = 0, 0
+for _, value in pairs(keys) do place = place + 1 sum = sum + place * value end
+if sum % 2 == 0 then error "secret" end
+stdb.reducer("endless", function() while true do end end)]]
+    local output
+    for _ = 1, 200 do
+      output = host.run(module, "call=1", "call", "endless", "thread", "call", "endless", "thread", "call", "endless",
+        "thread", "call", "endless")
+      if output:find "endless: 205" then break end
+    end
+    assert.truthy(output:find("\nlog 0  :0 module.lua:6: secret\n", 1, true), output)
+    local told = "endless: 205 The module cannot be loaded again after a call that was stopped; see its log.\n"
+    assert.truthy(output:find(told, 1, true), output)
+    assert.falsy(output:find("endless: 205 [^\n]*secret"), output)
+  end)
+
+  it("cuts a long refusal at a character", function()
+    local output = call('stdb.reducer("a", function() stdb.reject("x" .. ("\195\169"):rep(1e6)) end)', "call", "a")
+    local told = output:match "\na: 204 x([^\n]*)\n$"
+    assert.is_true(told ~= nil and #told > 1000 and #told < 1500, output)
+    assert.equal("", (told:gsub("\195\169", "")))
+  end)
+
+  it("looks for no line that a module made up", function()
+    local output = call('stdb.reducer("a", function() error("module.lua:2147483647: oops", 0) end)', "call", "a")
+    assert.truthy(output:find("log 0 a module.lua:2147483647 oops (error ", 1, true), output)
+  end)
+
   it("keeps a caught refusal to itself", function()
     local output = call('stdb.reducer("a", function() pcall(stdb.reject, "no") end)', "call", "a")
     assert.equal("a: ok\n", output)

@@ -218,6 +218,28 @@ describe("loading refuses", function()
     local sentence = refusal "local deep = t.u8 for _ = 1, 100 do deep = t.array(deep) end"
     assert.equal("array: types nest at most 48 deep", sentence)
   end)
+
+  it("types that name one before twice, again and again", function()
+    for text, who in pairs {
+      ['local s = t.u64 for i = 1, 40 do s = t.struct("S" .. i, { { "a", s }, { "b", s } }) end'] = "S16",
+      ['local s = t.u64 for i = 1, 40 do s = t.product { { "a", s }, { "b", s } } end'] = "product",
+      ["local s = t.u64 for i = 1, 40 do s = t.result(s, s) end"] = "result",
+    } do
+      assert.equal(who .. ": the type has more than 65536 parts, all that is inside it counted", (refusal(text)))
+    end
+  end)
+
+  it("an index over too many columns", function()
+    for _, count in ipairs { 17, 40, 250 } do
+      local sentence, line = refusal(([[
+local made, index = {}, {}
+for i = 1, %d do made[i], index[i] = { "c" .. i, t.u8 }, "c" .. i end
+made.indexes = { index }
+stdb.table("a", made)]]):format(count))
+      assert.equal("a: index 1: an index has 16 columns at most", sentence)
+      assert.equal(6, line)
+    end
+  end)
 end)
 
 describe("require", function()

@@ -146,7 +146,10 @@ describe("the environment", function()
       assert(not pcall(string.format, "%%%-20p", {}))
       assert(string.format("100%% plain %d", 5) == "100% plain 5")
       local _, why = pcall(error, {})
-      check(tostring(why))]]
+      check(tostring(why))
+      local stdb = require "stdb"
+      local span = stdb.duration { seconds = 1 }
+      check(span .. {}) check(print .. span) check(span .. coroutine.create(print))]]
   end)
 
   it("runs a table's own __tostring", function()
@@ -154,6 +157,13 @@ describe("the environment", function()
       local name = setmetatable({}, { __tostring = function() return "me" end })
       assert(tostring(name) == "me" and ("%s"):format(name) == "me")
       assert(not pcall(tostring))
+      for _, odd in ipairs { {}, print, 5, false } do
+        local object = setmetatable({}, { __tostring = function() return odd end })
+        for _, shown in ipairs { tostring, print, function(value) return ("%s"):format(value) end } do
+          local ok, why = pcall(shown, object)
+          assert(not ok and why:find("__tostring: expected it to give a text", 1, true), why)
+        end
+      end
       assert(tostring(5LL) == "5" and tostring(7ULL) == "7" and tostring(nil) == "nil")]]
   end)
 end)
@@ -263,6 +273,7 @@ describe("callbacks through native functions", function()
         coroutine.resume(coroutine.create(function() ("x"):gsub("x", function() error "no" end) end))
         xpcall(error, function() return "handled" end)
       end
+      for _ = 1, 1000 do pcall(coroutine.resume, "no coroutine") end
       local co = coroutine.wrap(function(a) local b = coroutine.yield(a + 1) return b * 2 end)
       assert(co(1) == 2 and co(5) == 10)
       assert(("abc"):gsub("%w", { a = "1" }) == "1bc")

@@ -463,4 +463,21 @@ describe("large declarations", function()
     world:free()
     assert(ok, text)
   end)
+
+  it("take NaN for a default, and no payload for a variant that has none", function()
+    local world = lua_host.world [[
+      local stdb = require "stdb"
+      local t = stdb.types
+      stdb.table("odd", { { "a", t.f64, default = 0 / 0 }, { "b", t.f32, default = 0 / 0 },
+        { "color", t.enum("Color", { "Red", "Green" }) } })
+      stdb.reducer("go", function(ctx)
+        local row = ctx.db.odd:insert { color = { tag = "Green" } }
+        assert(row.a ~= row.a and row.b ~= row.b and row.color == "Green")
+        local ok, why = pcall(ctx.db.odd.insert, ctx.db.odd, { color = { tag = "Red", value = 1 } })
+        assert(not ok and why:find("odd.color.Red: expected no value, got 1", 1, true), why)
+      end)]]
+    local ok, _, text = world:call "go"
+    world:free()
+    assert(ok, text)
+  end)
 end)

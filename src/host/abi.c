@@ -6,7 +6,10 @@
 #include "sats/bsatn.h"
 #include "txn/txn.h"
 
-enum { LOG_SIZE_MAX = 65536 /* of one call */ };
+enum {
+    LOG_SIZE_MAX = 65536, /* of one call */
+    REJECTION_SIZE_MAX = sizeof((struct diag *)NULL)->text, /* more is not told */
+};
 
 /* A2 */
 static int32_t refuse(struct vm *vm, err code)
@@ -305,9 +308,20 @@ void stdb_log(stdb_vm *abi, int32_t level, const char *text, uint32_t size, cons
         vm->logged = LOG_SIZE_MAX + 1;
 }
 
+/* Of a rejection: all of it, or what is told of it, ending with a whole character. */
+static size_t shown_size(const char *text, size_t size)
+{
+    if (size <= REJECTION_SIZE_MAX)
+        return size;
+    size_t shown = REJECTION_SIZE_MAX;
+    while (shown > REJECTION_SIZE_MAX - 3 && (text[shown] & 0xc0) == 0x80)
+        shown--;
+    return shown;
+}
+
 void stdb_reject(stdb_vm *abi, const char *text, uint32_t size)
 {
     struct vm *vm = vm_of(abi);
-    const bytes clean = clean_text(vm, text, size);
+    const bytes clean = clean_text(vm, text, shown_size(text, size));
     diag_set(&vm->rejection, ERR_REJECTED, "%.*s", BYTES_FORMAT(clean));
 }

@@ -70,19 +70,38 @@ _Noreturn static void leave(struct guard_thread *thread, enum guard_end why)
     siglongjmp(thread->frame, 1);
 }
 
-/* G2: a signal that comes late finds another number and does nothing. */
+/* G2: a signal that comes late finds another number. */
+static bool is_overdue(const struct guard_thread *thread)
+{
+    return thread != NULL && is_running(thread) &&
+           atomic_load(&thread->watch.overdue) == atomic_load_explicit(&thread->watch.number, memory_order_relaxed);
+}
+
 static void on_overdue(int signal, siginfo_t *info, void *context)
 {
     struct guard_thread *thread = current;
-    if (thread == NULL || !is_running(thread) ||
-        atomic_load(&thread->watch.overdue) != atomic_load_explicit(&thread->watch.number, memory_order_relaxed))
+    if (!is_overdue(thread))
         return;
     const int errno_before = errno;
-    const enum guard_end why = thread->end != GUARD_RETURNED ? thread->end : GUARD_OUT_OF_TIME;
-    if (atomic_load(&thread->watch.out_of_grace) && jit_state_is_inside(thread->L, interrupted_at(context)))
-        leave(thread, why);
-    thread->end = why;
-    jit_state_interrupt(thread->L);
+    if (thread->end == GUARD_RETURNED)
+        thread->end = GUARD_OUT_OF_TIME;
+    if (!atomic_load(&thread->watch.out_of_grace))
+        jit_state_interrupt(thread->L);
+    else if (jit_state_is_inside(thread->L, interrupted_at(context)))
+        leave(thread, thread->end);
+    else
+        jit_state_shut_text();
+    errno = errno_before;
+}
+
+/* The text was shut for a call that is out of grace: its thread has come back from C and can be left now. Any
+ * other thread just goes on. */
+static void on_shut_text(struct guard_thread *thread)
+{
+    const int errno_before = errno;
+    jit_state_open_text();
+    if (is_overdue(thread) && atomic_load(&thread->watch.out_of_grace))
+        leave(thread, thread->end);
     errno = errno_before;
 }
 
@@ -96,6 +115,10 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 {
     struct guard_thread *thread = current;
     const uint8_t *at = info->si_addr;
+    if ((uintptr_t)at == interrupted_at(context) && jit_state_is_text((uintptr_t)at)) {
+        on_shut_text(thread);
+        return;
+    }
     if (thread == NULL || !is_running(thread) || thread->zone == NULL || at < thread->zone ||
         at >= thread->zone + ZONE_SIZE) {
         /* Not ours: it happens again, in the hands of whoever had the signal before. */

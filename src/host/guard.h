@@ -8,7 +8,9 @@
  * Library code that never reaches a safepoint is left from the handler itself after a grace time, but only
  * where the interrupted instruction is LuaJIT's own text or its machine code. None of our functions is
  * running then, since none of those that Lua calls through the FFI calls LuaJIT (A1), and those that are
- * called through the C API hold nothing while they do (V2 in host/vm.h).
+ * called through the C API hold nothing while they do (V2 in host/vm.h). Where the time goes into functions of
+ * the C library instead (a plain find compares megabytes at each place), the signal would rarely meet LuaJIT's
+ * own text. So that text is made impossible to run, and the call is left where it comes back to it.
  *
  * A call that runs out of native stack is left likewise. The lowest part of a guarded thread's stack is
  * kept shut. A fault there in LuaJIT ends the call at once; in other code the part is opened, so that the

@@ -115,11 +115,36 @@ static int keep_text(struct dl_phdr_info *library, size_t size, void *context)
     return 0;
 }
 
+static int text_protect(int protection)
+{
+    const uintptr_t begin = learned.text_begin & ~(uintptr_t)4095;
+    return mprotect((void *)begin, learned.text_end - begin, protection);
+}
+
+bool jit_state_is_text(uintptr_t address)
+{
+    return address >= learned.text_begin && address < learned.text_end;
+}
+
+void jit_state_shut_text(void)
+{
+    text_protect(PROT_READ);
+}
+
+void jit_state_open_text(void)
+{
+    check(text_protect(PROT_READ | PROT_EXEC) == 0);
+}
+
 static err learn_text(struct diag *diag)
 {
     void *function = dlsym(RTLD_DEFAULT, "lua_pcall");
     if (function == NULL || dl_iterate_phdr(keep_text, function) == 0)
         return diag_set(diag, ERR_MODULE, "this LuaJIT cannot be guarded: its text was not found");
+    if (jit_state_is_text((uintptr_t)learn_text))
+        return diag_set(diag, ERR_MODULE, "this LuaJIT cannot be guarded: it is no library of its own");
+    if (text_protect(PROT_READ | PROT_EXEC) != 0)
+        return diag_set(diag, ERR_MODULE, "this LuaJIT cannot be guarded: its text cannot be shut and opened");
     return OK;
 }
 
@@ -169,7 +194,7 @@ static struct code_area *code_list(lua_State *L)
 
 bool jit_state_is_inside(lua_State *L, uintptr_t pc)
 {
-    if (pc >= learned.text_begin && pc < learned.text_end)
+    if (jit_state_is_text(pc))
         return true;
     struct code_area *area = code_list(L);
     for (size_t count = 0; area != NULL && count < AREAS_MAX; count++, area = area->next) {

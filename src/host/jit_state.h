@@ -25,5 +25,13 @@ void jit_state_interrupt(struct lua_State *L);
 /* Whether the instruction at `pc` is LuaJIT's own text or machine code it made for this state. */
 bool jit_state_is_inside(struct lua_State *L, uintptr_t pc);
 
+/* Whether the address is in LuaJIT's own text. */
+bool jit_state_is_text(uintptr_t address);
+
+/* Shut, LuaJIT's text cannot run: whoever comes to it, or comes back to it from a function of the C library,
+ * faults there at its first instruction. It is the text of the whole process, so the fault opens it. */
+void jit_state_shut_text(void);
+void jit_state_open_text(void);
+
 /* Takes the machine code of a state that will never run again from the unwinder and from the process. */
 void jit_state_release_code(struct lua_State *L);

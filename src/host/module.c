@@ -201,6 +201,18 @@ static err vm_again(struct module *module, struct diag *diag)
     return OK;
 }
 
+/* The story, with the source lines, is for the log alone, as that of a failed call is. */
+static err again_failed(const struct module *module, struct diag *diag)
+{
+    const struct module_log_line line = {
+        .timestamp_us = clock_wall_us(),
+        .message = bytes_of_text(diag->text),
+    };
+    if (module->log != NULL)
+        module->log(module->log_context, &line);
+    return diag_set(diag, diag->code, "The module cannot be loaded again after a call that was stopped; see its log.");
+}
+
 /* splitmix64: any seed gives four words that are not all zero. */
 static void seed_random(uint64_t random[4], uint64_t seed)
 {
@@ -288,8 +300,8 @@ err module_call(struct module *module, struct txn *txn, const struct call_contex
                 bytes args, struct diag *diag)
 {
     check(module->binding.schema != NULL && reducer < module->binding.schema->reducer_count);
-    if (module->vm == NULL)
-        TRY(vm_again(module, diag));
+    if (module->vm == NULL && vm_again(module, diag) != OK)
+        return again_failed(module, diag);
     call_begin(module, txn, context, reducer, args);
     err code = vm_dispatch(module->vm, reducer, module->limits.call_us);
     if (code == ERR_REJECTED)

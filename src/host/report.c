@@ -172,7 +172,7 @@ void report_print_source(struct buf *out, const struct files *files, const char 
     bytes left = buf_bytes(&file->text);
     /* "<eof>" may be on the line after the last one. */
     for (int32_t number = 1; left.size > 0 || number == meant; number++) {
-        if (number > meant + LINES_AFTER)
+        if (number - LINES_AFTER > meant)
             return;
         const bytes line = take_line(&left);
         if (number >= meant - LINES_BEFORE)
