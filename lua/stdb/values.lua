@@ -7,7 +7,7 @@
 local use = ...
 local ffi = require "ffi"
 local C, vm = use "library", use "vm"
-local blame, source, text = use "blame", use "source", use "text"
+local blame, source, tostring = use "blame", use "source", use("text").tostring
 
 local type, floor = type, math.floor
 local int64, uint64 = ffi.typeof "int64_t", ffi.typeof "uint64_t"
@@ -116,7 +116,7 @@ local function new_meta(kind)
       return (kind.print(value))
     end,
     __concat = function(left, right)
-      return text.tostring(left) .. text.tostring(right)
+      return tostring(left) .. tostring(right)
     end,
     __metatable = false,
   }
