@@ -48,6 +48,24 @@ static inline void buf_put_sized(struct buf *buf, bytes from)
 }
 void buf_put_format(struct buf *buf, const char *format, ...) PRINTF_LIKE(2, 3);
 
+/* Numbers at fixed places of a header. */
+static inline void bytes_put_u32(uint8_t *at, uint32_t value) { memcpy(at, &value, sizeof value); }
+static inline void bytes_put_u64(uint8_t *at, uint64_t value) { memcpy(at, &value, sizeof value); }
+
+static inline uint32_t bytes_get_u32(const uint8_t *at)
+{
+    uint32_t value;
+    memcpy(&value, at, sizeof value);
+    return value;
+}
+
+static inline uint64_t bytes_get_u64(const uint8_t *at)
+{
+    uint64_t value;
+    memcpy(&value, at, sizeof value);
+    return value;
+}
+
 struct reader {
     const uint8_t *at;
     const uint8_t *end;

@@ -1,5 +1,6 @@
 #include "snap/label.h"
 
+#include "base/buf.h"
 #include "base/hash.h"
 
 #include <inttypes.h>
@@ -7,43 +8,19 @@
 enum { PIECE_SIZE = 16 * SNAP_BLOCK_SIZE };
 static const char label_magic[8] = { 'S', 'T', 'D', 'B', 'S', 'N', 'A', 'P' };
 
-static void put_u32(uint8_t *at, uint32_t value)
-{
-    memcpy(at, &value, sizeof value);
-}
-
-static void put_u64(uint8_t *at, uint64_t value)
-{
-    memcpy(at, &value, sizeof value);
-}
-
-static uint32_t get_u32(const uint8_t *at)
-{
-    uint32_t value;
-    memcpy(&value, at, sizeof value);
-    return value;
-}
-
-static uint64_t get_u64(const uint8_t *at)
-{
-    uint64_t value;
-    memcpy(&value, at, sizeof value);
-    return value;
-}
-
 static void label_encode(const struct snap_label *label, uint8_t out[SNAP_LABEL_SIZE])
 {
     memset(out, 0, SNAP_LABEL_SIZE);
     memcpy(out, label_magic, sizeof label_magic);
-    put_u32(out + 8, SNAP_FORMAT);
-    put_u32(out + 12, SNAP_BLOCK_SIZE);
-    put_u64(out + 16, label->content_size);
+    bytes_put_u32(out + 8, SNAP_FORMAT);
+    bytes_put_u32(out + 12, SNAP_BLOCK_SIZE);
+    bytes_put_u64(out + 16, label->content_size);
     memcpy(out + 24, label->database_id, sizeof label->database_id);
-    put_u64(out + 40, label->offset);
-    put_u64(out + 48, (uint64_t)label->timestamp_us);
-    put_u64(out + 56, label->row_count);
-    put_u32(out + 64, label->sums_crc);
-    put_u32(out + 76, crc32c(0, out, 76));
+    bytes_put_u64(out + 40, label->offset);
+    bytes_put_u64(out + 48, (uint64_t)label->timestamp_us);
+    bytes_put_u64(out + 56, label->row_count);
+    bytes_put_u32(out + 64, label->sums_crc);
+    bytes_put_u32(out + 76, crc32c(0, out, 76));
 }
 
 static err label_decode(const uint8_t from[SNAP_LABEL_SIZE], const char *path, struct snap_label *label,
@@ -51,22 +28,22 @@ static err label_decode(const uint8_t from[SNAP_LABEL_SIZE], const char *path, s
 {
     if (memcmp(from, label_magic, sizeof label_magic) != 0)
         return diag_set(diag, ERR_CORRUPT, "%s is not a snapshot, or its end is missing", path);
-    if (get_u32(from + 76) != crc32c(0, from, 76))
+    if (bytes_get_u32(from + 76) != crc32c(0, from, 76))
         return diag_set(diag, ERR_CORRUPT, "%s is damaged: its last %d bytes do not match their checksum", path,
                         SNAP_LABEL_SIZE);
-    if (get_u32(from + 8) > SNAP_FORMAT)
+    if (bytes_get_u32(from + 8) > SNAP_FORMAT)
         return diag_set(diag, ERR_NEWER_FORMAT,
                         "%s was written by a newer version: its format is %" PRIu32 ", and %d is the newest known here",
-                        path, get_u32(from + 8), SNAP_FORMAT);
-    if (get_u32(from + 8) != SNAP_FORMAT || get_u32(from + 12) != SNAP_BLOCK_SIZE)
+                        path, bytes_get_u32(from + 8), SNAP_FORMAT);
+    if (bytes_get_u32(from + 8) != SNAP_FORMAT || bytes_get_u32(from + 12) != SNAP_BLOCK_SIZE)
         return diag_set(diag, ERR_CORRUPT, "%s is damaged: its format %" PRIu32 " does not exist", path,
-                        get_u32(from + 8));
+                        bytes_get_u32(from + 8));
     *label = (struct snap_label){
-        .content_size = get_u64(from + 16),
-        .offset = get_u64(from + 40),
-        .timestamp_us = (int64_t)get_u64(from + 48),
-        .row_count = get_u64(from + 56),
-        .sums_crc = get_u32(from + 64),
+        .content_size = bytes_get_u64(from + 16),
+        .offset = bytes_get_u64(from + 40),
+        .timestamp_us = (int64_t)bytes_get_u64(from + 48),
+        .row_count = bytes_get_u64(from + 56),
+        .sums_crc = bytes_get_u32(from + 64),
     };
     memcpy(label->database_id, from + 24, sizeof label->database_id);
     return OK;
@@ -158,7 +135,7 @@ static err piece_check(const uint8_t *piece, size_t size, const uint8_t *sums, c
                        struct diag *diag)
 {
     for (size_t start = 0; start < size; start += SNAP_BLOCK_SIZE, sums += 4)
-        if (block_sum(piece, size, start) != get_u32(sums))
+        if (block_sum(piece, size, start) != bytes_get_u32(sums))
             return diag_set(diag, ERR_CORRUPT,
                             "%s is damaged: the block at byte %" PRIu64 " does not match its checksum", path,
                             position + start);
