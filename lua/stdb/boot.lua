@@ -25,8 +25,7 @@ local parts = {
 local function use(name)
   local part = parts[name]
   if part == nil then
-    local text = assert(host.bundle("lua/stdb/" .. name .. ".lua"), name)
-    part = assert(loadstring(text, "=stdb/" .. name))(use)
+    part = assert(loadstring(assert(host.bundle("lua/stdb/" .. name .. ".lua"), name)))(use)
     parts[name] = part
   end
   return part

@@ -20,10 +20,9 @@ end
 --- The library files see the sandbox, and in ... the trusted functions behind their names.
 local function library_chunk(name)
   local path = "stdlib/" .. name:gsub("%.", "/") .. ".lua"
-  local text = host.bundle(path)
-  if text then
-    local chunk = assert(loadstring(text, "=" .. path))
-    return setfenv(chunk, use("env").new()), use "core"
+  local content = host.bundle(path)
+  if content then
+    return setfenv(assert(loadstring(content)), use("env").new()), use "core"
   end
 end
 

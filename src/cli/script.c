@@ -9,7 +9,7 @@
  *     token(port)                                -> the owner's token of a server on this machine | nil
  *     describe(path)                             -> a module file's schema, version 10, as JSON | nil, message
  *     past(data_dir, database, as_of, query)     -> /sql's answer as JSON | nil, message; nil: the default
- *     bundle(name)                               -> the text of a bundled file
+ *     bundle(name)                               -> the content of a bundled file
  *     version                                    -> of this program */
 #include "cli/commands.h"
 
@@ -207,10 +207,10 @@ static int host_past(lua_State *L)
 
 static int host_bundle(lua_State *L)
 {
-    const bytes text = bundle_find(luaL_checkstring(L, 1));
-    if (text.at == NULL)
+    const bytes content = bundle_find(luaL_checkstring(L, 1));
+    if (content.at == NULL)
         return 0;
-    lua_pushlstring(L, (const char *)text.at, text.size);
+    lua_pushlstring(L, (const char *)content.at, content.size);
     return 1;
 }
 
@@ -223,14 +223,12 @@ static int load_bundled(lua_State *L)
     for (char *at = name; *at != '\0'; at++)
         *at = *at == '.' ? '/' : *at;
     strncat(name, ".lua", sizeof name - strlen(name) - 1);
-    const bytes text = bundle_find(name);
-    if (text.at == NULL) {
+    const bytes chunk = bundle_find(name);
+    if (chunk.at == NULL) {
         lua_pushfstring(L, "\n\tno bundled file '%s'", name);
         return 1;
     }
-    char chunk[300];
-    snprintf(chunk, sizeof chunk, "=%s", wanted);
-    if (luaL_loadbuffer(L, (const char *)text.at, text.size, chunk) != 0)
+    if (luaL_loadbuffer(L, (const char *)chunk.at, chunk.size, name) != 0)
         return lua_error(L);
     return 1;
 }

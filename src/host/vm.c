@@ -34,12 +34,12 @@ static struct vm *vm_upvalue(lua_State *L)
 }
 
 /* host.bundle */
-static int bundle_text(lua_State *L)
+static int bundle_content(lua_State *L)
 {
-    const bytes text = bundle_find(luaL_checkstring(L, 1));
-    if (text.at == NULL)
+    const bytes content = bundle_find(luaL_checkstring(L, 1));
+    if (content.at == NULL)
         return 0;
-    lua_pushlstring(L, (const char *)text.at, text.size);
+    lua_pushlstring(L, (const char *)content.at, content.size);
     return 1;
 }
 
@@ -97,7 +97,7 @@ static void push_host(lua_State *L, struct vm *vm)
     lua_setfield(L, -2, "entry");
     lua_pushlightuserdata(L, &rejection_mark);
     lua_setfield(L, -2, "rejection");
-    push_function(L, vm, bundle_text, "bundle");
+    push_function(L, vm, bundle_content, "bundle");
     push_function(L, vm, read_file, "read");
     push_function(L, vm, compile, "compile");
 }
@@ -107,9 +107,9 @@ static int boot(lua_State *L)
 {
     struct vm *vm = lua_touserdata(L, 1);
     luaL_openlibs(L);
-    const bytes text = bundle_find("lua/stdb/boot.lua");
-    check(text.at != NULL);
-    if (luaL_loadbufferx(L, (const char *)text.at, text.size, "=stdb/boot", "t") != 0)
+    const bytes chunk = bundle_find("lua/stdb/boot.lua");
+    check(chunk.at != NULL);
+    if (luaL_loadbufferx(L, (const char *)chunk.at, chunk.size, "=stdb/boot", "b") != 0)
         return lua_error(L);
     push_host(L, vm);
     lua_call(L, 1, 1);
