@@ -78,6 +78,12 @@ describe("a call that does not end", function()
     assert.is_true(host.number(output, "took") < 10000, output)
   end)
 
+  it("is ended although nothing was called for so long that nobody watched any more", function()
+    local output = host.run(module_with "while true do end", "call=50", "call", "nothing", "asleep", "call", "bad",
+      "call", "nothing", "asleep", "call", "bad")
+    assert.truthy(output:find("nothing: ok\nasleep: yes\n.*bad: 301 .*nothing: ok\nasleep: yes\n.*bad: 301 "), output)
+  end)
+
   it("is told with the line it was left at", function()
     local output = host.run(module_with "while true do\n  n = n + 1\nend", "call=50", "call", "bad")
     assert.truthy(output:find("log 0 bad module.lua:[56] reducer was stopped after 50 ms %(error %x+%)"), output)
@@ -117,6 +123,19 @@ describe("a call that eats memory", function()
       assert.is_true(after - before < 4096, output)
     end)
   end
+end)
+
+describe("a call that leaves garbage", function()
+  it("leaves the next one its memory", function()
+    local output = host.run(module_with 'n = n + 1  local text = ("x"):rep(3e6 + n)', "memory=16", "call", "bad*100")
+    assert.equal("bad: ok\n", output)
+  end)
+
+  it("is refused only what it cannot have beside what is kept", function()
+    local body = 'n = n + 1  if n < 7 then kept[n] = ("y"):rep(1e6 + n) end  local text = ("x"):rep(2e6 + n)'
+    local output = host.run("local kept = {}\n" .. module_with(body), "memory=16", "call", "bad*100")
+    assert.equal("bad: ok\n", output)
+  end)
 end)
 
 describe("a call that nests too deep in native code", function()

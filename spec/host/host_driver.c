@@ -7,6 +7,7 @@
  *     busy NAME*COUNT   nanoseconds a call
  *     took              milliseconds since the last command
  *     memory            resident KiB
+ *     asleep            "asleep: yes" as soon as the watchdog has not run for a while, "no" when that does not come
  *     thread            the rest runs on a thread of its own
  *
  * Everything runs against a store made from the module's description. The module's log goes to standard
@@ -17,6 +18,7 @@
 #include "store/table.h"
 #include "txn/txn.h"
 
+#include <dirent.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,6 +87,45 @@ static void print_memory(void)
     printf("memory: %ld\n", resident * (sysconf(_SC_PAGESIZE) / 1024));
 }
 
+/* How often a thread has given up the processor; -1 when it has another name. */
+static long switches_of(const char *thread, const char *name)
+{
+    char path[300], line[300];
+    long count = -1;
+    bool is_meant = false;
+    snprintf(path, sizeof path, "/proc/self/task/%s/status", thread);
+    FILE *file = fopen(path, "r");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        if (strncmp(line, "Name:\t", 6) == 0)
+            is_meant = strncmp(line + 6, name, strlen(name)) == 0;
+        sscanf(line, "voluntary_ctxt_switches: %ld", &count);
+    }
+    if (file != NULL)
+        fclose(file);
+    return is_meant ? count : -1;
+}
+
+static long watchdog_switches(void)
+{
+    long count = -1;
+    DIR *threads = opendir("/proc/self/task");
+    for (struct dirent *entry; count < 0 && (entry = readdir(threads)) != NULL;)
+        count = switches_of(entry->d_name, "stdb-watchdog");
+    closedir(threads);
+    return count;
+}
+
+static void print_asleep(void)
+{
+    long before = -1, now = watchdog_switches();
+    for (int tries = 0; tries < 40 && now != before; tries++) {
+        usleep(300000);
+        before = now;
+        now = watchdog_switches();
+    }
+    printf("asleep: %s\n", now >= 0 && now == before ? "yes" : "no");
+}
+
 static void *run_commands(void *context)
 {
     struct driver *driver = context;
@@ -95,6 +136,8 @@ static void *run_commands(void *context)
         driver->before_us = clock_monotonic_us();
         if (strcmp(command, "memory") == 0) {
             print_memory();
+        } else if (strcmp(command, "asleep") == 0) {
+            print_asleep();
         } else if (strcmp(command, "thread") == 0) {
             pthread_t thread;
             if (pthread_create(&thread, NULL, run_commands, driver) == 0)

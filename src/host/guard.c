@@ -288,8 +288,7 @@ enum guard_end guard_call(lua_State *L, int args, int results, int handler, int6
     thread->end = GUARD_RETURNED;
     thread->place.file[0] = '\0';
     thread->place.line = 0;
-    atomic_store_explicit(&thread->watch.limit_us, limit_us, memory_order_relaxed);
-    atomic_store_explicit(&thread->watch.number, number + 1, memory_order_release);
+    watchdog_begin(&thread->watch, number + 1, limit_us);
     if (sigsetjmp(thread->frame, 0) == 0)
         *status = lua_pcall(L, args, results, handler);
     atomic_signal_fence(memory_order_seq_cst);

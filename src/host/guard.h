@@ -19,9 +19,10 @@
  * A VM that was left so is abandoned, never closed: its memory is one heap that is dropped.
  *
  * Rules
- *   G1  A call costs no system call and reads no clock: it counts up a number. The watchdog times what it
- *       sees unchanged, in processor time of that thread. A limit is never cut short, and is overrun by no
- *       more than GUARD_LOOK_US, a few milliseconds, and the way to the next safepoint.
+ *   G1  A call costs no system call and reads no clock: it counts up a number. (The first one after a pause
+ *       wakes the watchdog.) The watchdog times what it sees unchanged, in processor time of that thread. A limit is
+ *       never cut short, and is overrun by no more than GUARD_LOOK_US, a few milliseconds, and the way to the next
+ *       safepoint.
  *   G2  What was decided about one call never hits the next: handlers compare the numbers. */
 #pragma once
 

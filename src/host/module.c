@@ -309,6 +309,7 @@ err module_call(struct module *module, struct txn *txn, const struct call_contex
     else if (code != OK)
         code = call_failed(module, code, diag);
     call_end(module->vm);
+    vm_tidy(module->vm, module->limits.load_us);
     if (module->vm->is_dead) {
         vm_free(module->vm);
         module->vm = NULL;

@@ -179,6 +179,27 @@ err vm_dispatch(struct vm *vm, uint32_t reducer, int64_t limit_us)
     return code;
 }
 
+static int collect(lua_State *L)
+{
+    lua_gc(L, LUA_GCCOLLECT, 0);
+    return 0;
+}
+
+/* A call of its own, so that no other pays for it. What stays is no garbage: looking again is worth it only when
+ * half of what is left then has been used. */
+void vm_tidy(struct vm *vm, int64_t limit_us)
+{
+    if (vm->is_dead || vm->heap.used <= vm->collect_at)
+        return;
+    lua_pushcfunction(vm->L, collect);
+    if (run(vm, 0, 0, limit_us) != OK) {
+        vm->is_dead = true;
+        return;
+    }
+    const size_t used = vm->heap.used;
+    vm->collect_at = used + (vm->heap.limit - used) / 2;
+}
+
 static char *copy_terminated(lua_State *L, int idx)
 {
     size_t size;
@@ -250,6 +271,7 @@ err vm_new(struct vm **made, struct files *files, const struct module_limits *li
     *description = (struct vm_description){ 0 };
     *report = (struct report){ 0 };
     const size_t memory = limits->memory_max > MEMORY_MIN ? limits->memory_max : MEMORY_MIN;
+    vm->collect_at = memory / 2;
     if (heap_init(&vm->heap, memory))
         vm->L = lua_newstate(allocate, vm);
     const err code = vm->L != NULL ? load(vm, limits->load_us, description) : ERR_OUT_OF_MEMORY;

@@ -39,6 +39,7 @@ struct vm {
     stdb_vm abi;                   /* what Lua sees; the functions of abi.c get its address */
     struct lua_State *L;
     struct heap heap;
+    size_t collect_at;             /* of the heap's use: more than this is looked through for garbage after a call */
     bool is_dead;                  /* V3 */
     struct files *files;           /* borrowed: the module's */
     module_log_fn *log;
@@ -77,6 +78,10 @@ void vm_free(struct vm *vm); /* NULL is fine */
 
 /* dispatch(reducer). OK, ERR_REJECTED, ERR_MODULE, ERR_OUT_OF_TIME, ERR_OUT_OF_MEMORY; vm->report has the story. */
 err vm_dispatch(struct vm *vm, uint32_t reducer, int64_t limit_us);
+
+/* Between two calls: removes the garbage of those before when it has come to a good part of the memory there is.
+ * Lua's own collector works in proportion to the number of things, and a few large strings are few. */
+void vm_tidy(struct vm *vm, int64_t limit_us);
 
 /* One line to the module's log. */
 void vm_log(struct vm *vm, int level, bytes file, int32_t line, bytes message);

@@ -2,7 +2,10 @@
  *
  * Each thread that runs guest code has a watch: a number that is odd while a call runs. The watchdog looks
  * at all of them, rarely while nothing takes long, often while something does. A call seen twice is timed
- * by the processor time of its thread, so a busy machine does not shorten anyone's limit. */
+ * by the processor time of its thread, so a busy machine does not shorten anyone's limit.
+ *
+ * When no call has been made for a while it sleeps until the next one. A call sees that in a flag, so only the
+ * first one after a pause costs a system call. */
 #pragma once
 
 #include "base/err.h"
@@ -18,8 +21,9 @@ struct watch {
     atomic_bool out_of_grace;      /* ... and has not ended since */
     /* the watchdog's own */
     pthread_t thread;
-    uint64_t seen;
+    uint64_t seen;       /* an odd number that is timed */
     int64_t seen_at_us;
+    uint64_t last;       /* the number at the last look */
     struct watch *next;
 };
 
@@ -27,3 +31,16 @@ struct watch {
 err watchdog_start(int signal, struct diag *diag);
 void watchdog_add(struct watch *watch); /* the calling thread's */
 void watchdog_remove(struct watch *watch);
+
+extern atomic_bool watchdog_sleeps;
+void watchdog_wake(void);
+
+/* The call of this number begins. */
+static inline void watchdog_begin(struct watch *watch, uint64_t number, int64_t limit_us)
+{
+    atomic_store_explicit(&watch->limit_us, limit_us, memory_order_relaxed);
+    atomic_store_explicit(&watch->number, number, memory_order_release);
+    atomic_signal_fence(memory_order_seq_cst); /* the watchdog fences for both: see fall_asleep() */
+    if (__builtin_expect(atomic_load_explicit(&watchdog_sleeps, memory_order_relaxed), false))
+        watchdog_wake();
+}
