@@ -1,6 +1,7 @@
 local socket = require "socket"
 local people = require "spec.support.people"
 local server = require "spec.support.server"
+local ws_client = require "spec.support.ws_client"
 
 local SLOW = 0.3
 
@@ -157,6 +158,21 @@ describe("with a disk that can be told to fail", function()
         assert.equal(200, world:request({ method = "POST", path = "/v1/database/%s/sql?confirmed=false",
           body = "SELECT * FROM pair" }).status)
       end)
+    end)
+
+    it("a server that stops still answers the calls that wait", function()
+      local caller = assert(ws_client.open { port = world.port })
+      make_slow()
+      caller:send_request { method = "POST", path = "/v1/database/people/call/add_pair", body = "[1, 1]",
+        headers = { ["Content-Type"] = "application/json", Authorization = "Bearer " .. world:owner_token() } }
+      server.wait("the call to run", function()
+        local seen = world:request { method = "POST", path = "/v1/database/%s/sql?confirmed=false",
+          body = "SELECT * FROM pair" }
+        return seen.body and seen.body:find("[1,1]", 1, true)
+      end)
+      world:signal_stop()
+      assert.equal(200, caller:read_response(server.patience).status)
+      assert.equal(0, world:stop())
     end)
   end)
 

@@ -116,6 +116,7 @@ local function launch(self)
   words[#words + 1] = self.module_path
   self.pid = spawn(words)
   self.exit_code = nil
+  self.is_stopping = nil
 end
 
 --- What the program has said on stderr since it was started.
@@ -208,9 +209,17 @@ function Server:kill()
   reap(self, 0)
 end
 
+--- Asks it to end in order, and waits for nothing.
+function Server:signal_stop()
+  ffi.C.kill(self.pid, SIGTERM)
+  self.is_stopping = true
+end
+
 --- Ends it in order; the exit code.
 function Server:stop()
-  ffi.C.kill(self.pid, SIGTERM)
+  if not self.is_stopping then -- a second signal would end it at once
+    self:signal_stop()
+  end
   server.wait("the server's end", function() return reap(self, WNOHANG) end)
   return self.exit_code
 end

@@ -139,6 +139,7 @@ static void *run(void *context)
     module_log_flush(engine->module_log);
     module_log_end_all(engine->module_log);
     wal_flush(engine->wal);
+    (void)wal_wait(engine->wal); /* answers that wait for the disk leave before net ends */
     port_send_flush(engine->port, true);
     return NULL;
 }

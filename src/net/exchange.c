@@ -90,6 +90,8 @@ static void reset(struct exchange *exchange)
 {
     if (exchange->stage == EXCHANGE_STREAMING)
         unlink_follower(exchange);
+    if (exchange->stage == EXCHANGE_SENDING)
+        exchange->http->sending--;
     caller_deinit(&exchange->caller);
     exchange->stage = EXCHANGE_IDLE;
     exchange->closes = exchange->head_only = exchange->shows_caller = false;
@@ -148,6 +150,7 @@ static void ask_to_write(struct exchange *exchange)
 static void start_sending(struct exchange *exchange)
 {
     exchange->stage = EXCHANGE_SENDING;
+    exchange->http->sending++;
     ask_to_write(exchange);
 }
 

@@ -23,6 +23,7 @@ struct http {
     const struct directory *directory; /* borrowed */
     struct errand *errands;            /* owned: all that are under way */
     struct exchange *followers;        /* those that stream a log */
+    uint32_t sending;                  /* how many exchanges have an answer that has not left yet */
 };
 
 /* A request on its way to an engine and back. */

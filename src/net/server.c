@@ -23,6 +23,7 @@ enum {
     SWEEP_MIN_US = 5000,
     SWEEP_MAX_US = 1000000,
     RESUME_US = 2000, /* until paused clients are looked at again */
+    LAST_WRITES_US = 2000000, /* for clients to take what they still get when the server stops */
     CLOSE_GOING_AWAY = 1001,
 };
 
@@ -39,7 +40,7 @@ struct server {
     struct ws ws;
     struct port_entry *ports;
     struct token_keys *keys; /* borrowed */
-    lws_sorted_usec_list_t sweep, resume;
+    lws_sorted_usec_list_t sweep, resume, last_writes;
     int64_t sweep_us;
     atomic_bool stopping;
 };
@@ -290,6 +291,22 @@ static void beat(struct server *server)
     flush_posts(server); /* what ended while packets were delivered */
 }
 
+static void on_last_writes(lws_sorted_usec_list_t *entry)
+{
+}
+
+/* The engines have stopped before us: what they have answered is all there will be. Followed logs end with their last
+ * lines, and answers leave whole, for clients that read them in time. */
+static void send_last(struct server *server)
+{
+    const int64_t until_us = clock_monotonic_us() + LAST_WRITES_US;
+    beat(server);
+    lws_sul_schedule(server->context, 0, &server->last_writes, on_last_writes, LAST_WRITES_US);
+    while (server->http.sending > 0 && clock_monotonic_us() < until_us && lws_service(server->context, 0) >= 0)
+        beat(server);
+    lws_sul_cancel(&server->last_writes);
+}
+
 void server_run(struct server *server)
 {
     lws_sul_schedule(server->context, 0, &server->sweep, on_sweep, server->sweep_us);
@@ -297,6 +314,7 @@ void server_run(struct server *server)
         beat(server);
     lws_sul_cancel(&server->sweep);
     lws_sul_cancel(&server->resume);
+    send_last(server);
     ws_close_all(&server->ws, CLOSE_GOING_AWAY, BYTES_LITERAL("the server is stopping"));
     flush_posts(server);
 }
