@@ -44,3 +44,8 @@ const struct disk *disk_real(void);
 /* ERR_NOT_FOUND when there is none. Whole small files through a temporary name, synced: the old content or the new, nothing between. */
 err disk_read_whole(const struct disk *disk, const char *path, struct buf *out, struct diag *diag);
 err disk_write_whole(const struct disk *disk, const char *path, bytes content, struct diag *diag);
+
+/* Writes `size` bytes of an open file from `position` on into the file `to`, synced; its name is not. `progress` is
+ * told now and then; false stops it (ERR_BUSY). It may be NULL. */
+err disk_copy(const struct disk *disk, struct disk_file *from, uint64_t position, uint64_t size, const char *to,
+              bool (*progress)(void *context, uint64_t done, uint64_t all), void *context, struct diag *diag);

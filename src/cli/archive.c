@@ -2,55 +2,49 @@
 
 #include <stdio.h>
 
-enum { PATH_SIZE_MAX = 3900 };
-
-struct names {
-    const char *wanted; /* or NULL */
-    bool has_wanted;
-    struct buf text; /* the names, a comma and a space between them */
-    size_t count;
-};
-
-static void name_found(void *context, const char *name)
+/* The names, a comma and a space between them. */
+static void join_names(const struct buf *names, struct buf *text)
 {
-    struct names *names = context;
-    buf_put_format(&names->text, "%s%s", names->count > 0 ? ", " : "", name);
-    names->count++;
-    if (names->wanted != NULL && strcmp(name, names->wanted) == 0)
-        names->has_wanted = true;
+    for (size_t at = 0; at < names->size; at += strlen((char *)names->data + at) + 1)
+        buf_put_format(text, "%s%s", at > 0 ? ", " : "", (char *)names->data + at);
 }
 
 /* The only one there, or the one that was asked for. */
-static err choose_database(struct archive *archive, const char *data_dir, struct names *names, struct diag *diag)
+static err choose_database(struct archive *archive, const char *data_dir, const struct buf *names, const struct buf *all,
+                           struct diag *diag)
 {
-    const struct disk *disk = disk_real();
-    snprintf(archive->path, sizeof archive->path, "%s/databases", data_dir);
-    const err code = disk->list(disk->self, archive->path, name_found, names, diag);
-    if (code == ERR_NOT_FOUND || (code == OK && names->count == 0))
+    const char *first = names->size > 0 ? (const char *)names->data : "";
+    if (names->size == 0)
         return diag_set(diag, ERR_NOT_FOUND, "there is no database in %s; say where with --data-dir", data_dir);
-    TRY(code);
-    const bytes all = buf_bytes(&names->text);
-    if (archive->database != NULL && !names->has_wanted)
-        return diag_set(diag, ERR_NOT_FOUND, "there is no database %s in %s, which has: %.*s", archive->database,
-                        data_dir, BYTES_FORMAT(all));
-    if (archive->database == NULL && names->count > 1)
+    if (archive->database != NULL && !databases_hold(data_dir, archive->database))
+        return diag_set(diag, ERR_NOT_FOUND, "there is no database %.80s in %s, which has: %.*s", archive->database,
+                        data_dir, BYTES_FORMAT(buf_bytes(all)));
+    if (archive->database == NULL && strlen(first) + 1 < names->size)
         return diag_set(diag, ERR_BAD_USAGE, "%s has several databases (%.*s); choose one with --database", data_dir,
-                        BYTES_FORMAT(all));
-    const bytes name = archive->database != NULL ? bytes_of_text(archive->database) : all;
-    snprintf(archive->path, sizeof archive->path, "%s/databases/%.*s", data_dir, BYTES_FORMAT(name));
+                        BYTES_FORMAT(buf_bytes(all)));
+    snprintf(archive->name, sizeof archive->name, "%s", archive->database != NULL ? archive->database : first);
+    database_path(archive->path, data_dir, archive->name);
     return OK;
 }
 
 err archive_find(struct archive *archive, struct diag *diag)
 {
-    const char *data_dir = archive->data_dir != NULL ? archive->data_dir : ".stdb";
-    struct names names = { .wanted = archive->database };
-    if (data_dir[0] == '\0' || strlen(data_dir) > PATH_SIZE_MAX)
-        return diag_set(diag, ERR_BAD_USAGE, "the path of the data directory is %s",
-                        data_dir[0] == '\0' ? "empty" : "too long");
-    const err code = choose_database(archive, data_dir, &names, diag);
-    buf_deinit(&names.text);
+    struct buf names = { 0 }, all = { 0 };
+    const char *data_dir = archive_data_dir(archive);
+    err code = databases_list(data_dir, &names, diag);
+    if (code == ERR_NOT_FOUND)
+        code = OK;
+    join_names(&names, &all);
+    if (code == OK)
+        code = choose_database(archive, data_dir, &names, &all, diag);
+    buf_deinit(&names);
+    buf_deinit(&all);
     return code;
+}
+
+const char *archive_data_dir(const struct archive *archive)
+{
+    return archive->data_dir != NULL ? archive->data_dir : ".stdb";
 }
 
 err archive_open(struct archive *archive, struct history **history, struct diag *diag)

@@ -1,15 +1,19 @@
 /* archive — what the commands share that read a data directory without a server's help. */
 #pragma once
 
+#include "cli/databases.h"
 #include "engine/history.h"
 
 struct archive {
     const char *data_dir;  /* as asked, or NULL: .stdb in this folder, where a module.lua here keeps its data */
     const char *database;  /* as asked, or NULL: the only one there */
+    char name[DATABASE_NAME_MAX + 1];
     char path[4096];       /* the database's folder */
 };
 
-/* Finds the database: fills in `path`. ERR_NOT_FOUND names what is there instead, ERR_BAD_USAGE. */
+const char *archive_data_dir(const struct archive *archive);
+
+/* Finds the database: fills in `name` and `path`. ERR_NOT_FOUND names what is there instead, ERR_BAD_USAGE. */
 err archive_find(struct archive *archive, struct diag *diag);
 /* The same, and opens its history. */
 err archive_open(struct archive *archive, struct history **history, struct diag *diag);

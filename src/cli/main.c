@@ -18,6 +18,7 @@ static const struct {
     { "snapshot", "have a running database take a snapshot now", NULL },
     { "log", "show what happened in a database, transaction by transaction", command_log },
     { "past", "ask a database as it was", NULL },
+    { "restore", "take a stopped database back to what it was", command_restore },
     { "check", "verify all that a database has on disk", command_check },
     { "describe", "show a database's tables and reducers", NULL },
     { "generate", "write client code for a module", NULL },

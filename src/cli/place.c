@@ -82,6 +82,20 @@ void place_close(struct place *place)
     place->dir = NULL;
 }
 
+err place_lock(struct disk_file **lock, const char *dir, struct diag *diag)
+{
+    const struct disk *disk = disk_real();
+    char path[4096];
+    *lock = NULL;
+    if (access(dir, F_OK) != 0)
+        return diag_set(diag, ERR_NOT_FOUND, "there is no data directory %s", dir);
+    join(path, dir, "lock");
+    const err code = disk->lock(disk->self, path, lock, diag);
+    if (code == ERR_IN_USE)
+        diag_note(diag, "a server runs on %s; this needs a stopped one, and nothing was changed: ", dir);
+    return code;
+}
+
 static bool note_path(uint16_t port, char path[static 4096], char dir[static 4096])
 {
     const char *state = getenv("XDG_STATE_HOME");

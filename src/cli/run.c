@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cli/args.h"
+#include "cli/databases.h"
 #include "cli/place.h"
 #include "cli/watch.h"
 #include "engine/engine.h"
@@ -22,7 +23,7 @@
 #include <uv.h>
 
 /* The system's limit is 4,096 bytes, and below these folders the program adds to it. */
-enum { PATH_SIZE_MAX = 3900 };
+enum { PATH_SIZE_MAX = DATA_DIR_MAX };
 
 struct run {
     /* as asked */
@@ -88,18 +89,6 @@ static void name_of_module(const char *path, char name[static 256])
     name_make(base, strlen(base), name);
 }
 
-static bool name_is_legal(const char *name)
-{
-    const size_t size = strlen(name);
-    if (size == 0 || size > 63 || name[0] == '-' || name[size - 1] == '-' || strstr(name, "--") != NULL)
-        return false;
-    for (size_t idx = 0; idx < size; idx++) {
-        if (!islower((unsigned char)name[idx]) && !isdigit((unsigned char)name[idx]) && name[idx] != '-')
-            return false;
-    }
-    return true;
-}
-
 static err find_module(struct run *run, const char *path, struct diag *diag)
 {
     struct stat about;
@@ -123,18 +112,13 @@ static err find_places(struct run *run, const char *path, struct diag *diag)
 {
     TRY(find_module(run, path, diag));
     if (run->database != NULL) {
-        if (!name_is_legal(run->database))
-            return diag_set(diag, ERR_BAD_USAGE,
-                            "%s cannot be a database's name: lower-case letters, digits and single dashes between them",
-                            run->database);
+        TRY(database_name_check(run->database, diag));
         snprintf(run->name, sizeof run->name, "%s", run->database);
     } else {
         name_of_module(run->module_path, run->name);
     }
     if (run->data_dir != NULL) {
-        if (run->data_dir[0] == '\0' || strlen(run->data_dir) > PATH_SIZE_MAX)
-            return diag_set(diag, ERR_BAD_USAGE, "the path of the data directory is %s",
-                            run->data_dir[0] == '\0' ? "empty" : "too long");
+        TRY(data_dir_check(run->data_dir, diag));
         snprintf(run->data_path, sizeof run->data_path, "%s", run->data_dir);
         return OK;
     }

@@ -8,6 +8,7 @@
 #include "engine/clients.h"
 #include "engine/publication.h"
 #include "engine/startup.h"
+#include "engine/swap.h"
 #include "engine/turn.h"
 
 #include <stdio.h>
@@ -79,6 +80,7 @@ static err open_parts(struct engine *engine, const struct engine_options *option
     char path[4096];
     struct map clients = { 0 };
     TRY(engine->disk->make_dir(engine->disk->self, engine->dir, diag));
+    TRY(swap_finish(engine->disk, engine->dir, diag));
     TRY(open_identity(engine, diag));
     path_in(path, engine, "module_logs");
     engine->module_log = module_log_new(path, true, engine->port);

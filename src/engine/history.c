@@ -1,6 +1,7 @@
 #include "engine/history.h"
 
 #include "base/text.h"
+#include "engine/swap.h"
 #include "sats/bsatn.h"
 #include "wal/reader.h"
 
@@ -54,7 +55,9 @@ err history_open(struct history **history, const struct disk *disk, const char *
     made->snap_dir = path_join(dir, "snapshots");
     made->snaps = (struct snap_options){ .disk = disk, .dir = made->snap_dir };
     map_init(&made->clients);
-    const err code = read_identity(made, dir, diag);
+    err code = swap_refuse_pending(disk, dir, diag);
+    if (code == OK)
+        code = read_identity(made, dir, diag);
     if (code == OK)
         *history = made;
     else

@@ -1,0 +1,136 @@
+--- stdb-lua restore --to: a stopped database goes back, and what came after is kept.
+local cjson = require "cjson"
+local program = require "spec.support.program"
+local server = require "spec.support.server"
+
+local MODULE = [[
+local stdb = require "stdb"
+local t = stdb.types
+stdb.table("thing", { public = true, { "id", t.u64, primary_key = true, auto_inc = true }, { "name", t.string } })
+stdb.reducer("add", { { "name", t.string } }, function(ctx, name) ctx.db.thing:insert { name = name } end)
+]]
+
+describe("restore --to", function()
+  local world
+
+  before_each(function() world = server.start { module = MODULE } end)
+  after_each(function() world:remove() end)
+
+  local function add(name)
+    local answer = world:call("add", ('["%s"]'):format(name))
+    assert.equal(200, answer.status, answer.body)
+  end
+
+  local function snapshot()
+    local answer = world:request { method = "POST", path = "/v1/database/%s/snapshot", token = world:owner_token(), body = "" }
+    assert.equal(200, answer.status, answer.body)
+    return cjson.decode(answer.body).offset
+  end
+
+  --- The names of the things in a data directory, or of those that the server has.
+  local function names(data_dir)
+    local list, output = {}
+    if data_dir then
+      local last = select(2, program.run("log", "--data-dir", data_dir)):match "(%d+)[^\n]*\n$"
+      local words = { "past", "--data-dir", data_dir, "--format", "json", "--as-of", last, "SELECT * FROM thing" }
+      output = select(2, program.run(unpack(words)))
+    else
+      output = world:sql("SELECT * FROM thing").body
+    end
+    for _, row in ipairs(cjson.decode(output)[1].rows) do list[#list + 1] = row[2] end
+    table.sort(list)
+    return list
+  end
+
+  local function restore(...)
+    local code, output, complaint = program.run("restore", "--data-dir", world.data_dir, ...)
+    return code, output .. complaint
+  end
+
+  --- When and at which offset each thing was added.
+  local function additions()
+    local found = {}
+    local _, output = program.run("log", "--data-dir", world.data_dir, "--format", "json", "--reducer", "add")
+    for line in output:gmatch "[^\n]+" do
+      local event = cjson.decode(line)
+      found[event.args.name] = event
+    end
+    return found
+  end
+
+  it("goes back to an offset, goes on from there, and keeps the abandoned tail readable", function()
+    add "lamp"
+    snapshot()
+    add "bed"
+    snapshot()
+    add "chair"
+    world:stop()
+    local code, output = restore("--to", tostring(additions().bed.offset))
+    assert.equal(0, code, output)
+    local aside = assert(output:match "kept in (%S+),")
+    local stamp = "abandoned/20%d%d%-%d%d%-%d%dT%d%d%-%d%d%-%d%dZ"
+    assert.truthy(aside:find(stamp .. "%-world%-after%-offset%-" .. additions().bed.offset .. "$"), aside)
+
+    world:restart()
+    assert.same({ "bed", "lamp" }, names())
+    add "door"
+    world:kill()
+    world:restart()
+    assert.same({ "bed", "door", "lamp" }, names())
+
+    assert.same({ "bed", "chair", "lamp" }, names(aside))
+    code, output = program.run("check", "--data-dir", aside)
+    assert.equal(0, code, output)
+    code, output = program.run("check", "--data-dir", world.data_dir)
+    assert.equal(0, code, output)
+  end)
+
+  it("goes back to a time", function()
+    add "lamp"
+    add "bed"
+    world:kill()
+    assert.equal(0, (restore("--to", additions().lamp.time)))
+    world:restart()
+    assert.same({ "lamp" }, names())
+  end)
+
+  it("goes back again and again, also from what it had abandoned", function()
+    for _, name in ipairs { "lamp", "bed", "chair" } do add(name) end
+    world:stop()
+    local offsets = additions()
+    local _, output = restore("--to", tostring(offsets.lamp.offset))
+    local code = program.run("restore", "--data-dir", output:match "kept in (%S+),", "--to", tostring(offsets.bed.offset))
+    assert.equal(0, code)
+    assert.same({ "bed", "lamp" }, names(output:match "kept in (%S+),"))
+    assert.same({ "lamp" }, names(world.data_dir))
+  end)
+
+  it("refuses a running server, what is not kept, and what it cannot understand, and changes nothing", function()
+    add "lamp"
+    add "bed"
+    local code, output = restore("--to", "1")
+    assert.equal(1, code)
+    assert.truthy(output:find "a server runs on .*nothing was changed", output)
+    assert.same({ "bed", "lamp" }, names())
+    world:stop()
+    local function refused(moment, pattern, exit_code)
+      code, output = restore("--to", moment)
+      assert.equal(exit_code or 1, code, output)
+      assert.truthy(output:find(pattern), output)
+    end
+    refused("99999", "the log ends with offset %d+")
+    refused("2001-01-01T00:00:00Z", "the past is kept from offset 0")
+    refused("soon", "neither an offset nor a time", 2)
+    assert.is_nil(server.read_file(world.data_dir .. "/abandoned/."))
+    world:restart()
+    assert.same({ "bed", "lamp" }, names())
+  end)
+
+  it("has nothing to do when nothing came after", function()
+    add "lamp"
+    world:stop()
+    local code, output = restore("--to", "9999-01-01T00:00:00Z")
+    assert.equal(0, code, output)
+    assert.truthy(output:find "already: nothing came after that", output)
+  end)
+end)

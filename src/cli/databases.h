@@ -1,0 +1,27 @@
+/* databases — which databases a data directory holds, and where they and what was taken from them lie.
+ *
+ *     <data dir>/databases/<name>/               a database: it has an identity, or is about to get one (engine/swap.h)
+ *     <data dir>/abandoned/<when>-<name>-<why>/  what a restore or a deletion took away, a data directory of its own:
+ *                                                log, past and check read it with --data-dir */
+#pragma once
+
+#include "base/buf.h"
+#include "base/disk.h"
+
+enum { DATABASE_NAME_MAX = 63, DATA_DIR_MAX = 3500 };
+
+/* Lower-case letters and digits with single dashes between them, at most DATABASE_NAME_MAX. */
+bool database_name_is_legal(const char *name);
+/* ERR_BAD_USAGE in words. */
+err database_name_check(const char *name, struct diag *diag);
+/* The same for the path of a data directory: not empty, not too long. */
+err data_dir_check(const char *data_dir, struct diag *diag);
+
+/* Appends the names, each with its zero. ERR_NOT_FOUND when there is no such directory. */
+err databases_list(const char *data_dir, struct buf *names, struct diag *diag);
+bool databases_hold(const char *data_dir, const char *name);
+
+void database_path(char path[static 4096], const char *data_dir, const char *name);
+/* The folder that is to get what is taken away now, made, as seen from the data directory: "abandoned/…". `why`:
+ * "after-offset-41". */
+err database_make_aside(struct buf *aside, const char *data_dir, const char *name, const char *why, struct diag *diag);
