@@ -67,12 +67,12 @@ static const uint8_t *column_at(const struct table_def *table, const uint8_t *ro
 
 static void check_bounds(const struct query *query, const uint8_t *row)
 {
-    for (uint32_t idx = 0; idx < query->equality_count; idx++) {
-        const struct query_equality *equality = &query->equalities[idx];
+    for (uint32_t idx = 0; idx < query->filter.equality_count; idx++) {
+        const struct query_equality *equality = &query->filter.equalities[idx];
         check(memcmp(column_at(query->table, row, equality->column), equality->value.at, equality->value.size) == 0);
     }
-    for (uint32_t idx = 0; idx < query->range_count; idx++) {
-        const struct query_range *range = &query->ranges[idx];
+    for (uint32_t idx = 0; idx < query->filter.range_count; idx++) {
+        const struct query_range *range = &query->filter.ranges[idx];
         const struct type *type = query->table->columns[range->column].type;
         const uint8_t *at = column_at(query->table, row, range->column);
         check(!range->has_lower || bsatn_compare(type, at, range->lower.at) >= !range->lower_inclusive);
@@ -89,9 +89,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const struct query_caller caller = { .is_owner = true };
     struct diag diag = { 0 };
     struct query *query;
-    const err e = query_compile(&query, bytes_of(data, size), schema, &caller, &diag);
+    const err e = query_compile(&query, bytes_of(data, size), schema, &caller, QUERY_ONCE, &diag);
     if (e != OK) {
         check(query == NULL && diag.code == e && diag.text[0] != '\0');
+        return 0;
+    }
+    if (query->join != NULL) {
+        query_free(query);
         return 0;
     }
     struct buf row;

@@ -15,16 +15,35 @@ struct sql_equality { uint16_t column; schema_bytes value; };
 struct sql_range {
     uint16_t column; bool has_lower, has_upper, lower_inclusive, upper_inclusive; schema_bytes lower, upper;
 };
-struct sql_query {
-    struct schema_arena arena; const struct schema_table *table; bool depends_on_sender; void *predicate;
-    uint32_t equality_count; struct sql_equality *equalities; uint32_t range_count; struct sql_range *ranges; bool never;
+struct sql_filter {
+    void *predicate; uint32_t equality_count; struct sql_equality *equalities; uint32_t range_count;
+    struct sql_range *ranges; bool never;
 };
+struct sql_join {
+    const struct schema_table *tables[2]; uint16_t columns[2]; uint32_t output; struct sql_filter sides[2]; void *pair;
+};
+struct sql_order { uint16_t column; bool descending; };
+struct sql_query {
+    struct schema_arena arena; const struct schema_table *table; bool depends_on_sender; bool never;
+    struct sql_filter filter; struct sql_join *join; uint32_t order_count; struct sql_order *order; uint64_t limit;
+    void *relation;
+};
+struct sql_budget {
+    uint64_t rows_max, bytes_max; int64_t time_max_us; struct schema_diag *diag; uint64_t rows, bytes; int64_t start_us;
+    int code;
+};
+struct sql_store { const struct schema_schema *schema; uint32_t table_count; void **tables; };
 int sql_query_compile(struct sql_query **query, schema_bytes text, const struct schema_schema *schema,
-                      const struct sql_caller *caller, struct schema_diag *diag) __asm__("query_compile");
+                      const struct sql_caller *caller, int use, struct schema_diag *diag) __asm__("query_compile");
 void sql_query_free(struct sql_query *query) __asm__("query_free");
 bool sql_query_matches(const struct sql_query *query, const uint8_t *row) __asm__("query_matches");
-void sql_query_run(const struct sql_query *query, const void *table,
-                   void (*each)(void *context, const uint8_t *at, size_t size), void *context) __asm__("query_run");
+bool sql_query_side_matches(const struct sql_query *query, uint32_t side, const uint8_t *row)
+    __asm__("query_side_matches");
+bool sql_query_pair_matches(const struct sql_query *query, const uint8_t *left, const uint8_t *right)
+    __asm__("query_pair_matches");
+int sql_query_run(const struct sql_query *query, const struct sql_store *store, struct sql_budget *budget,
+                  bool (*each)(void *context, const uint8_t *at, size_t size), void *context) __asm__("query_run");
+void sql_budget_begin(struct sql_budget *budget) __asm__("budget_begin");
 
 void *sql_table_new(const struct schema_table *def) __asm__("table_new");
 void sql_table_free(void *table) __asm__("table_free");
@@ -44,8 +63,9 @@ end
 sql.sender = ("c2"):rep(32)
 
 function sql.world(tables)
-    local self = setmetatable({ schema = assert(schema.build { tables = tables }), row_types = {} }, world)
-    for _, declared in ipairs(tables) do
+    local self = setmetatable({ schema = assert(schema.build { tables = tables }), row_types = {}, names = {} }, world)
+    for number, declared in ipairs(tables) do
+        self.names[number] = declared.name
         local fields = {}
         for place, column in ipairs(declared.columns) do
             fields[place] = column[1] .. ": " .. column[2]
@@ -59,13 +79,14 @@ function world:row(name, values)
     return bsatn.encode(self.row_types[name], values)
 end
 
---- A query, or nil and the refusal.
-function world:compile(text, is_owner)
+--- A query, or nil and the refusal. Options: is_owner, subscribed.
+function world:compile(text, options)
+    options = options or {}
     local out, diag = ffi.new("struct sql_query *[1]"), ffi.new("struct schema_diag")
     local caller = ffi.new("struct sql_caller")
     ffi.copy(caller.sender, bsatn.from_hex(sql.sender):reverse(), 32)
-    caller.is_owner = is_owner or false
-    local code = core.sql_query_compile(out, bytes(text), self.schema.schema, caller, diag)
+    caller.is_owner = options.is_owner or false
+    local code = core.sql_query_compile(out, bytes(text), self.schema.schema, caller, options.subscribed and 1 or 0, diag)
     if code ~= 0 then
         assert(out[0] == nil and diag.code == code, "a refusal leaves a query or another code")
         return nil, ffi.string(diag.text), code
@@ -73,15 +94,26 @@ function world:compile(text, is_owner)
     return setmetatable({ query = ffi.gc(out[0], core.sql_query_free), world = self }, query)
 end
 
+local function row_at(row) return ffi.cast("const uint8_t *", row) end
+
 function query:matches(row)
-    return core.sql_query_matches(self.query, ffi.cast("const uint8_t *", row))
+    return core.sql_query_matches(self.query, row_at(row))
+end
+
+--- Of a join: side is 0 or 1.
+function query:side_matches(side, row)
+    return core.sql_query_side_matches(self.query, side, row_at(row))
+end
+
+function query:pair_matches(left, right)
+    return core.sql_query_pair_matches(self.query, row_at(left), row_at(right))
 end
 
 --- The columns that must be equal to something, by name: the BSATN of the value.
 function query:equalities()
     local found = {}
-    for place = 0, self.query.equality_count - 1 do
-        local equality = self.query.equalities[place]
+    for place = 0, self.query.filter.equality_count - 1 do
+        local equality = self.query.filter.equalities[place]
         found[schema.text_of(self.query.table.columns[equality.column].name)] = schema.text_of(equality.value)
     end
     return found
@@ -90,8 +122,8 @@ end
 --- The ranges by column name, in the notation "[lower, upper)" with the values in hex.
 function query:ranges()
     local found = {}
-    for place = 0, self.query.range_count - 1 do
-        local range = self.query.ranges[place]
+    for place = 0, self.query.filter.range_count - 1 do
+        local range = self.query.filter.ranges[place]
         local lower = range.has_lower and bsatn.to_hex(schema.text_of(range.lower)) or ""
         local upper = range.has_upper and bsatn.to_hex(schema.text_of(range.upper)) or ""
         found[schema.text_of(self.query.table.columns[range.column].name)] = (range.lower_inclusive and "[" or "(") ..
@@ -100,23 +132,45 @@ function query:ranges()
     return found
 end
 
---- A table of the world's schema that holds these rows.
-function world:fill(name, rows)
-    local filled = ffi.gc(core.sql_table_new(self.schema:table(name)), core.sql_table_free)
-    for _, row in ipairs(rows) do
-        core.sql_table_restore(filled, bytes(row))
+--- The world's tables, holding these rows: by table name, or of one table.
+function world:fill(rows_of, rows)
+    if rows then
+        rows_of = { [rows_of] = rows }
     end
+    local count = #self.names
+    local filled = { store = ffi.new("struct sql_store", { self.schema.schema, count }), tables = {},
+        list = ffi.new("void *[?]", count) }
+    for place, name in ipairs(self.names) do
+        local one = ffi.gc(core.sql_table_new(self.schema:table(name)), core.sql_table_free)
+        filled.tables[place], filled.list[place - 1] = one, one
+        for _, row in ipairs(rows_of[name] or {}) do
+            core.sql_table_restore(one, bytes(row))
+        end
+    end
+    filled.store.tables = filled.list
     return filled
 end
 
---- The rows that running the query over a filled table gives, in the order they come.
-function query:run(filled)
+--- The rows that running the query over filled tables gives, in the order they come; or nil and the refusal when the
+--- budget, a table of rows_max, bytes_max and time_max_us, is used up.
+function query:run(filled, limits)
     local found = {}
-    local each = ffi.cast("void (*)(void *, const uint8_t *, size_t)", function(_, at, size)
+    local each = ffi.cast("bool (*)(void *, const uint8_t *, size_t)", function(_, at, size)
         found[#found + 1] = ffi.string(at, size)
+        return true
     end)
-    core.sql_query_run(self.query, filled, each, nil)
+    local budget, diag
+    if limits then
+        diag = ffi.new("struct schema_diag")
+        budget = ffi.new("struct sql_budget", { rows_max = limits.rows_max or 1e15, bytes_max = limits.bytes_max or 1e15,
+            time_max_us = limits.time_max_us or 1e15, diag = diag })
+        core.sql_budget_begin(budget)
+    end
+    local code = core.sql_query_run(self.query, filled.store, budget, each, nil)
     each:free()
+    if code ~= 0 then
+        return nil, ffi.string(diag.text), code
+    end
     return found
 end
 

@@ -7,7 +7,7 @@ static err ask(const struct image *image, const char *question, int64_t start_us
 {
     const struct query_caller caller = { .is_owner = true };
     struct query *query;
-    TRY(query_compile(&query, bytes_of_text(question), image->store.schema, &caller, diag));
+    TRY(query_compile(&query, bytes_of_text(question), image->store.schema, &caller, QUERY_ONCE, diag));
     sql_answer_print(answer, query, &image->store, start_us);
     query_free(query);
     return OK;

@@ -80,7 +80,7 @@ static void run_sql(struct engine *engine, struct request *request, const struct
     const int64_t start = clock_monotonic_us();
     struct query *query;
     struct diag diag;
-    if (query_compile(&query, buf_bytes(&request->body), engine->store.schema, &caller, &diag) != OK) {
+    if (query_compile(&query, buf_bytes(&request->body), engine->store.schema, &caller, QUERY_ONCE, &diag) != OK) {
         set_text(request, STATUS_BAD_REQUEST, diag.text);
         return;
     }

@@ -9,13 +9,14 @@ struct sql_rows {
     bool any;
 };
 
-static void print_row(void *context, bytes row)
+static bool print_row(void *context, bytes row)
 {
     struct sql_rows *rows = context;
     if (rows->any)
         buf_put_u8(rows->out, ',');
     rows->any = true;
     json_print(rows->out, rows->row_type, row, JSON_UNTYPED);
+    return true;
 }
 
 static void print_columns(struct buf *out, const struct table_def *table)
@@ -35,7 +36,7 @@ int64_t sql_answer_print(struct buf *out, const struct query *query, const struc
     print_columns(out, query->table);
     buf_put_text(out, "]},\"rows\":[");
     struct sql_rows rows = { out, query->table->row_type, false };
-    query_run(query, store_find(store, query->table->id), print_row, &rows);
+    (void)query_run(query, store, NULL, print_row, &rows);
     const int64_t duration_us = clock_monotonic_us() - start_us;
     buf_put_format(
         out, "],\"total_duration_micros\":%lld,\"stats\":{\"rows_inserted\":0,\"rows_deleted\":0,\"rows_updated\":0}}]",

@@ -45,9 +45,10 @@ void subscription_end(struct engine *engine, struct client *client, const struct
         answer_error(engine, client, start, msg, &diag);
 }
 
-static void add_row(void *context, bytes row)
+static bool add_row(void *context, bytes row)
 {
     row_list_add(context, row);
+    return true;
 }
 
 void subscription_ask_once(struct engine *engine, struct client *client, const struct client_msg *msg)
@@ -56,14 +57,14 @@ void subscription_ask_once(struct engine *engine, struct client *client, const s
     struct diag diag;
     struct query *query;
     struct buf *out = answer_begin(engine, client);
-    if (query_compile(&query, msg->text, engine->store.schema, &caller, &diag) != OK) {
+    if (query_compile(&query, msg->text, engine->store.schema, &caller, QUERY_ONCE, &diag) != OK) {
         server_msg_one_off_error(out, msg->request_id, bytes_of_text(diag.text));
         answer_end(client, 0);
         return;
     }
     struct row_list rows;
     row_list_init(&rows);
-    query_run(query, store_find(&engine->store, query->table->id), add_row, &rows);
+    (void)query_run(query, &engine->store, NULL, add_row, &rows);
     server_msg_one_off_ok(out, msg->request_id);
     buf_put_u32(out, 1);
     buf_put_sized(out, query->table->name);

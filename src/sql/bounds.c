@@ -8,13 +8,15 @@ struct column_bounds {
 };
 
 struct gatherer {
-    struct query *query;
+    struct query_filter *filter;
+    struct arena *arena;
+    const struct table_def *table;
     struct column_bounds *columns; /* one a column of the table */
 };
 
 static const struct type *column_type(const struct gatherer *gatherer, uint16_t column)
 {
-    return gatherer->query->table->columns[column].type;
+    return gatherer->table->columns[column].type;
 }
 
 /* bsatn_compare() tells the zeros of a float apart, SQL does not: a bound at zero goes to the outer one. */
@@ -28,7 +30,7 @@ static bytes widen_zero(struct gatherer *gatherer, const struct type *type, byte
     if ((bits & ~sign) != 0)
         return value;
     bits = to_negative ? sign : 0;
-    return arena_copy(&gatherer->query->arena, bytes_of(&bits, value.size));
+    return arena_copy(gatherer->arena, bytes_of(&bits, value.size));
 }
 
 static void raise_lower(struct column_bounds *bounds, const struct type *type, bytes value, bool inclusive)
@@ -53,8 +55,8 @@ static void reduce_upper(struct column_bounds *bounds, const struct type *type, 
 
 static void gather_value(struct gatherer *gatherer, const struct condition *condition)
 {
-    const struct type *type = column_type(gatherer, condition->column);
-    struct column_bounds *bounds = &gatherer->columns[condition->column];
+    const struct type *type = column_type(gatherer, condition->column.column);
+    struct column_bounds *bounds = &gatherer->columns[condition->column.column];
     const bytes low = widen_zero(gatherer, type, condition->value, true);
     const bytes high = widen_zero(gatherer, type, condition->value, false);
 
@@ -74,7 +76,7 @@ static void gather_value(struct gatherer *gatherer, const struct condition *cond
 static void gather(struct gatherer *gatherer, const struct condition *condition)
 {
     switch (condition->kind) {
-    case CONDITION_CONSTANT: gatherer->query->never |= !condition->constant; return;
+    case CONDITION_CONSTANT: gatherer->filter->never |= !condition->constant; return;
     case CONDITION_VALUE: gather_value(gatherer, condition); return;
     case CONDITION_ALL:
         for (uint32_t idx = 0; idx < condition->part_count; idx++)
@@ -87,20 +89,20 @@ static void gather(struct gatherer *gatherer, const struct condition *condition)
 
 static void put_column(struct gatherer *gatherer, uint16_t column)
 {
-    struct query *query = gatherer->query;
+    struct query_filter *filter = gatherer->filter;
     const struct column_bounds *bounds = &gatherer->columns[column];
     if (!bounds->has_lower && !bounds->has_upper)
         return;
     const bool closed = bounds->has_lower && bounds->has_upper;
     const int order = closed ? bsatn_compare(column_type(gatherer, column), bounds->lower.at, bounds->upper.at) : -1;
     if (order > 0 || (order == 0 && !(bounds->lower_inclusive && bounds->upper_inclusive))) {
-        query->never = true;
+        filter->never = true;
         return;
     }
     if (order == 0)
-        query->equalities[query->equality_count++] = (struct query_equality){ column, bounds->lower };
+        filter->equalities[filter->equality_count++] = (struct query_equality){ column, bounds->lower };
     else
-        query->ranges[query->range_count++] = (struct query_range){
+        filter->ranges[filter->range_count++] = (struct query_range){
             .column = column,
             .has_lower = bounds->has_lower,
             .has_upper = bounds->has_upper,
@@ -111,18 +113,18 @@ static void put_column(struct gatherer *gatherer, uint16_t column)
         };
 }
 
-void bounds_make(struct query *query, struct arena *scratch, const struct condition *where)
+void bounds_make(struct query_filter *filter, struct arena *arena, struct arena *scratch, const struct table_def *table,
+                 const struct condition *where)
 {
-    const uint32_t count = query->table->column_count;
-    struct gatherer gatherer = { query, ARENA_ARRAY(scratch, struct column_bounds, count) };
-    if (where != NULL)
-        gather(&gatherer, where);
+    const uint32_t count = table->column_count;
+    struct gatherer gatherer = { filter, arena, table, ARENA_ARRAY(scratch, struct column_bounds, count) };
+    gather(&gatherer, where);
 
     uint32_t bounded = 0;
     for (uint32_t idx = 0; idx < count; idx++)
         bounded += gatherer.columns[idx].has_lower || gatherer.columns[idx].has_upper;
-    query->equalities = ARENA_ARRAY(&query->arena, struct query_equality, bounded);
-    query->ranges = ARENA_ARRAY(&query->arena, struct query_range, bounded);
+    filter->equalities = ARENA_ARRAY(arena, struct query_equality, bounded);
+    filter->ranges = ARENA_ARRAY(arena, struct query_range, bounded);
     for (uint32_t idx = 0; idx < count; idx++)
         put_column(&gatherer, (uint16_t)idx);
 }

@@ -1,4 +1,4 @@
-/* bounds — between which values the columns of every matching row lie.
+/* bounds — between which values the columns of every passing row lie.
  *
  * Read off the comparisons that a row must pass whatever else holds: those in the outermost AND. They serve
  * to choose an index and to find, from a changed row, the queries it may concern. They are necessary, not
@@ -7,5 +7,7 @@
 
 #include "sql/condition.h"
 
-/* Fills equalities and ranges, and sets query->never when no value is left for a column. */
-void bounds_make(struct query *query, struct arena *scratch, const struct condition *where);
+/* Fills equalities and ranges, and sets filter->never when no value is left for a column. The condition looks at
+ * one source alone, a row of `table`. */
+void bounds_make(struct query_filter *filter, struct arena *arena, struct arena *scratch, const struct table_def *table,
+                 const struct condition *where);

@@ -1,9 +1,16 @@
-/* condition — a WHERE clause about one table: columns by number, values in BSATN.
+/* condition — a WHERE clause: columns by number, values in BSATN.
  *
- * The tree between the text and the plan. What is evaluated and what is looked up are both made from it. */
+ * The tree between the text and the plan. What is evaluated and what is looked up are both made from it. A
+ * statement's tables are its sources, counted in the order they stand in FROM. */
 #pragma once
 
 #include "sql/query.h"
+
+enum { SQL_SOURCES_MAX = 16 };
+
+struct column_ref {
+    uint16_t source, column;
+};
 
 enum condition_kind {
     CONDITION_CONSTANT, /* TRUE or FALSE */
@@ -17,8 +24,11 @@ struct condition {
     enum condition_kind kind;
     bool constant;
     enum compare_op op;
-    uint16_t column, other;
+    struct column_ref column, other;
     bytes value;         /* BSATN at the column's type */
     uint32_t part_count;
     struct condition **parts;
 };
+
+/* The sources it looks at, a bit each. */
+uint32_t condition_sources(const struct condition *condition);

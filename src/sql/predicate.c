@@ -29,8 +29,9 @@ enum test {
 /* Outcomes of a comparison that an operator accepts. */
 enum { ACCEPT_LESS = 1, ACCEPT_EQUAL = 2, ACCEPT_GREATER = 4 };
 
-/* Where a column is: behind `walk_count` columns that begin at `offset`. */
+/* Where a column is: behind `walk_count` columns that begin at `offset` of a source's row. */
 struct place {
+    uint32_t source;
     uint32_t offset;
     uint32_t walk_count;
     const struct column_def *walk;
@@ -49,20 +50,21 @@ struct query_node {
 
 static const struct query_node match, reject; /* where ways end (E1) */
 
-static inline const uint8_t *place_find(const struct place *place, const uint8_t *row)
+static inline const uint8_t *place_find(const struct place *place, const uint8_t *const *rows)
 {
-    const uint8_t *at = row + place->offset;
+    const uint8_t *at = rows[place->source] + place->offset;
     for (uint32_t idx = 0; idx < place->walk_count; idx++)
         at += bsatn_size(place->walk[idx].type, at);
     return at;
 }
 
-static struct place place_make(const struct table_def *table, uint16_t column)
+static struct place place_make(const struct source *sources, struct column_ref column)
 {
-    uint32_t first = column;
-    while (table->columns[first].offset < 0)
+    const struct column_def *columns = sources[column.source].table->columns;
+    uint32_t first = column.column;
+    while (columns[first].offset < 0)
         first--;
-    return (struct place){ (uint32_t)table->columns[first].offset, column - first, &table->columns[first] };
+    return (struct place){ column.source, (uint32_t)columns[first].offset, column.column - first, &columns[first] };
 }
 
 #define SIGN_BIT ((uint64_t)1 << 63)
@@ -167,25 +169,25 @@ static inline bool sized_is_same(const uint8_t *at, bytes value)
     return memcmp(at, value.at, 4) == 0 && memcmp(at + 4, value.at + 4, value.size - 4) == 0;
 }
 
-static inline uint32_t node_outcome(const struct query_node *node, const uint8_t *row)
+static inline uint32_t node_outcome(const struct query_node *node, const uint8_t *const *rows)
 {
-    const uint8_t *at = place_find(&node->column, row);
+    const uint8_t *at = place_find(&node->column, rows);
     switch (node->test) {
     case TEST_KEY: return outcome(key_load(node->load, at), node->key);
-    case TEST_KEYS: return outcome(key_load(node->load, at), key_load(node->load, place_find(&node->other, row)));
+    case TEST_KEYS: return outcome(key_load(node->load, at), key_load(node->load, place_find(&node->other, rows)));
     case TEST_SAME_FIXED: return outcome_of_same(memcmp(at, node->value.at, node->value.size) == 0);
     case TEST_SAME_SIZED: return outcome_of_same(sized_is_same(at, node->value));
     case TEST_VALUE: return outcome_of_order(bsatn_compare(node->type, at, node->value.at));
-    case TEST_VALUES: return outcome_of_order(bsatn_compare(node->type, at, place_find(&node->other, row)));
+    case TEST_VALUES: return outcome_of_order(bsatn_compare(node->type, at, place_find(&node->other, rows)));
     }
     unreachable();
 }
 
-bool predicate_matches(const struct query_node *entry, const uint8_t *row)
+bool predicate_matches(const struct query_node *entry, const uint8_t *const *rows)
 {
-    const struct query_node *node = entry;
+    const struct query_node *node = entry != NULL ? entry : &match;
     while (node != &match && node != &reject)
-        node = node_outcome(node, row) & node->accept ? node->on_true : node->on_false;
+        node = node_outcome(node, rows) & node->accept ? node->on_true : node->on_false;
     return node == &match;
 }
 
@@ -216,27 +218,27 @@ static enum test test_of(const struct condition *condition, const struct type *t
 }
 
 struct maker {
-    const struct table_def *table;
+    const struct source *sources;
     struct query_node *next; /* the place behind the one to be filled: nodes are made from last to first */
 };
 
 static const struct query_node *make_test(struct maker *maker, const struct condition *condition,
                                           const struct query_node *on_true, const struct query_node *on_false)
 {
-    const struct type *type = maker->table->columns[condition->column].type;
+    const struct type *type = maker->sources[condition->column.source].table->columns[condition->column.column].type;
     const enum load load = load_of(type);
     struct query_node *node = --maker->next;
     *node = (struct query_node){
         .test = test_of(condition, type, load),
         .load = load,
         .accept = op_accept(condition->op),
-        .column = place_make(maker->table, condition->column),
+        .column = place_make(maker->sources, condition->column),
         .type = type,
         .on_true = on_true,
         .on_false = on_false,
     };
     if (condition->kind == CONDITION_COLUMNS) {
-        node->other = place_make(maker->table, condition->other);
+        node->other = place_make(maker->sources, condition->other);
         return node;
     }
     node->value = condition->value;
@@ -277,15 +279,12 @@ static uint32_t tests_count(const struct condition *condition)
     return count;
 }
 
-struct query_node *predicate_make(struct arena *arena, const struct table_def *table, const struct condition *where,
+struct query_node *predicate_make(struct arena *arena, const struct source *sources, const struct condition *where,
                                   bool *never)
 {
-    *never = false;
-    if (where == NULL)
-        return NULL;
     const uint32_t count = tests_count(where);
     struct query_node *nodes = ARENA_ARRAY(arena, struct query_node, count);
-    struct maker maker = { table, nodes + count };
+    struct maker maker = { sources, nodes + count };
     const struct query_node *entry = make_nodes(&maker, where, &match, &reject);
     *never = entry == &reject;
     return entry == &match ? NULL : (struct query_node *)entry;

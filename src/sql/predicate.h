@@ -1,4 +1,4 @@
-/* predicate — a condition as a flat program over the bytes of a row.
+/* predicate — a condition as a flat program over the bytes of a row, or of a row of each source.
  *
  * Each node is one comparison and knows where to go when it holds and when it does not. AND, OR and constants
  * are gone: they have become these ways. So evaluation is a loop without recursion, and short-circuits.
@@ -15,10 +15,11 @@
  * Cost    A column before the first one of variable size is a load; one behind it is found by walking. */
 #pragma once
 
-#include "sql/condition.h"
+#include "sql/resolver.h"
 
-/* Makes the program in the arena; NULL when every row matches. *never is set when none does. */
-struct query_node *predicate_make(struct arena *arena, const struct table_def *table, const struct condition *where,
+/* Makes the program in the arena; NULL when every row passes. *never is set when none does. */
+struct query_node *predicate_make(struct arena *arena, const struct source *sources, const struct condition *where,
                                   bool *never);
 
-bool predicate_matches(const struct query_node *entry, const uint8_t *row);
+/* `rows` has a row for each source that the condition looks at, at the source's place. NULL passes. */
+bool predicate_matches(const struct query_node *entry, const uint8_t *const *rows);

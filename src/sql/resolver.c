@@ -3,12 +3,7 @@
 #include "base/text.h"
 #include "sql/literal.h"
 
-struct scope {
-    struct resolver *resolver;
-    bytes table; /* the name that columns may carry in front */
-};
-
-static bytes type_text(struct resolver *resolver, const struct type *type)
+bytes resolver_type_text(struct resolver *resolver, const struct type *type)
 {
     struct buf text;
     buf_init(&text);
@@ -50,62 +45,116 @@ static err refuse_table(struct resolver *resolver, bytes name)
                     BYTES_FORMAT(hint));
 }
 
-static err find_table(struct resolver *resolver, const struct ast_name *name)
+static err find_table(struct resolver *resolver, const struct ast_name *name, const struct table_def **table)
 {
-    const struct table_def *table = schema_find_table(resolver->schema, name->text);
-    if (table == NULL || !table_is_visible(resolver, table))
-        return refuse_table(resolver, name->text);
-    resolver->table = table;
+    *table = schema_find_table(resolver->schema, name->text);
+    return *table != NULL && table_is_visible(resolver, *table) ? OK : refuse_table(resolver, name->text);
+}
+
+static err check_name_is_new(struct resolver *resolver, const struct source *source)
+{
+    for (const struct source *other = resolver->sources; other < source; other++)
+        if (bytes_equal(other->name, source->name))
+            return sql_refuse(resolver->diag, resolver->sql, &source->token,
+                              "`%.*s` is named twice; give one of them another name with AS",
+                              BYTES_FORMAT(source->name));
     return OK;
 }
 
-static err check_qualifier(const struct scope *scope, const struct ast_name *name)
+err resolver_tables(struct resolver *resolver, const struct ast_table *tables)
 {
-    if (name->text.at == NULL || bytes_equal(name->text, scope->table))
-        return OK;
-    const bytes hint = nearest_text(scope->resolver, name->text, &scope->table, 1);
-    return sql_refuse(scope->resolver->diag, scope->resolver->sql, &name->token, "`%.*s` is not in scope%.*s",
-                      BYTES_FORMAT(name->text), BYTES_FORMAT(hint));
+    uint32_t count = 0;
+    for (const struct ast_table *table = tables; table != NULL; table = table->next)
+        if (count++ == SQL_SOURCES_MAX)
+            return sql_refuse(resolver->diag, resolver->sql, &table->name.token, "a statement joins %d tables at most",
+                              (int)SQL_SOURCES_MAX);
+    resolver->sources = ARENA_ARRAY(resolver->arena, struct source, count);
+    struct source *source = resolver->sources;
+    for (const struct ast_table *table = tables; table != NULL; table = table->next, source++) {
+        const struct ast_name *name = table->alias.text.at != NULL ? &table->alias : &table->name;
+        TRY(find_table(resolver, &table->name, &source->table));
+        source->name = arena_copy(resolver->arena, name->text);
+        source->token = name->token;
+        TRY(check_name_is_new(resolver, source));
+    }
+    resolver->scope_count = resolver->source_count = count;
+    return OK;
 }
 
-static err refuse_column(struct resolver *resolver, const struct ast_name *name)
+err resolver_source(struct resolver *resolver, const struct ast_name *name, uint32_t *source)
 {
-    const struct table_def *table = resolver->table;
-    bytes *names = ARENA_ARRAY(resolver->scratch, bytes, table->column_count);
-    for (uint32_t idx = 0; idx < table->column_count; idx++)
-        names[idx] = table->columns[idx].name;
-    const bytes hint = nearest_text(resolver, name->text, names, table->column_count);
+    bytes names[SQL_SOURCES_MAX];
+    for (uint32_t idx = 0; idx < resolver->scope_count; idx++) {
+        *source = idx;
+        names[idx] = resolver->sources[idx].name;
+        if (bytes_equal(name->text, names[idx]))
+            return OK;
+    }
+    const bytes hint = nearest_text(resolver, name->text, names, resolver->scope_count);
     return sql_refuse(resolver->diag, resolver->sql, &name->token, "`%.*s` is not in scope%.*s",
                       BYTES_FORMAT(name->text), BYTES_FORMAT(hint));
 }
 
-static err find_column(const struct scope *scope, const struct ast_operand *operand, uint16_t *column)
+/* The column is in none of the sources from `first` up to `end`. */
+static err refuse_column(struct resolver *resolver, const struct ast_name *name, uint32_t first, uint32_t end)
 {
-    TRY(check_qualifier(scope, &operand->table));
-    const int32_t found = table_def_find_column(scope->resolver->table, operand->column.text);
-    if (found < 0)
-        return refuse_column(scope->resolver, &operand->column);
-    *column = (uint16_t)found;
-    return OK;
+    uint32_t count = 0;
+    for (uint32_t idx = first; idx < end; idx++)
+        count += resolver->sources[idx].table->column_count;
+    bytes *names = ARENA_ARRAY(resolver->scratch, bytes, count);
+    count = 0;
+    for (uint32_t source = first; source < end; source++)
+        for (uint32_t idx = 0; idx < resolver->sources[source].table->column_count; idx++)
+            names[count++] = resolver->sources[source].table->columns[idx].name;
+    const bytes hint = nearest_text(resolver, name->text, names, count);
+    return sql_refuse(resolver->diag, resolver->sql, &name->token, "`%.*s` is not in scope%.*s",
+                      BYTES_FORMAT(name->text), BYTES_FORMAT(hint));
 }
 
-static const struct type *column_type(const struct scope *scope, uint16_t column)
+static err refuse_ambiguous(struct resolver *resolver, const struct ast_name *name, uint32_t first, uint32_t second)
 {
-    return scope->resolver->table->columns[column].type;
+    const bytes left = resolver->sources[first].name, right = resolver->sources[second].name;
+    return sql_refuse(resolver->diag, resolver->sql, &name->token,
+                      "`%.*s` is ambiguous: write `%.*s.%.*s` or `%.*s.%.*s`", BYTES_FORMAT(name->text),
+                      BYTES_FORMAT(left), BYTES_FORMAT(name->text), BYTES_FORMAT(right), BYTES_FORMAT(name->text));
+}
+
+err resolver_column(struct resolver *resolver, const struct ast_operand *operand, struct column_ref *column)
+{
+    uint32_t first = 0, end = resolver->scope_count;
+    bool found = false;
+    if (operand->table.text.at != NULL) {
+        TRY(resolver_source(resolver, &operand->table, &first));
+        end = first + 1;
+    }
+    for (uint32_t source = first; source < end; source++) {
+        const int32_t place = table_def_find_column(resolver->sources[source].table, operand->column.text);
+        if (place >= 0 && found)
+            return refuse_ambiguous(resolver, &operand->column, column->source, source);
+        if (place < 0)
+            continue;
+        found = true;
+        *column = (struct column_ref){ (uint16_t)source, (uint16_t)place };
+    }
+    return found ? OK : refuse_column(resolver, &operand->column, first, end);
+}
+
+const struct type *resolver_column_type(const struct resolver *resolver, struct column_ref column)
+{
+    return resolver->sources[column.source].table->columns[column.column].type;
 }
 
 static err refuse_types(struct resolver *resolver, const struct token *token, const struct type *expected,
                         const char *inferred)
 {
     return sql_refuse(resolver->diag, resolver->sql, token, "Unexpected type: (expected) %.*s != %s (inferred)",
-                      BYTES_FORMAT(type_text(resolver, expected)), inferred);
+                      BYTES_FORMAT(resolver_type_text(resolver, expected)), inferred);
 }
 
 /* The caller is an Identity, or its bytes. */
-static err read_sender(const struct scope *scope, const struct ast_operand *operand, const struct type *type,
+static err read_sender(struct resolver *resolver, const struct ast_operand *operand, const struct type *type,
                        bytes *value)
 {
-    struct resolver *resolver = scope->resolver;
     if (type->special != SPECIAL_IDENTITY && type->kind != TYPE_ARRAY)
         return refuse_types(resolver, &operand->token, type, "Identity");
     struct buf out;
@@ -119,10 +168,9 @@ static err read_sender(const struct scope *scope, const struct ast_operand *oper
     return OK;
 }
 
-static err read_literal(const struct scope *scope, const struct ast_operand *operand, const struct type *type,
+static err read_literal(struct resolver *resolver, const struct ast_operand *operand, const struct type *type,
                         bytes *value)
 {
-    struct resolver *resolver = scope->resolver;
     struct buf out;
     buf_init(&out);
     const bool understood = literal_read(type, &operand->literal, &out);
@@ -133,32 +181,37 @@ static err read_literal(const struct scope *scope, const struct ast_operand *ope
     if (operand->literal.kind == LITERAL_BOOL)
         return refuse_types(resolver, &operand->token, type, "bool");
     return sql_refuse(resolver->diag, resolver->sql, &operand->token, "the value cannot be read as %.*s",
-                      BYTES_FORMAT(type_text(resolver, type)));
+                      BYTES_FORMAT(resolver_type_text(resolver, type)));
 }
 
-static err check_comparable(const struct scope *scope, const struct ast_expr *expr, const struct type *type)
+err resolver_value(struct resolver *resolver, const struct ast_operand *operand, const struct type *type, bytes *value)
 {
-    struct resolver *resolver = scope->resolver;
+    return operand->kind == OPERAND_SENDER ? read_sender(resolver, operand, type, value)
+                                           : read_literal(resolver, operand, type, value);
+}
+
+static err check_comparable(struct resolver *resolver, const struct ast_expr *expr, const struct type *type)
+{
     if (literal_type_is_comparable(type))
         return OK;
     return sql_refuse(resolver->diag, resolver->sql, &expr->token, "Invalid binary operator `%.*s` for type `%.*s`",
-                      BYTES_FORMAT(expr->token.text), BYTES_FORMAT(type_text(resolver, type)));
+                      BYTES_FORMAT(expr->token.text), BYTES_FORMAT(resolver_type_text(resolver, type)));
 }
 
-static err resolve_columns(const struct scope *scope, const struct ast_expr *expr, struct condition *condition)
+static err resolve_columns(struct resolver *resolver, const struct ast_expr *expr, struct condition *condition)
 {
     condition->kind = CONDITION_COLUMNS;
-    TRY(find_column(scope, &expr->left, &condition->column));
-    TRY(find_column(scope, &expr->right, &condition->other));
-    const struct type *left = column_type(scope, condition->column), *right = column_type(scope, condition->other);
-    TRY(check_comparable(scope, expr, left));
-    TRY(check_comparable(scope, expr, right));
+    TRY(resolver_column(resolver, &expr->left, &condition->column));
+    TRY(resolver_column(resolver, &expr->right, &condition->other));
+    const struct type *left = resolver_column_type(resolver, condition->column),
+                      *right = resolver_column_type(resolver, condition->other);
+    TRY(check_comparable(resolver, expr, left));
+    TRY(check_comparable(resolver, expr, right));
     if (type_equal(left, right))
         return OK;
-    struct resolver *resolver = scope->resolver;
-    return sql_refuse(resolver->diag, resolver->sql, &expr->right.token,
-                      "Unexpected type: (expected) %.*s != %.*s (inferred)", BYTES_FORMAT(type_text(resolver, left)),
-                      BYTES_FORMAT(type_text(resolver, right)));
+    return sql_refuse(
+        resolver->diag, resolver->sql, &expr->right.token, "Unexpected type: (expected) %.*s != %.*s (inferred)",
+        BYTES_FORMAT(resolver_type_text(resolver, left)), BYTES_FORMAT(resolver_type_text(resolver, right)));
 }
 
 /* 3 < a says a > 3. */
@@ -175,13 +228,12 @@ static enum compare_op op_mirror(enum compare_op op)
     unreachable();
 }
 
-static err resolve_comparison(const struct scope *scope, const struct ast_expr *expr, struct condition *condition)
+static err resolve_comparison(struct resolver *resolver, const struct ast_expr *expr, struct condition *condition)
 {
-    struct resolver *resolver = scope->resolver;
     const bool left_is_column = expr->left.kind == OPERAND_COLUMN, right_is_column = expr->right.kind == OPERAND_COLUMN;
     condition->op = expr->op;
     if (left_is_column && right_is_column)
-        return resolve_columns(scope, expr, condition);
+        return resolve_columns(resolver, expr, condition);
     if (!left_is_column && !right_is_column)
         return sql_refuse(resolver->diag, resolver->sql, &expr->token,
                           "neither side of `%.*s` is a column, so the values have no type",
@@ -192,18 +244,17 @@ static err resolve_comparison(const struct scope *scope, const struct ast_expr *
     condition->kind = CONDITION_VALUE;
     if (!left_is_column)
         condition->op = op_mirror(expr->op);
-    TRY(find_column(scope, column, &condition->column));
-    const struct type *type = column_type(scope, condition->column);
-    TRY(check_comparable(scope, expr, type));
-    return value->kind == OPERAND_SENDER ? read_sender(scope, value, type, &condition->value)
-                                         : read_literal(scope, value, type, &condition->value);
+    TRY(resolver_column(resolver, column, &condition->column));
+    const struct type *type = resolver_column_type(resolver, condition->column);
+    TRY(check_comparable(resolver, expr, type));
+    return resolver_value(resolver, value, type, &condition->value);
 }
 
-static err resolve_expr(const struct scope *scope, const struct ast_expr *expr, struct condition **out)
+err resolver_condition(struct resolver *resolver, const struct ast_expr *expr, struct condition **out)
 {
-    struct condition *condition = *out = ARENA_NEW(scope->resolver->scratch, struct condition);
+    struct condition *condition = *out = ARENA_NEW(resolver->arena, struct condition);
     switch (expr->kind) {
-    case EXPR_COMPARE: return resolve_comparison(scope, expr, condition);
+    case EXPR_COMPARE: return resolve_comparison(resolver, expr, condition);
     case EXPR_CONSTANT:
         condition->kind = CONDITION_CONSTANT;
         condition->constant = expr->constant;
@@ -213,18 +264,9 @@ static err resolve_expr(const struct scope *scope, const struct ast_expr *expr, 
     }
     for (const struct ast_expr *part = expr->parts; part != NULL; part = part->next)
         condition->part_count++;
-    condition->parts = ARENA_ARRAY(scope->resolver->scratch, struct condition *, condition->part_count);
+    condition->parts = ARENA_ARRAY(resolver->arena, struct condition *, condition->part_count);
     struct condition **place = condition->parts;
     for (const struct ast_expr *part = expr->parts; part != NULL; part = part->next)
-        TRY(resolve_expr(scope, part, place++));
+        TRY(resolver_condition(resolver, part, place++));
     return OK;
-}
-
-err resolver_run(struct resolver *resolver, const struct ast_select *select)
-{
-    TRY(find_table(resolver, &select->table));
-    const struct scope scope = { resolver, select->alias.text.at != NULL ? select->alias.text : select->table.text };
-    TRY(check_qualifier(&scope, &select->projected));
-    resolver->where = NULL;
-    return select->where == NULL ? OK : resolve_expr(&scope, select->where, &resolver->where);
 }

@@ -10,23 +10,23 @@ struct gathering {
     bool overflowed;
 };
 
-static void gather_row(void *context, bytes row)
+static bool gather_row(void *context, bytes row)
 {
     struct gathering *gathering = context;
     if (gathering->overflowed || row.size + sizeof(uint64_t) > gathering->room) {
         gathering->overflowed = true;
-        return;
+        return false;
     }
     gathering->room -= row.size + sizeof(uint64_t); /* with its offset */
     row_list_add(&gathering->rows, row);
+    return true;
 }
 
-static bool put_query(struct buf *out, const struct query *query, const struct table *table,
+static bool put_query(struct buf *out, const struct query *query, const struct store *store,
                       struct gathering *gathering)
 {
     row_list_clear(&gathering->rows);
-    if (!query->never)
-        query_run(query, table, gather_row, gathering);
+    (void)query_run(query, store, NULL, gather_row, gathering);
     if (gathering->overflowed)
         return false;
     buf_put_sized(out, query->table->name);
@@ -42,7 +42,7 @@ static bool put_queries(struct buf *out, const struct query_set *set, const stru
         const struct query *query = set->holdings[i].query->query;
         const struct table *table = store_find(store, query->table->id);
         check(table != NULL);
-        if (table->pages.row_count > 0 && put_query(out, query, table, &gathering))
+        if (table->pages.row_count > 0 && put_query(out, query, store, &gathering))
             (*tables)++;
     }
     row_list_deinit(&gathering.rows);

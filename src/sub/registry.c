@@ -86,6 +86,23 @@ static struct shared_query *find_query(struct registry *registry, bytes text, co
     return found != NULL ? found : map_find(&registry->queries, make_key(registry, text, caller, true));
 }
 
+static err check_kept_up(const struct query *query, struct diag *diag)
+{
+    if (query->join == NULL && query->order_count == 0)
+        return OK;
+    return diag_set(diag, ERR_BAD_SQL, "Unsupported: a subscription with %s", query->join != NULL ? "JOIN" : "ORDER BY");
+}
+
+static err compile(struct query **compiled, bytes text, const struct query_caller *caller, const struct schema *schema,
+                   struct diag *diag)
+{
+    TRY(query_compile(compiled, text, schema, caller, QUERY_SUBSCRIBED, diag));
+    const err code = check_kept_up(*compiled, diag);
+    if (code != OK)
+        query_free(*compiled);
+    return code;
+}
+
 err registry_get(struct registry *registry, bytes text, const struct query_caller *caller, const struct schema *schema,
                  struct shared_query **query, struct diag *diag)
 {
@@ -95,7 +112,7 @@ err registry_get(struct registry *registry, bytes text, const struct query_calle
     if (*query != NULL)
         return OK;
     struct query *compiled;
-    TRY(query_compile(&compiled, text, schema, caller, diag));
+    TRY(compile(&compiled, text, caller, schema, diag));
     const bytes key = make_key(registry, text, caller, compiled->depends_on_sender);
     *query = shared_query_new(compiled, caller, key, text.size);
     check(map_put(&registry->queries, (*query)->key, *query) == NULL);
@@ -133,7 +150,7 @@ static err compile_again(struct shared_query *query, const struct schema *schema
     query_free(query->query);
     query->query = NULL;
     struct query *compiled;
-    TRY(query_compile(&compiled, query->text, schema, &query->caller, diag));
+    TRY(compile(&compiled, query->text, &query->caller, schema, diag));
     query->query = compiled;
     query->table_id = compiled->table->id;
     return OK;

@@ -55,8 +55,8 @@ static bool is_unique(const struct table_def *table, uint16_t column)
 static const struct query_equality *choose_equality(const struct query *query)
 {
     const struct query_equality *chosen = NULL;
-    for (uint32_t i = 0; i < query->equality_count; i++) {
-        const struct query_equality *equality = &query->equalities[i];
+    for (uint32_t i = 0; i < query->filter.equality_count; i++) {
+        const struct query_equality *equality = &query->filter.equalities[i];
         if (type_is_float(query->table->columns[equality->column].type))
             continue;
         if (is_unique(query->table, equality->column))
@@ -101,7 +101,7 @@ static struct query_list *list_of_value(struct table_watch *watch, const struct 
 static struct query_list *choose_list(struct table_watch *watch, struct shared_query *query)
 {
     query->column = -1;
-    if (query->query->predicate == NULL)
+    if (query->query->filter.predicate == NULL)
         return &watch->whole;
     const struct query_equality *equality = choose_equality(query->query);
     if (equality == NULL)
