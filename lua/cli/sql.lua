@@ -130,11 +130,21 @@ local function print_table(result)
   for _, cells in ipairs(lines) do write_line(cells) end
 end
 
+local function ask_server(host, options, database, query)
+  local path = ("/v1/database/%s/sql"):format(server.escape(database))
+  if options.as_of then path = path .. "?as_of=" .. server.escape(options.as_of) end
+  local status, answer = server.new(host, options):request("POST", path, query, "text/plain")
+  if status == 200 then return answer end
+  return nil, answer
+end
+
 return {
-  print_table = print_table,
   arguments = "DATABASE QUERY",
-  about = "Asks a running database: SELECT * FROM table [WHERE ...]. Prints a table, or the server's JSON.",
+  about = "Asks a database: SELECT * FROM table [WHERE ...] [AS OF moment]. Prints a table, or JSON. About the past only the\n"
+    .. "owner may ask; `stdb-lua log` shows which moments there are. With --data-dir no server is needed.",
   options = server.with_options {
+    { "--as-of", "MOMENT", "as it was right after the transaction at this offset, or at this time (2026-11-20T08:15:30Z)" },
+    { "--data-dir", "DIR", "ask the data directory itself; a server may run on it" },
     { "--format", "FORMAT", "table (default) or json" },
   },
   positionals = { 2, 2 },
@@ -143,10 +153,14 @@ return {
     if options.format and options.format ~= "table" and options.format ~= "json" then
       error("--format is table or json, not " .. options.format, 0)
     end
-    local remote = server.new(host, options)
-    local status, answer = remote:request("POST", ("/v1/database/%s/sql"):format(server.escape(database)), query, "text/plain")
-    if status ~= 200 then
-      io.stderr:write(answer, "\n")
+    local answer, message
+    if options.data_dir then
+      answer, message = host.ask(options.data_dir, database, options.as_of, query)
+    else
+      answer, message = ask_server(host, options, database, query)
+    end
+    if not answer then
+      io.stderr:write(message, "\n")
       return 1
     end
     if options.format == "json" then

@@ -54,34 +54,9 @@ err archive_open(struct archive *archive, struct history **history, struct diag 
     return history_open(history, disk_real(), archive->path, diag);
 }
 
-static bool parse_offset(const char *text, uint64_t *offset)
-{
-    *offset = 0;
-    if (text[0] == '\0')
-        return false;
-    for (const char *at = text; *at != '\0'; at++) {
-        const uint64_t digit = (uint64_t)(*at - '0');
-        if (*at < '0' || *at > '9' || *offset > (UINT64_MAX - digit) / 10)
-            return false;
-        *offset = *offset * 10 + digit;
-    }
-    return true;
-}
-
-err archive_parse_moment(const char *text, struct moment *moment, struct diag *diag)
-{
-    *moment = (struct moment){ 0 };
-    if (parse_offset(text, &moment->offset))
-        return OK;
-    moment->is_time = true;
-    if (timestamp_parse(bytes_of_text(text), &moment->time_us))
-        return OK;
-    return diag_set(diag, ERR_BAD_USAGE, "%.80s is neither an offset nor a time like 2026-11-20T08:15:30Z", text);
-}
-
 err archive_parse_offset(const char *option, const char *text, uint64_t *offset, struct diag *diag)
 {
-    if (text == NULL || parse_offset(text, offset))
+    if (text == NULL || offset_parse(bytes_of_text(text), offset))
         return OK;
     return diag_set(diag, ERR_BAD_USAGE, "%s takes an offset, a whole number, not %.80s", option, text);
 }

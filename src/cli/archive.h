@@ -18,8 +18,7 @@ err archive_find(struct archive *archive, struct diag *diag);
 /* The same, and opens its history. */
 err archive_open(struct archive *archive, struct history **history, struct diag *diag);
 
-/* "1200" or "2026-11-20T08:15:30Z". ERR_BAD_USAGE. */
-err archive_parse_moment(const char *text, struct moment *moment, struct diag *diag);
+/* What follows an option, or NULL: then nothing is done. ERR_BAD_USAGE. */
 err archive_parse_offset(const char *option, const char *text, uint64_t *offset, struct diag *diag);
 err archive_parse_time(const char *option, const char *text, int64_t *time_us, struct diag *diag);
 

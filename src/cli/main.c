@@ -13,11 +13,10 @@ static const struct {
 } commands[] = {
     { "run", "serve a module, and reload it whenever it is saved", command_run },
     { "call", "call a reducer of a running database", NULL },
-    { "sql", "ask a running database a question", NULL },
+    { "sql", "ask a database a question, about now or about the past", NULL },
     { "logs", "show what a module has said", NULL },
     { "snapshot", "have a running database take a snapshot now", NULL },
     { "log", "show what happened in a database, transaction by transaction", command_log },
-    { "past", "ask a database as it was", NULL },
     { "restore", "take a stopped database back to what it was", command_restore },
     { "check", "verify all that a database has on disk", command_check },
     { "describe", "show a database's tables and reducers", NULL },

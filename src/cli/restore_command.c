@@ -66,7 +66,7 @@ static err restore_moment(struct restore *restore, struct diag *diag)
 {
     struct moment moment;
     struct progress progress = { meter_tell, &restore->meter, "" };
-    TRY(archive_parse_moment(restore->to, &moment, diag));
+    TRY(moment_parse(bytes_of_text(restore->to), &moment, diag));
     TRY(archive_find(&restore->archive, diag));
     TRY(place_lock(&restore->lock, archive_data_dir(&restore->archive), diag));
     TRY(swap_finish(disk_real(), restore->archive.path, diag));

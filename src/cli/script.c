@@ -1,5 +1,4 @@
-/* script — commands that are mostly text, tables and JSON are Lua (lua/cli/): those that talk to a running server,
- * and the one that asks the past.
+/* script — commands that are mostly text, tables and JSON are Lua (lua/cli/): those that talk to a running server.
  *
  * A command's file returns { arguments, about, options, positionals, run }, where options are { name,
  * placeholder or false, help }, positionals the least and the largest number of arguments, and run(host,
@@ -8,14 +7,14 @@
  *         on_data gets the body piece by piece; a fourth result says what cut it short, if anything did
  *     token(port)                                -> the owner's token of a server on this machine | nil
  *     describe(path)                             -> a module file's schema, version 10, as JSON | nil, message
- *     past(data_dir, database, as_of, query)     -> /sql's answer as JSON | nil, message; nil: the default
+ *     ask(data_dir, database, as_of, query)      -> /sql's answer as JSON | nil, message; as_of nil: the newest state
  *     bundle(name)                               -> the content of a bundled file
  *     version                                    -> of this program */
 #include "cli/commands.h"
 
 #include "base/text.h"
 #include "cli/args.h"
-#include "cli/past.h"
+#include "cli/offline.h"
 #include "cli/place.h"
 #include "host/bundle.h"
 #include "host/guard.h"
@@ -189,12 +188,12 @@ static int host_describe(lua_State *L)
     return 1;
 }
 
-static int host_past(lua_State *L)
+static int host_ask(lua_State *L)
 {
-    struct archive archive = { .data_dir = luaL_optstring(L, 1, NULL), .database = luaL_optstring(L, 2, NULL) };
+    struct archive archive = { .data_dir = luaL_checkstring(L, 1), .database = luaL_checkstring(L, 2) };
     struct buf answer = { 0 };
     struct diag diag;
-    if (past_ask(&archive, luaL_checkstring(L, 3), luaL_checkstring(L, 4), &answer, &diag) != OK) {
+    if (offline_ask(&archive, luaL_optstring(L, 3, NULL), luaL_checkstring(L, 4), &answer, &diag) != OK) {
         buf_deinit(&answer);
         lua_pushnil(L);
         lua_pushstring(L, diag.text);
@@ -236,7 +235,7 @@ static int load_bundled(lua_State *L)
 static void push_host(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        { "http", host_http }, { "token", host_token }, { "describe", host_describe }, { "past", host_past },
+        { "http", host_http }, { "token", host_token }, { "describe", host_describe }, { "ask", host_ask },
         { "bundle", host_bundle }, { NULL, NULL },
     };
     lua_newtable(L);

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "engine/aside.h"
 #include "engine/call.h"
 #include "engine/checkpoint.h"
 #include "engine/clients.h"
@@ -87,6 +88,7 @@ static err open_parts(struct engine *engine, const struct engine_options *option
     module_log_adopt(engine->module_log);
 
     engine->checkpoint = checkpoint_new(engine, &options->checkpoints);
+    engine->aside = aside_new(engine);
 
     err code = startup_read(engine, &clients, diag);
     if (code == OK)
@@ -138,6 +140,7 @@ static void *run(void *context)
         turn_run(engine);
     clients_disconnect_all(engine);
     checkpoint_stop(engine->checkpoint);
+    aside_stop(engine->aside);
     module_log_flush(engine->module_log);
     module_log_end_all(engine->module_log);
     wal_flush(engine->wal);
@@ -170,6 +173,7 @@ void engine_close(struct engine *engine)
     if (engine == NULL)
         return;
     checkpoint_free(engine->checkpoint);
+    aside_free(engine->aside);
     wal_close(engine->wal);
     while (engine->clients != NULL) {
         struct client *client = engine->clients;

@@ -2,19 +2,24 @@
 
 #include "base/text.h"
 #include "engine/swap.h"
+#include "engine/time_index.h"
 #include "sats/bsatn.h"
 #include "wal/reader.h"
 
 #include <inttypes.h>
+
+enum { PROGRESS_EVERY = 1024 };
 
 struct history {
     const struct disk *disk;
     char *log_dir, *snap_dir; /* owned */
     identity database;
     struct snap_options snaps;
+    uint64_t limit;            /* of the log */
     struct wal_reader *reader; /* after history_seek() */
     struct schema *schema;     /* in force; one holder */
     uint8_t hash[32];
+    uint64_t publish_offset;
     struct map clients;     /* number -> struct caller *, owned */
     struct caller *leaving; /* owned: disconnected by the event at hand */
 };
@@ -51,6 +56,7 @@ err history_open(struct history **history, const struct disk *disk, const char *
     struct history *made = memory_new(sizeof *made);
     *history = NULL;
     made->disk = disk;
+    made->limit = WAL_NO_LIMIT;
     made->log_dir = path_join(dir, "log");
     made->snap_dir = path_join(dir, "snapshots");
     made->snaps = (struct snap_options){ .disk = disk, .dir = made->snap_dir };
@@ -104,6 +110,11 @@ const struct snap_options *history_snaps(const struct history *history)
     return &history->snaps;
 }
 
+void history_set_limit(struct history *history, uint64_t limit)
+{
+    history->limit = limit;
+}
+
 void history_set_progress(struct history *history, bool (*progress)(void *, uint64_t, uint64_t), void *context)
 {
     history->snaps.progress = progress;
@@ -114,7 +125,7 @@ void history_set_progress(struct history *history, bool (*progress)(void *, uint
 
 static err open_reader(const struct history *history, uint64_t from, struct wal_reader **reader, struct diag *diag)
 {
-    return wal_reader_open(reader, history->disk, history->log_dir, history->database.at, from, WAL_NO_LIMIT, diag);
+    return wal_reader_open(reader, history->disk, history->log_dir, history->database.at, from, history->limit, diag);
 }
 
 static err read_first_time(const struct history *history, int64_t *time_us, struct diag *diag)
@@ -179,24 +190,9 @@ static err refuse_outside(struct history *history, struct diag *diag)
     return ERR_NOT_FOUND;
 }
 
-/* Whether the snapshot may be the beginning of a way to the moment, where an offset is that of the first record
- * which does not belong to it any more. */
-static err is_on_the_way(const struct history *history, uint64_t snapshot, const struct moment *before, bool *is,
-                         struct diag *diag)
-{
-    struct snap_label label = { 0 };
-    if (!before->is_time) {
-        *is = snapshot <= before->offset;
-        return OK;
-    }
-    const err code = snap_peek(&history->snaps, snapshot, &label, diag);
-    *is = code == OK && label.timestamp_us <= before->time_us;
-    return code;
-}
-
-/* Fills an empty image from the newest snapshot that is whole and on the way, or leaves it empty where the log
- * itself begins with the first record (H1, H3). */
-static err load_begin(struct history *history, const struct moment *before, struct image *image, struct diag *diag)
+/* Fills an empty image from the newest snapshot that is whole and not behind the record at `before`, or leaves it
+ * empty where the log itself begins with the first record (H1, H3). */
+static err load_begin(struct history *history, uint64_t before, struct image *image, struct diag *diag)
 {
     struct buf offsets = { 0 };
     struct diag damage = { .code = OK };
@@ -206,13 +202,11 @@ static err load_begin(struct history *history, const struct moment *before, stru
     if (code == OK)
         code = snap_offsets(&history->snaps, &offsets, diag);
     for (size_t left = offsets.size / 8; code == OK && !is_loaded && left > 0; left--) {
-        uint64_t offset;
-        bool is;
-        memcpy(&offset, offsets.data + (left - 1) * 8, sizeof offset);
-        code = is_on_the_way(history, offset, before, &is, diag);
-        if (code == OK && is)
-            code = image_load(image, &history->snaps, offset, history->database.at, diag);
-        is_loaded = code == OK && is;
+        const uint64_t offset = bytes_get_u64(offsets.data + (left - 1) * 8);
+        if (offset > before)
+            continue;
+        code = image_load(image, &history->snaps, offset, history->database.at, diag);
+        is_loaded = code == OK;
         if (code == ERR_CORRUPT)
             damage = *diag;
         if (code == ERR_CORRUPT || code == ERR_NOT_FOUND)
@@ -233,17 +227,17 @@ static void begin_from(struct history *history, struct image *image)
 {
     history->schema = schema_ref(image->store.schema);
     memcpy(history->hash, image->hash, sizeof history->hash);
+    history->publish_offset = image->publish_offset;
     history->clients = image->clients;
     map_init(&image->clients);
 }
 
 err history_seek(struct history *history, uint64_t offset, struct diag *diag)
 {
-    const struct moment before = { .offset = offset };
     struct image image;
     forget(history);
     image_init(&image);
-    err code = load_begin(history, &before, &image, diag);
+    err code = load_begin(history, offset, &image, diag);
     if (code == OK)
         code = open_reader(history, image.next_offset, &history->reader, diag);
     if (code == OK)
@@ -259,13 +253,14 @@ err history_seek(struct history *history, uint64_t offset, struct diag *diag)
     return code;
 }
 
-static err follow_publish(struct history *history, const struct record *record, struct diag *diag)
+static err follow_publish(struct history *history, uint64_t offset, const struct record *record, struct diag *diag)
 {
     struct schema *schema;
     TRY(schema_build(record->def, history->schema, &schema, NULL, diag));
     schema_free(history->schema);
     history->schema = schema;
     memcpy(history->hash, record->hash, sizeof history->hash);
+    history->publish_offset = offset;
     return OK;
 }
 
@@ -276,16 +271,17 @@ static void follow_connect(struct history *history, const struct record *record)
 }
 
 /* Keeps up with what explains the records behind this one. */
-static err follow(struct history *history, const struct record *record, const struct caller **caller, struct diag *diag)
+static err follow(struct history *history, struct history_event *event, struct diag *diag)
 {
+    const struct record *record = &event->record;
     if (record->kind == RECORD_PUBLISH)
-        TRY(follow_publish(history, record, diag));
+        TRY(follow_publish(history, event->offset, record, diag));
     if (record->kind == RECORD_CONNECT)
         follow_connect(history, record);
     if (record->kind == RECORD_DISCONNECT)
-        *caller = history->leaving = map_remove(&history->clients, map_u64_key(&record->client));
+        event->caller = history->leaving = map_remove(&history->clients, map_u64_key(&record->client));
     else
-        *caller = map_find(&history->clients, map_u64_key(&record->client));
+        event->caller = map_find(&history->clients, map_u64_key(&record->client));
     return OK;
 }
 
@@ -302,11 +298,11 @@ err history_next(struct history *history, bool *found, struct history_event *eve
     if (code != OK || !*found)
         return code;
     *event = (struct history_event){ .offset = offset };
-    if (record_decode(content, &event->record, diag) != OK ||
-        follow(history, &event->record, &event->caller, diag) != OK)
+    if (record_decode(content, &event->record, diag) != OK || follow(history, event, diag) != OK)
         return diag_note(diag, "the log's record at offset %" PRIu64 ": ", offset);
     event->schema = history->schema;
     event->hash = history->hash;
+    event->publish_offset = history->publish_offset;
     return OK;
 }
 
@@ -360,56 +356,78 @@ err history_change_next(const struct history_event *event, struct reader *left, 
 
 /* --- Moments --- */
 
-/* The record is the first that does not belong to the moment any more. */
-static err is_behind(const struct moment *before, uint64_t offset, bytes content, bool *is, struct diag *diag)
+err history_find(struct history *history, const struct moment *moment, uint64_t *before, struct diag *diag)
 {
-    struct record record;
-    *is = offset >= before->offset;
-    if (before->is_time) {
-        TRY(record_decode(content, &record, diag));
-        *is = record.timestamp_us > before->time_us;
+    const struct time_index index = { history->disk, history->log_dir, history->database.at, &history->snaps,
+                                      history->limit };
+    uint64_t begin;
+    int64_t begin_us;
+    if (!moment->is_time) {
+        *before = moment->offset < UINT64_MAX ? moment->offset + 1 : moment->offset;
+        return OK;
+    }
+    TRY(history_begin(history, &begin, &begin_us, diag));
+    if (moment->time_us < begin_us)
+        return refuse_outside(history, diag);
+    const err code = time_index_find(&index, moment->time_us, before, diag);
+    return code == ERR_NOT_FOUND ? refuse_outside(history, diag) : code;
+}
+
+static err tell_progress(const struct history *history, struct diag *diag)
+{
+    const struct snap_options *snaps = &history->snaps;
+    if (snaps->progress == NULL || snaps->progress(snaps->context, 0, 0))
+        return OK;
+    return diag_set(diag, ERR_BUSY, "reading the past was stopped");
+}
+
+static err refuse_future(uint64_t end, struct diag *diag)
+{
+    if (end == 0)
+        return diag_set(diag, ERR_NOT_FOUND, "nothing has happened yet: the log is empty");
+    return diag_set(diag, ERR_NOT_FOUND, "the log ends with offset %" PRIu64, end - 1);
+}
+
+static err replay_until(const struct history *history, struct wal_reader *reader, uint64_t before, struct image *image,
+                        struct diag *diag)
+{
+    while (image->next_offset < before) {
+        bool found;
+        uint64_t offset;
+        bytes content;
+        if (image->next_offset % PROGRESS_EVERY == 0)
+            TRY(tell_progress(history, diag));
+        TRY(wal_reader_next(reader, &found, &offset, &content, diag));
+        if (!found)
+            return refuse_future(image->next_offset, diag);
+        TRY(image_apply(image, offset, content, diag));
     }
     return OK;
 }
 
-static err replay_until(struct wal_reader *reader, const struct moment *before, struct image *image, struct diag *diag)
+/* H2: whether what the image needs next was given up while it was made. */
+static bool is_given_up(const struct history *history, const struct image *image)
 {
-    for (;;) {
-        bool found, is;
-        uint64_t offset;
-        bytes content;
-        TRY(wal_reader_next(reader, &found, &offset, &content, diag));
-        if (!found)
-            return OK;
-        TRY(is_behind(before, offset, content, &is, diag));
-        if (is)
-            return OK;
-        TRY(image_apply(image, offset, content, diag));
-    }
+    uint64_t oldest;
+    struct diag unread;
+    return wal_reader_oldest(history->disk, history->log_dir, &oldest, &unread) == OK && oldest > image->next_offset;
 }
 
-static err find_image(struct history *history, const struct moment *before, struct image *image, struct diag *diag)
+static err find_image(struct history *history, uint64_t before, struct image *image, struct diag *diag)
 {
     struct wal_reader *reader;
     TRY(load_begin(history, before, image, diag));
     err code = open_reader(history, image->next_offset, &reader, diag);
     if (code == OK) {
-        code = replay_until(reader, before, image, diag);
+        code = replay_until(history, reader, before, image, diag);
         wal_reader_close(reader);
     }
-    if (code == ERR_NOT_FOUND || (code == OK && image->next_offset == 0))
-        return refuse_outside(history, diag);
-    if (code == OK && !before->is_time && image->next_offset < before->offset)
-        return diag_set(diag, ERR_NOT_FOUND, "the log ends with offset %" PRIu64, image->next_offset - 1);
-    return code;
+    return code == ERR_NOT_FOUND && is_given_up(history, image) ? refuse_outside(history, diag) : code;
 }
 
-err history_image_at(struct history *history, const struct moment *moment, struct image *image, struct diag *diag)
+err history_image_before(struct history *history, uint64_t before, struct image *image, struct diag *diag)
 {
-    struct moment before = *moment;
-    if (before.offset < UINT64_MAX)
-        before.offset++;
-    const err code = find_image(history, &before, image, diag);
+    const err code = find_image(history, before, image, diag);
     if (code != OK) {
         image_deinit(image);
         image_init(image);

@@ -13,15 +13,9 @@
 #pragma once
 
 #include "engine/image.h"
+#include "engine/moment.h"
 
 struct history;
-
-/* A moment is the state after one record. */
-struct moment {
-    bool is_time;
-    uint64_t offset;  /* after the record at this offset */
-    int64_t time_us;  /* or before the first record later than this */
-};
 
 /* One record and what is needed to read it. All views are good until the next call. */
 struct history_event {
@@ -30,6 +24,7 @@ struct history_event {
     const struct schema *schema;  /* in force; NULL before the first publish */
     const struct caller *caller;  /* NULL: the database itself */
     const uint8_t *hash;          /* of the module in force, 32 bytes */
+    uint64_t publish_offset;      /* of the record that put it in force */
 };
 
 /* What one record changed in one table: deleted rows, then inserted ones, back to back. */
@@ -45,7 +40,9 @@ void history_close(struct history *history); /* NULL is fine */
 const uint8_t *history_database_id(const struct history *history);
 const char *history_log_dir(const struct history *history);
 const struct snap_options *history_snaps(const struct history *history);
-/* Told while snapshots are read; see snap_options. */
+/* Records from `limit` on are not there yet: for a server that reads its own log, what is durable. */
+void history_set_limit(struct history *history, uint64_t limit);
+/* Told now and then while snapshots are read, and with no rows while the log is; see snap_options. */
 void history_set_progress(struct history *history, bool (*progress)(void *, uint64_t, uint64_t), void *context);
 
 /* The first offset that is kept (H1), and when that was. */
@@ -60,5 +57,8 @@ err history_change_count(const struct history_event *event, struct reader *left,
 err history_change_next(const struct history_event *event, struct reader *left, struct history_change *change,
                         struct diag *diag);
 
-/* Fills an empty image. On failure it is empty again. */
-err history_image_at(struct history *history, const struct moment *moment, struct image *image, struct diag *diag);
+/* The offset of the first record that does not belong to the moment any more. */
+err history_find(struct history *history, const struct moment *moment, uint64_t *before, struct diag *diag);
+/* Fills an empty image with the state before the record at `before`, or at the end of the log when that is `before`.
+ * On failure it is empty again. */
+err history_image_before(struct history *history, uint64_t before, struct image *image, struct diag *diag);

@@ -50,6 +50,7 @@ struct request {
     identity who;
     char *name;                /* owned */
     struct buf body;           /* in */
+    char *as_of;               /* owned: REQUEST_SQL: the moment that is asked about; NULL: now, or as the body says */
     uint32_t version;
     int64_t line_count;        /* -1: not given */
     bool follow;

@@ -3,21 +3,23 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "engine/answer.h"
+#include "engine/as_of.h"
 #include "engine/call.h"
 #include "engine/checkpoint.h"
+#include "engine/past.h"
 #include "engine/sql_answer.h"
 #include "sats/json.h"
 
 enum {
     STATUS_OK = 200, STATUS_BAD_REQUEST = 400, STATUS_FORBIDDEN = 403, STATUS_NOT_FOUND = 404,
-    STATUS_INTERNAL = 500, STATUS_REDUCER_FAILED = 530, /* SpacetimeDB's own: the reducer said no */
+    STATUS_INTERNAL = 500, STATUS_UNAVAILABLE = 503, STATUS_REDUCER_FAILED = 530, /* SpacetimeDB's own: the reducer said no */
 };
 
 static const char *const CONTENT_JSON = "application/json";
 static const char *const CONTENT_TEXT = "text/plain; charset=utf-8";
 
 /* A call is acknowledged when it is on disk; what only reads may say that it need not wait. */
-static void reply(struct engine *engine, struct request *request, uint64_t needs)
+void request_reply(struct engine *engine, struct request *request, uint64_t needs)
 {
     const bool waits = request->confirmed || request->kind == REQUEST_CALL;
     struct packet *packet = memory_new(sizeof *packet);
@@ -33,6 +35,29 @@ static void set_text(struct request *request, int status, const char *text)
     request->content_type = CONTENT_TEXT;
     buf_clear(&request->answer);
     buf_put_text(&request->answer, text);
+}
+
+void request_set_json(struct request *request)
+{
+    request->status = STATUS_OK;
+    request->content_type = CONTENT_JSON;
+}
+
+static int status_of_refusal(err code)
+{
+    switch (code) {
+    case ERR_FORBIDDEN: return STATUS_FORBIDDEN;
+    case ERR_NOT_FOUND: return STATUS_NOT_FOUND;
+    case ERR_BUSY: return STATUS_UNAVAILABLE;
+    case ERR_DISK:
+    case ERR_CORRUPT: return STATUS_INTERNAL;
+    default: return STATUS_BAD_REQUEST;
+    }
+}
+
+void request_refuse(struct request *request, const struct diag *diag)
+{
+    set_text(request, status_of_refusal(diag->code), diag->text);
 }
 
 static int status_of_call(err code)
@@ -100,12 +125,29 @@ static void run_as_client(struct engine *engine, struct request *request,
     random_bytes(caller.connection.at, sizeof caller.connection.at);
     if (call_run_lifecycle(engine, &caller, LIFECYCLE_CONNECT, false, &diag).code != OK) {
         set_text(request, STATUS_FORBIDDEN, diag.text);
-        reply(engine, request, 0);
+        request_reply(engine, request, 0);
         return;
     }
     run(engine, request, &caller);
     (void)call_run_lifecycle(engine, &caller, LIFECYCLE_DISCONNECT, true, &diag);
-    reply(engine, request, wal_next_offset(engine->wal));
+    request_reply(engine, request, wal_next_offset(engine->wal));
+}
+
+/* What is asked about the past needs no client: nothing happens. */
+static void ask(struct engine *engine, struct request *request)
+{
+    bytes sql = buf_bytes(&request->body), when;
+    struct diag diag;
+    const bool has_clause = as_of_cut(&sql, &when);
+    if (has_clause && request->as_of != NULL) {
+        diag_set(&diag, ERR_BAD_REQUEST, "the moment is said twice: by AS OF and by the query parameter `as_of`");
+        request_refuse(request, &diag);
+        request_reply(engine, request, 0);
+    } else if (has_clause || request->as_of != NULL) {
+        past_ask(engine, request, sql, has_clause ? when : bytes_of_text(request->as_of));
+    } else {
+        run_as_client(engine, request, run_sql);
+    }
 }
 
 static void print_schema(struct engine *engine, struct request *request)
@@ -118,7 +160,7 @@ static void print_schema(struct engine *engine, struct request *request)
         schema_print_v10(&request->answer, engine->store.schema);
     else
         set_text(request, STATUS_BAD_REQUEST, "the schema comes in version 9 or 10: add ?version=10");
-    reply(engine, request, 0);
+    request_reply(engine, request, 0);
 }
 
 static void print_identity(struct buf *out, const identity *who)
@@ -141,7 +183,7 @@ static void print_info(struct engine *engine, struct request *request)
     buf_put_text(out, ",\"host_type\":{\"Js\":[]},\"initial_program\":\"");
     number_print_hex(out, engine->first_hash, sizeof engine->first_hash, false);
     buf_put_text(out, "\"}");
-    reply(engine, request, 0);
+    request_reply(engine, request, 0);
 }
 
 static void take_snapshot(struct engine *engine, struct request *request)
@@ -151,7 +193,7 @@ static void take_snapshot(struct engine *engine, struct request *request)
         return;
     }
     set_text(request, STATUS_FORBIDDEN, "only the database's owner may take a snapshot");
-    reply(engine, request, 0);
+    request_reply(engine, request, 0);
 }
 
 static void serve_logs(struct engine *engine, struct request *request)
@@ -160,13 +202,13 @@ static void serve_logs(struct engine *engine, struct request *request)
         set_text(request, STATUS_FORBIDDEN, "only the database's owner may read its log");
     else
         (void)module_log_serve(engine->module_log, request);
-    reply(engine, request, 0);
+    request_reply(engine, request, 0);
 }
 
 static void end_logs(struct engine *engine, struct request *request)
 {
     module_log_end(engine->module_log, request->subject);
-    reply(engine, request, 0);
+    request_reply(engine, request, 0);
 }
 
 void requests_run(struct engine *engine, struct request *request)
@@ -174,7 +216,7 @@ void requests_run(struct engine *engine, struct request *request)
     request->duration_us = -1;
     switch (request->kind) {
     case REQUEST_CALL: run_as_client(engine, request, run_call); break;
-    case REQUEST_SQL: run_as_client(engine, request, run_sql); break;
+    case REQUEST_SQL: ask(engine, request); break;
     case REQUEST_SCHEMA: print_schema(engine, request); break;
     case REQUEST_INFO: print_info(engine, request); break;
     case REQUEST_SNAPSHOT: take_snapshot(engine, request); break;

@@ -20,11 +20,11 @@ static err find_end(const struct rollback *rollback, struct history *history, co
                     uint64_t *end, struct diag *diag)
 {
     struct image image;
+    TRY(history_find(history, moment, end, diag));
     image_init(&image);
     rollback->progress->what = "reading the state to go back to";
     history_set_progress(history, progress_step, rollback->progress);
-    const err code = history_image_at(history, moment, &image, diag);
-    *end = image.next_offset;
+    const err code = history_image_before(history, *end, &image, diag);
     image_deinit(&image);
     return code;
 }

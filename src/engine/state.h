@@ -27,6 +27,7 @@ struct client {
     struct client *previous, *next; /* all clients */
 };
 
+struct aside;
 struct checkpoint;
 struct publication;
 
@@ -53,6 +54,7 @@ struct engine {
     uint64_t publish_offset;
     uint64_t logged_bytes;        /* size of all records appended since the start */
     struct checkpoint *checkpoint; /* owned */
+    struct aside *aside;          /* owned */
     uint64_t last_client;         /* the highest client number given */
     struct client *clients;       /* all connected */
     struct client *open_clients;  /* with messages made in this turn */

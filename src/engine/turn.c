@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "engine/answer.h"
+#include "engine/aside.h"
 #include "engine/call.h"
 #include "engine/checkpoint.h"
 #include "engine/clients.h"
@@ -118,6 +119,7 @@ void turn_run(struct engine *engine)
     }
     publication_run(engine);
     checkpoint_consider(engine->checkpoint);
+    aside_finish(engine->aside);
 
     wal_flush(engine->wal);
     module_log_flush(engine->module_log);

@@ -23,6 +23,7 @@ static void errand_free(struct http *http, struct errand *errand)
     if (errand->next != NULL)
         errand->next->previous = errand->previous;
     memory_free(errand->request.name);
+    memory_free(errand->request.as_of);
     buf_deinit(&errand->request.body);
     buf_deinit(&errand->request.answer);
     memory_free(errand);

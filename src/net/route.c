@@ -154,11 +154,22 @@ static void post_call(const struct visit *visit)
 static void post_sql(const struct visit *visit)
 {
     struct diag diag;
+    char as_of[64];
+    size_t size;
     bool confirmed = true;
-    if (head_query_bool(visit->exchange->wsi, "confirmed", &confirmed, &diag) != OK)
+    const err code = head_query(visit->exchange->wsi, "as_of", as_of, sizeof as_of, &size);
+    if (head_query_bool(visit->exchange->wsi, "confirmed", &confirmed, &diag) != OK) {
         reply_refusal(visit->exchange, &diag);
-    else
-        exchange_ask(visit->exchange, visit->database, REQUEST_SQL)->confirmed = confirmed;
+        return;
+    }
+    if (code != OK && code != ERR_NOT_FOUND) {
+        exchange_reply(visit->exchange,
+                       reply_error(400, "the query parameter `as_of` is an offset or a time like 2026-11-20T08:15:30Z"));
+        return;
+    }
+    struct request *request = exchange_ask(visit->exchange, visit->database, REQUEST_SQL);
+    request->confirmed = confirmed;
+    request->as_of = code == OK ? memory_copy(as_of, size + 1) : NULL;
 }
 
 static void get_schema(const struct visit *visit)

@@ -23,6 +23,15 @@ err wal_reader_oldest(const struct disk *disk, const char *dir, uint64_t *offset
     return OK;
 }
 
+err wal_reader_segments(const struct disk *disk, const char *dir, struct buf *firsts, struct diag *diag)
+{
+    struct folder folder;
+    TRY(folder_read(&folder, disk, dir, diag));
+    buf_put(firsts, folder.firsts, folder.count * sizeof *folder.firsts);
+    folder_free(&folder);
+    return OK;
+}
+
 static err begins_later(uint64_t first_offset, struct diag *diag)
 {
     return diag_set(diag, ERR_NOT_FOUND, "the log begins at offset %" PRIu64, first_offset);

@@ -20,6 +20,9 @@ struct wal_reader;
 
 /* Where the log in this folder begins; 0 when there is none. */
 err wal_reader_oldest(const struct disk *disk, const char *dir, uint64_t *offset, struct diag *diag);
+/* The first offset of each segment in this folder, ascending, as u64s, appended. The newest may have no record yet. */
+struct buf;
+err wal_reader_segments(const struct disk *disk, const char *dir, struct buf *firsts, struct diag *diag);
 
 /* Opens the log before the record `from`. A running database gives its wal_durable_offset() as the limit.
  * ERR_NOT_FOUND outside of what there is: "the log begins at offset N", "the log ends at offset N". */
