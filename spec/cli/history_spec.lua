@@ -1,4 +1,5 @@
---- The commands that read a data directory by themselves: log, past and check, beside a running server and after it.
+--- The commands that read a data directory by themselves: log, sql about the past, and check, beside a running server
+--- and after it.
 local client = require "spec.support.client"
 local cjson = require "cjson"
 local server = require "spec.support.server"
@@ -45,7 +46,11 @@ local LATER = MODULE:gsub("%-%-MORE", '{ "weight", t.i32, default = 5 },')
 --- The exit code, and what the command wrote on both its outputs.
 local function run(world, command, ...)
   local program = os.getenv "STDB_PROGRAM" or "build/stdb-lua"
-  local words = { program, command, "--data-dir", world.data_dir, ... }
+  local words = { program, command, ... }
+  if world.data_dir then
+    table.insert(words, 3, "--data-dir")
+    table.insert(words, 4, world.data_dir)
+  end
   for place, word in ipairs(words) do words[place] = "'" .. word:gsub("'", "'\\''") .. "'" end
   local pipe = io.popen(table.concat(words, " ") .. " 2>&1; printf '\\n%d' $?")
   local output, code = pipe:read("*a"):match "^(.*)\n(%d+)$"
@@ -125,9 +130,10 @@ describe("history", function()
 
       local output = output_of(world, "log", "--rows")
       local short = ann.identity:sub(1, 12)
-      assert.truthy(output:find("^ +0  %d+%-%d%d%-%d%dT[%d:.]+Z  %-+ +%- +publish %x+"), output)
-      assert.truthy(output:find(short .. "  %x+  connect\n"), output)
-      assert.truthy(output:find(short .. '  %x+  add {"name":"lamp"}  thing %+1\n  %+ thing {"id":1,"name":"lamp"}\n'), output)
+      assert.truthy(output:find("^ +0  %d+%-%d%d%-%d%dT[%d:.]+Z  %-+ +%- +%x+@0  publish\n"), output)
+      assert.truthy(output:find(short .. "  %x+  %x+@0  connect\n"), output)
+      local added = '  %x+  %x+@0  add {"name":"lamp"}  thing %+1\n  %+ thing {"id":1,"name":"lamp"}\n'
+      assert.truthy(output:find(short .. added), output)
       assert.truthy(output:find("reserve [%w_]+ up to 4097\n"), output)
     end)
 
@@ -157,6 +163,11 @@ describe("history", function()
       assert.same({ note }, events(world, "--since", note.time, "--until", note.time, "--reducer", "remember"))
       assert.equal(3, #events(world, "--caller", note.caller:sub(1, 20)))
       assert.equal(0, #events(world, "--caller", "00"))
+      assert.same({ note }, events(world, "--connection", note.connection, "--kind", "call"))
+      assert.equal(3, #events(world, "--connection", note.connection:sub(1, 10)))
+      assert.equal(3, #events(world, "--kind", "call"))
+      assert.equal(1, #events(world, "--kind", "publish"))
+      assert.equal(0, #events(world, "--since", "9999-01-01T00:00:00Z"))
       assert.equal(0, #events(world, "--until", "2001-01-01T00:00:00Z"))
     end)
 
@@ -170,6 +181,11 @@ describe("history", function()
       assert.same({ id = 1, name = "lamp" }, adds[1].changes[1].inserts[1])
       assert.same({ id = 2, name = "bed", weight = 5 }, adds[2].changes[1].inserts[1])
       assert.not_equal(adds[1].module, adds[2].module)
+      local publishes = events(world, "--kind", "publish")
+      assert.equal(0, adds[1].published_at)
+      assert.same({ publishes[2].offset, publishes[2].module }, { adds[2].published_at, adds[2].module })
+      assert.truthy(output_of(world, "log", "--reducer", "add"):find(publishes[2].module:sub(1, 8) .. "@" ..
+        publishes[2].offset .. "  add", 1, true))
     end)
 
     it("refuses what it cannot understand, and what is behind the end", function()
@@ -179,6 +195,9 @@ describe("history", function()
       code, output = run(world, "log", "--since", "yesterday")
       assert.equal(2, code)
       assert.truthy(output:find "%-%-since takes a time like", output)
+      code, output = run(world, "log", "--kind", "miracle")
+      assert.equal(2, code)
+      assert.truthy(output:find "%-%-kind is call, connect", output)
       code, output = run(world, "log", "--from", "99999")
       assert.equal(1, code)
       assert.truthy(output:find "the log ends at offset %d+", output)
@@ -188,9 +207,17 @@ describe("history", function()
     end)
   end)
 
-  describe("past", function()
+  describe("sql about the past", function()
     local function rows_at(moment, query)
-      return cjson.decode(output_of(world, "past", "--format", "json", "--as-of", tostring(moment), query))[1].rows
+      local output = output_of(world, "sql", "--format", "json", "--as-of", tostring(moment), "world", query)
+      local rows = cjson.decode(output)[1].rows
+      if world:is_running() then
+        local answer = world:request { method = "POST", path = "/v1/database/%s/sql", token = world:owner_token(),
+          body = ("%s AS OF '%s';"):format(query, moment) }
+        assert.equal(200, answer.status, answer.body)
+        assert.same(rows, cjson.decode(answer.body)[1].rows)
+      end
+      return rows
     end
 
     it("answers as of an offset or a time, from a snapshot or from the log's beginning, under the schema of then", function()
@@ -214,12 +241,12 @@ describe("history", function()
       assert.same({}, rows_at(offset_of "remember" - 1, notes))
       world:kill()
       assert.same({ { "to sleep" } }, rows_at(offset_of "remember", notes))
-      assert.truthy(output_of(world, "past", "--as-of", tostring(offset_of "add"), things):find '1 +| "lamp"\n')
+      assert.truthy(output_of(world, "sql", "--as-of", tostring(offset_of "add"), "world", things):find '1 +| "lamp"\n')
     end)
 
     it("says what is kept, and where the log ends", function()
       local function refusal(moment)
-        local code, output = run(world, "past", "--as-of", moment, "SELECT * FROM thing")
+        local code, output = run(world, "sql", "--as-of", moment, "world", "SELECT * FROM thing")
         assert.equal(1, code, output)
         return output
       end
@@ -227,7 +254,60 @@ describe("history", function()
       assert.truthy(refusal("123456"):find "the log ends with offset %d+")
       assert.truthy(refusal("9999-01-01T00:00:00Z"):find "still to come")
       assert.truthy(refusal("soon"):find "neither an offset nor a time")
-      assert.truthy(select(2, run(world, "past", "--as-of", "0", "SELECT * FROM nothing")):find "no such table")
+      assert.truthy(select(2, run(world, "sql", "--as-of", "0", "world", "SELECT * FROM nothing")):find "no such table")
+    end)
+
+    local function ask(body, token, parameters)
+      return world:request { method = "POST", path = "/v1/database/%s/sql" .. (parameters or ""), token = token, body = body }
+    end
+
+    it("is answered by the server for the owner alone, by a clause or a parameter", function()
+      call("add", '["lamp"]')
+      local offset = find(events(world), "reducer", "add").offset
+      call("rename", '[1,"torch"]')
+      local last = events(world)[#events(world)].offset
+      local query = "SELECT * FROM thing"
+      local function rows(answer)
+        assert.equal(200, answer.status, answer.body)
+        return cjson.decode(answer.body)[1].rows
+      end
+      for _ = 1, 2 do
+        assert.same({ { 1, "lamp" } }, rows(ask(query .. " WHERE id = 1 as of " .. offset, world:owner_token())))
+        assert.same({ { 1, "lamp" } }, rows(ask(query, world:owner_token(), "?as_of=" .. offset)))
+        assert.same({ { 1, "torch" } }, rows(ask(query, world:owner_token(), "?as_of=" .. last)))
+      end
+      assert.same({ { 1, "torch" } }, rows(ask(query, world:owner_token())))
+      assert.equal(last + 2, events(world)[#events(world)].offset, "only the question about now is in the log")
+
+      local function refusal(status, ...)
+        local answer = ask(...)
+        assert.equal(status, answer.status, answer.body)
+        return answer.body
+      end
+      assert.truthy(refusal(403, query .. " AS OF 1", nil):find "only the database's owner")
+      assert.truthy(refusal(400, query .. " AS OF 1", world:owner_token(), "?as_of=1"):find "said twice")
+      assert.truthy(refusal(400, query .. " AS OF 1.5", world:owner_token()):find "neither an offset nor a time")
+      assert.truthy(refusal(400, query .. " AS OF ''", world:owner_token()):find "neither an offset nor a time")
+      assert.truthy(refusal(400, query, world:owner_token(), "?as_of=" .. ("9"):rep(70)):find "is an offset or a time")
+      assert.truthy(refusal(400, query, world:owner_token(), "?as_of=" .. ("9"):rep(20)):find "neither")
+      assert.truthy(refusal(404, query, world:owner_token(), "?as_of=123456"):find "the log ends with offset %d+")
+      assert.truthy(refusal(404, query .. " AS OF '2001-01-01T00:00:00Z'", world:owner_token()):find "kept from offset 0")
+      assert.truthy(refusal(400, "SELECT * FROM thing WHERE AS OF 1", world:owner_token()):find "at character")
+    end)
+
+    it("is the command's too, from the server or from the directory, newest state included", function()
+      call("add", '["lamp"]')
+      call("rename", '[1,"torch"]')
+      local offset = find(events(world), "reducer", "add").offset
+      local function from_server(...)
+        return output_of({}, "sql", "--server", "http://127.0.0.1:" .. world.port, "--token",
+          world:owner_token(), "--format", "json", ...)
+      end
+      local answer = from_server("--as-of", tostring(offset), "world", "SELECT * FROM thing")
+      assert.same({ { 1, "lamp" } }, cjson.decode(answer)[1].rows)
+      world:stop()
+      local output = output_of(world, "sql", "--format", "json", "world", "SELECT * FROM thing")
+      assert.same({ { 1, "torch" } }, cjson.decode(output)[1].rows)
     end)
 
     it("goes back to an older snapshot, or the log's beginning, when one is damaged", function()
@@ -237,6 +317,25 @@ describe("history", function()
       flip_byte(files(world, "snapshots", "snap")[1], 9000)
       assert.same({ { 1, "lamp" }, { 2, "bed" } }, rows_at(offset + 1, "SELECT * FROM thing"))
     end)
+  end)
+
+  it("finds a time without reading the log before it", function()
+    world:remove()
+    world = server.start { module = HEAVY, arguments = { "--memory-limit", "512" } }
+    for letter = 1, 13 do call("lift", ('["%s"]'):format(string.char(64 + letter))) end
+    take_snapshot()
+    call("lift", '["Z"]')
+    local lifts = events(world, "--reducer", "lift")
+    local before, last = lifts[#lifts - 1].time, lifts[#lifts].time
+    assert.truthy(#files(world, "log", "wal") > 1)
+    flip_byte(files(world, "log", "wal")[1], 30 * 1024 * 1024)
+
+    assert.equal(1, (run(world, "log")))
+    assert.equal(last, events(world, "--reducer", "lift", "--since", last)[1].time)
+    assert.equal(1, #events(world, "--reducer", "lift", "--since", last))
+    assert.truthy(output_of(world, "sql", "--format", "json", "--as-of", last, "world", "SELECT * FROM weight"):find "ZZZ")
+    assert.truthy(output_of(world, "sql", "--format", "json", "--as-of", before, "--data-dir", world.data_dir, "world",
+      "SELECT * FROM weight"):find "MMM")
   end)
 
   describe("of which the beginning has been given up", function()
@@ -256,12 +355,12 @@ describe("history", function()
     it("begins with the oldest snapshot, and says so when asked for more", function()
       assert.equal(kept, events(world)[1].offset)
       assert.truthy(events(world)[1].module:find "^%x+$")
-      for _, words in ipairs { { "log", "--from", "0" }, { "past", "--as-of", "1", "SELECT * FROM weight" } } do
+      for _, words in ipairs { { "log", "--from", "0" }, { "sql", "--as-of", "1", "world", "SELECT * FROM weight" } } do
         local code, output = run(world, unpack(words))
         assert.equal(1, code, output)
         assert.truthy(output:find("the past is kept from offset " .. kept .. " %(20.*Z%) on"), output)
       end
-      assert.equal(1, #cjson.decode(output_of(world, "past", "--format", "json", "--as-of", tostring(kept),
+      assert.equal(1, #cjson.decode(output_of(world, "sql", "--format", "json", "--as-of", tostring(kept), "world",
         "SELECT * FROM weight WHERE id = 1"))[1].rows)
     end)
 

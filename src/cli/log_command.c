@@ -10,16 +10,17 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { SHORT_IDENTITY = 12, SHORT_CONNECTION = 8 };
+enum { SHORT_IDENTITY = 12, SHORT_CONNECTION = 8, SHORT_HASH = 4 /* bytes */ };
 
 struct log_command {
     /* as asked */
     struct archive archive;
     const char *from_text, *to_text, *since_text, *until_text;
-    const char *reducer, *caller, *table, *format;
+    const char *kind_name, *reducer, *caller, *connection, *table, *format;
     bool with_rows;
     /* worked out */
-    uint64_t from, to;
+    enum record_kind kind; /* 0: all */
+    uint64_t from, end; /* the latter is left out */
     int64_t since_us, until_us;
     bool as_json;
     /* at work */
@@ -30,19 +31,27 @@ struct log_command {
 
 /* --- Which records --- */
 
-static bool caller_is_wanted(const struct log_command *command, const struct history_event *event)
+/* Whether the digits begin as it was asked. */
+static bool hex_begins(struct buf *hex, const char *wanted)
 {
-    if (command->caller == NULL)
-        return true;
-    if (event->caller == NULL)
-        return false;
-    const char *wanted = strncmp(command->caller, "0x", 2) == 0 ? command->caller + 2 : command->caller;
-    struct buf hex = { 0 };
-    identity_print(&hex, &event->caller->who);
-    buf_put_u8(&hex, '\0');
-    const bool is = strncasecmp((const char *)hex.data, wanted, strlen(wanted)) == 0;
-    buf_deinit(&hex);
+    wanted += strncmp(wanted, "0x", 2) == 0 ? 2 : 0;
+    const size_t size = strlen(wanted);
+    const bool is = size <= hex->size && strncasecmp((const char *)hex->data, wanted, size) == 0;
+    buf_deinit(hex);
     return is;
+}
+
+static bool caller_is_wanted(const struct log_command *command, const struct caller *caller)
+{
+    struct buf who = { 0 }, connection = { 0 };
+    if (caller == NULL)
+        return command->caller == NULL && command->connection == NULL;
+    if (command->caller != NULL)
+        identity_print(&who, &caller->who);
+    if (command->connection != NULL)
+        connection_id_print(&connection, &caller->connection);
+    const bool is_who = command->caller == NULL || hex_begins(&who, command->caller);
+    return (command->connection == NULL || hex_begins(&connection, command->connection)) && is_who;
 }
 
 static const struct reducer_def *find_reducer(const struct history_event *event)
@@ -56,7 +65,9 @@ static const struct reducer_def *find_reducer(const struct history_event *event)
 static bool is_wanted(const struct log_command *command, const struct history_event *event)
 {
     const int64_t time_us = event->record.timestamp_us;
-    if (time_us < command->since_us || time_us > command->until_us || !caller_is_wanted(command, event))
+    if (time_us < command->since_us || time_us > command->until_us || !caller_is_wanted(command, event->caller))
+        return false;
+    if (command->kind != 0 && command->kind != event->record.kind)
         return false;
     if (command->reducer == NULL)
         return true;
@@ -187,6 +198,17 @@ static void print_text_caller(struct buf *out, const struct caller *caller)
     print_short(out, SHORT_CONNECTION, start);
 }
 
+/* Its hash, and where it was published. */
+static void print_text_version(struct buf *out, const struct history_event *event)
+{
+    if (event->schema == NULL) {
+        buf_put_text(out, "-  ");
+        return;
+    }
+    hex_encode(out, bytes_of(event->hash, SHORT_HASH));
+    buf_put_format(out, "@%" PRIu64 "  ", event->publish_offset);
+}
+
 static err print_text_deed(const struct history_event *event, struct buf *out, struct diag *diag)
 {
     const struct record *record = &event->record;
@@ -197,12 +219,9 @@ static err print_text_deed(const struct history_event *event, struct buf *out, s
             buf_put_format(out, "%.*s ", BYTES_FORMAT(reducer->name));
         return print_args(event, out, diag);
     }
-    case RECORD_CONNECT: buf_put_text(out, "connect"); break;
-    case RECORD_DISCONNECT: buf_put_text(out, "disconnect"); break;
-    case RECORD_PUBLISH:
-        buf_put_text(out, "publish ");
-        hex_encode(out, bytes_of(record->hash, 6));
-        break;
+    case RECORD_CONNECT:
+    case RECORD_DISCONNECT:
+    case RECORD_PUBLISH: buf_put_text(out, record_kind_name(record->kind)); break;
     case RECORD_RESERVE:
         buf_put_format(out, "reserve %.*s up to ",
                        BYTES_FORMAT(find_sequence_name(event->schema, record->sequence_id)));
@@ -219,6 +238,7 @@ static err print_text(struct log_command *command, const struct history_event *e
     timestamp_print(out, event->record.timestamp_us);
     buf_put_text(out, "  ");
     print_text_caller(out, event->caller);
+    print_text_version(out, event);
     TRY(print_text_deed(event, out, diag));
     buf_put_bytes(out, buf_bytes(&command->changes));
     buf_put_u8(out, '\n');
@@ -256,20 +276,18 @@ static err print_json_deed(const struct history_event *event, struct buf *out, s
 {
     const struct record *record = &event->record;
     const struct reducer_def *reducer = find_reducer(event);
+    buf_put_format(out, ",\"kind\":\"%s\"", record_kind_name(record->kind));
     switch (record->kind) {
     case RECORD_CALL:
-        buf_put_text(out, ",\"kind\":\"call\",\"reducer\":");
+        buf_put_text(out, ",\"reducer\":");
         json_print_string(out, reducer != NULL ? reducer->name : BYTES_LITERAL(""));
         buf_put_text(out, ",\"args\":");
         return print_args(event, out, diag);
-    case RECORD_CONNECT: buf_put_text(out, ",\"kind\":\"connect\""); break;
-    case RECORD_DISCONNECT: buf_put_text(out, ",\"kind\":\"disconnect\""); break;
-    case RECORD_PUBLISH:
-        buf_put_text(out, ",\"kind\":\"publish\"");
-        print_json_files(out, record);
-        break;
+    case RECORD_CONNECT:
+    case RECORD_DISCONNECT: break;
+    case RECORD_PUBLISH: print_json_files(out, record); break;
     case RECORD_RESERVE:
-        buf_put_text(out, ",\"kind\":\"reserve\",\"sequence\":");
+        buf_put_text(out, ",\"sequence\":");
         json_print_string(out, find_sequence_name(event->schema, record->sequence_id));
         buf_put_text(out, ",\"up_to\":");
         number_print(out, (const uint8_t *)&record->reserved, sizeof record->reserved, true);
@@ -288,7 +306,7 @@ static err print_json(struct log_command *command, const struct history_event *e
     print_json_caller(out, event->caller);
     buf_put_text(out, ",\"module\":\"");
     hex_encode(out, bytes_of(event->hash, 32));
-    buf_put_u8(out, '"');
+    buf_put_format(out, "\",\"published_at\":%" PRIu64, event->publish_offset);
     TRY(print_json_deed(event, out, diag));
     buf_put_text(out, ",\"changes\":[");
     buf_put_bytes(out, buf_bytes(&command->changes));
@@ -315,30 +333,57 @@ static err print_event(struct log_command *command, const struct history_event *
 
 static err read_question(struct log_command *command, struct diag *diag)
 {
-    command->to = UINT64_MAX;
+    uint64_t to = UINT64_MAX;
     command->since_us = INT64_MIN;
     command->until_us = INT64_MAX;
     TRY(archive_parse_offset("--from", command->from_text, &command->from, diag));
-    TRY(archive_parse_offset("--to", command->to_text, &command->to, diag));
+    TRY(archive_parse_offset("--to", command->to_text, &to, diag));
+    command->end = to < UINT64_MAX ? to + 1 : to;
     TRY(archive_parse_time("--since", command->since_text, &command->since_us, diag));
     TRY(archive_parse_time("--until", command->until_text, &command->until_us, diag));
     if (command->format != NULL && strcmp(command->format, "text") != 0 && strcmp(command->format, "json") != 0)
         return diag_set(diag, ERR_BAD_USAGE, "--format is text or json, not %.80s", command->format);
+    if (command->kind_name != NULL && (command->kind = record_kind_find(command->kind_name)) == 0)
+        return diag_set(diag, ERR_BAD_USAGE, "--kind is call, connect, disconnect, publish or reserve, not %.80s",
+                        command->kind_name);
     command->as_json = command->format != NULL && strcmp(command->format, "json") == 0;
+    return OK;
+}
+
+/* Narrows what is read to what the times leave. */
+static err seek_times(struct log_command *command, struct history *history, uint64_t begin, int64_t begin_us,
+                      struct diag *diag)
+{
+    const struct moment since = { .is_time = true, .time_us = command->since_us - 1 };
+    const struct moment until = { .is_time = true, .time_us = command->until_us };
+    uint64_t from = 0, end = begin;
+    if (command->from_text == NULL)
+        command->from = begin;
+    if (command->since_us > begin_us)
+        TRY(history_find(history, &since, &from, diag));
+    if (from > command->from)
+        command->from = from;
+    if (command->until_us == INT64_MAX)
+        return OK;
+    if (command->until_us >= begin_us)
+        TRY(history_find(history, &until, &end, diag));
+    if (end < command->end)
+        command->end = end;
     return OK;
 }
 
 static err print_history(struct log_command *command, struct history *history, struct diag *diag)
 {
     struct history_event event;
-    int64_t time_us;
+    uint64_t begin;
+    int64_t begin_us;
     bool found = true;
-    if (command->from_text == NULL)
-        TRY(history_begin(history, &command->from, &time_us, diag));
+    TRY(history_begin(history, &begin, &begin_us, diag));
+    TRY(seek_times(command, history, begin, begin_us, diag));
     TRY(history_seek(history, command->from, diag));
     while (found) {
         TRY(history_next(history, &found, &event, diag));
-        if (!found || event.offset > command->to)
+        if (!found || event.offset >= command->end)
             return OK;
         TRY(print_event(command, &event, diag));
     }
@@ -370,8 +415,12 @@ int command_log(int argc, char **argv)
         { "--since", "TIME", "only what happened at this time or later (2026-11-20T08:15:30Z)", &command.since_text,
           NULL },
         { "--until", "TIME", "only what happened at this time or before", &command.until_text, NULL },
+        { "--kind", "KIND", "only records of this kind: call, connect, disconnect, publish or reserve",
+          &command.kind_name, NULL },
         { "--reducer", "NAME", "only calls of this reducer", &command.reducer, NULL },
         { "--caller", "HEX", "only what this identity did; its first digits will do", &command.caller, NULL },
+        { "--connection", "HEX", "only what came through this connection; its first digits will do",
+          &command.connection, NULL },
         { "--table", "NAME", "only what changed this table", &command.table, NULL },
         { "--rows", NULL, "show the rows, deleted (-) and inserted (+)", NULL, &command.with_rows },
         { "--format", "FORMAT", "text (default), or json: one object a line, rows included", &command.format, NULL },
@@ -380,8 +429,8 @@ int command_log(int argc, char **argv)
         .command = "log",
         .arguments = "",
         .about =
-            "Shows what happened in a database, one line a transaction: offset, time, caller, connection, what was\n"
-            "called, how many rows it changed. Reads the data directory; a server may run on it.",
+            "Shows what happened in a database, one line a transaction: offset, time, caller, connection, the module's\n"
+            "version and the offset of its publish, what was called, how many rows it changed. Reads the data directory; a server may run on it.",
         .options = options,
         .option_count = COUNTOF(options),
     };

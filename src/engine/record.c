@@ -1,5 +1,23 @@
 #include "engine/record.h"
 
+static const char *const kind_names[] = {
+    [RECORD_CALL] = "call",       [RECORD_CONNECT] = "connect", [RECORD_DISCONNECT] = "disconnect",
+    [RECORD_PUBLISH] = "publish", [RECORD_RESERVE] = "reserve",
+};
+
+const char *record_kind_name(enum record_kind kind)
+{
+    return kind_names[kind];
+}
+
+enum record_kind record_kind_find(const char *name)
+{
+    for (size_t kind = RECORD_CALL; kind < COUNTOF(kind_names); kind++)
+        if (strcmp(kind_names[kind], name) == 0)
+            return (enum record_kind)kind;
+    return (enum record_kind)0;
+}
+
 static void put_delta(struct buf *out, const struct delta *delta)
 {
     if (delta != NULL)

@@ -42,6 +42,11 @@ struct record {
     bytes delta;              /* decoded: the encoded delta */
 };
 
+/* "call", "connect" ...: as the log shows it. */
+const char *record_kind_name(enum record_kind kind);
+/* The kind of this name; 0 for none. */
+enum record_kind record_kind_find(const char *name);
+
 /* Appends the record; `delta` may be NULL for none. record->delta is not used. */
 void record_encode(struct buf *out, const struct record *record, const struct delta *delta);
 /* All views point into `from`. ERR_CORRUPT. */
