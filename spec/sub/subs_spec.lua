@@ -357,28 +357,48 @@ describe("subscriptions", function()
         end)
     end)
 
-    it("cost a commit about the same among 10,000 queries that it does not touch as among 10", function()
-        local few, many = sub.world { item }, sub.world { item }
-        for _, each in ipairs { { few, 10 }, { many, 10000 } } do
+    describe("that a commit does not touch are not asked", function()
+        local function texts_of(number, text_of)
             local texts = {}
-            for id = 1, each[2] do
-                texts[id] = "SELECT * FROM item WHERE id = " .. id
+            for place = 1, number do
+                texts[place] = text_of(place)
             end
-            each[1]:client():subscribe(1, texts)
+            return texts
         end
 
-        local function best(of, id)
-            local seconds = math.huge
-            for attempt = 1, 5 do
-                seconds = math.min(seconds, of:time_publish({ { "insert", "item", an_item(id + attempt) } }, 2000))
-            end
-            return seconds
+        --- How many queries one row more is put to, and how many clients hear of it.
+        local function asked(texts, change)
+            local client = world:client()
+            assert(client:subscribe(1, texts))
+            local before = world:offer_count()
+            local deliveries = #world:commit { change }
+            return world:offer_count() - before, deliveries
         end
-        local ratio = best(many, 20000) / best(few, 20000)
-        few:free()
-        many:free()
 
-        assert.is_true(ratio < 5, ("%.1f times as long"):format(ratio))
+        it("when they demand another value", function()
+            assert.same({ 0, 0 }, { asked(texts_of(1000, function(id)
+                return "SELECT * FROM item WHERE id = " .. id
+            end), { "insert", "item", an_item(5000) }) })
+        end)
+
+        it("when they demand one of several other values", function()
+            assert.same({ 1, 1 }, { asked(texts_of(1000, function(id)
+                return ("SELECT * FROM item WHERE id = %d OR kind = %d OR (id = %d AND label = 'x')")
+                    :format(id, id, id + 1000)
+            end), { "insert", "item", an_item(5000, 700) }) })
+        end)
+
+        it("when they demand another range", function()
+            assert.same({ 2, 2 - 1 }, { asked(texts_of(1000, function(id)
+                return ("SELECT * FROM item WHERE kind >= %d AND kind < %d AND label <> 'y'"):format(id * 10, id * 10 + 20)
+            end), { "insert", "item", an_item(1, 5005) }) })
+        end)
+
+        it("when they demand more, or less, than the row has", function()
+            assert.same({ 0, 0 }, { asked(texts_of(1000, function(id)
+                return ("SELECT * FROM item WHERE kind > %d"):format(id + 100)
+            end), { "insert", "item", an_item(1, 100) }) })
+        end)
     end)
 end)
 
@@ -397,6 +417,15 @@ describe("subscriptions under random transactions", function()
         function() return ("SELECT * FROM item WHERE id > %d AND id <= %d"):format(random(0, 20), random(0, 20)) end,
         function() return ("SELECT * FROM item WHERE kind = %d OR id = %d"):format(random(0, 4), random(0, 20)) end,
         function() return ("SELECT * FROM item WHERE kind <> %d"):format(random(0, 4)) end,
+        function() return ("SELECT * FROM item WHERE id = %d OR id = %d OR id = %d")
+            :format(random(0, 20), random(0, 20), random(0, 20)) end,
+        function() return ("SELECT * FROM item WHERE (kind = %d OR kind = %d) AND id < %d")
+            :format(random(0, 4), random(0, 4), random(0, 20)) end,
+        function() return ("SELECT * FROM item WHERE kind >= %d AND (id > %d OR label = 'l%d')")
+            :format(random(0, 4), random(0, 20), random(0, 3)) end,
+        function() return ("SELECT * FROM item WHERE label >= 'l%d' AND label < 'l%d' OR kind < %d AND kind > %d")
+            :format(random(0, 3), random(0, 3), random(0, 4), random(0, 4)) end,
+        function() return ("SELECT * FROM item WHERE id <> %d OR kind = %d"):format(random(0, 20), random(0, 4)) end,
         function() return "SELECT * FROM item WHERE owner = :sender" end,
         function() return ("SELECT * FROM item WHERE owner = :sender AND kind = %d"):format(random(0, 4)) end,
         function() return ("SELECT * FROM item WHERE kind = 1 AND kind = %d"):format(random(1, 2)) end,

@@ -17,7 +17,7 @@ struct sql_range {
 };
 struct sql_filter {
     void *predicate; uint32_t equality_count; struct sql_equality *equalities; uint32_t range_count;
-    struct sql_range *ranges; bool never;
+    struct sql_range *ranges; uint32_t gate_count; struct sql_range *gates; bool never;
 };
 struct sql_join {
     const struct schema_table *tables[2]; uint16_t columns[2]; uint32_t output; struct sql_filter sides[2]; void *pair;

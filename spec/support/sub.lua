@@ -68,9 +68,10 @@ int subs_subscribe(void *subs, struct sub_subscriber *subscriber, const struct s
 int subs_unsubscribe(void *subs, struct sub_subscriber *subscriber, const struct sub_store *store,
                      uint32_t query_set_id, struct sub_buf *out, struct sub_diag *diag);
 void subs_drop(void *subs, struct sub_subscriber *subscriber);
-void subs_publish(void *subs, const void *delta, sub_deliver_fn *deliver, void *context);
+void subs_publish(void *subs, const struct sub_store *store, const void *delta, sub_deliver_fn *deliver, void *context);
 void subs_recompile(void *subs, const void *schema, sub_ended_fn *ended, void *context);
 uint32_t subs_query_count(const void *subs);
+uint64_t subs_offer_count(const void *subs);
 ]]
 
 local core = ffi.load(os.getenv("STDB_CORE") or "build/libstdb-core.so")
@@ -189,6 +190,11 @@ function world:query_count()
     return core.subs_query_count(self.subs)
 end
 
+--- How often a changed row was put to a query.
+function world:offer_count()
+    return tonumber(core.subs_offer_count(self.subs))
+end
+
 function world:row(name, values)
     return bsatn.encode(self.row_types[name], values)
 end
@@ -207,7 +213,7 @@ end
 
 --- Callbacks from C must not come out of compiled traces.
 local function publish(self, delta, deliver)
-    core.subs_publish(self.subs, delta, deliver, nil)
+    core.subs_publish(self.subs, self.store, delta, deliver, nil)
 end
 jit.off(publish)
 

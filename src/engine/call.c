@@ -80,7 +80,7 @@ uint64_t call_commit(struct engine *engine, const struct record *record, struct 
 
     struct delivery delivery = { engine, client, tell, context, needs, false };
     if (delta != NULL)
-        subs_publish(engine->subs, delta, deliver, &delivery);
+        subs_publish(engine->subs, &engine->store, delta, deliver, &delivery);
     if (tell != NULL && !delivery.told)
         tell(context, NULL, 0, needs);
     txn_end(engine->txn);

@@ -46,6 +46,12 @@ struct query_filter {
         bool has_lower, has_upper, lower_inclusive, upper_inclusive;
         bytes lower, upper;
     } *ranges;
+    /* How a changed row leads to the query: a row that passes lies in one of these ranges, at least. None: any row
+     * may pass. */
+    struct query_gates {
+        uint32_t count;
+        struct query_range *ranges;
+    } gates;
     bool never; /* contradicts itself, or WHERE FALSE */
 };
 

@@ -1,6 +1,7 @@
 #include "sql/relation.h"
 
 #include "sql/bounds.h"
+#include "sql/gates.h"
 #include "sql/predicate.h"
 
 struct splitter {
@@ -60,6 +61,7 @@ static void make_filter(struct splitter *splitter, uint32_t source)
     const struct condition *condition = gather(splitter, source);
     filter->predicate = predicate_make(resolver->arena, resolver->sources, condition, &filter->never);
     bounds_make(filter, resolver->arena, resolver->scratch, resolver->sources[source].table, condition);
+    filter->gates = gates_make(resolver->arena, resolver->sources[source].table, condition);
     splitter->relation->never |= filter->never;
 }
 

@@ -39,10 +39,11 @@ static struct table_watch *find_watch(const struct registry *registry, uint32_t 
     return place < registry->watch_capacity ? registry->watches[place] : NULL;
 }
 
-static void watch_query(struct registry *registry, struct shared_query *query)
+/* The table's watch, made when there was none. */
+static struct table_watch *need_watch(struct registry *registry, const struct table_def *table)
 {
-    check(query->table_id >= SCHEMA_FIRST_ID);
-    const uint32_t place = watch_place(query->table_id);
+    check(table->id >= SCHEMA_FIRST_ID);
+    const uint32_t place = watch_place(table->id);
     if (place >= registry->watch_capacity) {
         const uint32_t capacity = place + 1;
         registry->watches = memory_resize(registry->watches, sizeof *registry->watches * capacity);
@@ -51,15 +52,26 @@ static void watch_query(struct registry *registry, struct shared_query *query)
         registry->watch_capacity = capacity;
     }
     if (registry->watches[place] == NULL)
-        registry->watches[place] = table_watch_new();
-    table_watch_add(registry->watches[place], query);
+        registry->watches[place] = table_watch_new(table);
+    return registry->watches[place];
+}
+
+/* A query that contradicts itself is found by no row. */
+static void watch_query(struct registry *registry, struct shared_query *query)
+{
+    if (query->query->never)
+        return;
+    query->watcher = (struct watcher){ .query = query, .gates = &query->query->filter.gates };
+    table_watch_add(need_watch(registry, query->query->table), &query->watcher);
 }
 
 static void unwatch_query(struct registry *registry, struct shared_query *query)
 {
+    if (query->watcher.posts == NULL)
+        return;
+    table_watch_remove(&query->watcher);
     struct table_watch **watch = &registry->watches[watch_place(query->table_id)];
-    table_watch_remove(*watch, query);
-    if ((*watch)->query_count > 0)
+    if (!table_watch_is_empty(*watch))
         return;
     table_watch_free(*watch);
     *watch = NULL;
@@ -134,12 +146,15 @@ void registry_release(struct registry *registry, struct shared_query *query)
     forget_query(registry, query);
 }
 
-void registry_collect(struct registry *registry, const struct delta *delta, struct query_list *touched)
+void registry_collect(struct registry *registry, const struct store *store, const struct delta *delta,
+                      struct query_list *touched)
 {
+    registry->collector.store = store;
+    registry->collector.touched = touched;
     for (uint32_t i = 0; i < delta->table_count; i++) {
-        struct table_watch *watch = find_watch(registry, delta->tables[i].table_id);
+        const struct table_watch *watch = find_watch(registry, delta->tables[i].table_id);
         if (watch != NULL)
-            table_watch_collect(watch, &delta->tables[i], touched);
+            collect_table(&registry->collector, watch, &delta->tables[i]);
     }
 }
 

@@ -5,13 +5,14 @@
 #pragma once
 
 #include "base/map.h"
-#include "sub/table_watch.h"
+#include "sub/collect.h"
 
 struct registry {
     struct map queries;           /* key -> struct shared_query */
-    struct table_watch **watches; /* owned; by table id - SCHEMA_FIRST_ID; NULL where no query watches */
+    struct table_watch **watches;       /* owned; by table id - SCHEMA_FIRST_ID; NULL where no query watches */
     uint32_t watch_capacity;
-    struct buf key; /* the one being looked up */
+    struct buf key;               /* the one being looked up */
+    struct collector collector;
 };
 
 void registry_init(struct registry *registry);
@@ -23,8 +24,9 @@ err registry_get(struct registry *registry, bytes text, const struct query_calle
 /* Forgets the query if nobody holds it and it is not broken. */
 void registry_release(struct registry *registry, struct shared_query *query);
 
-/* The commit's rows, handed to the queries they touch (Q1). */
-void registry_collect(struct registry *registry, const struct delta *delta, struct query_list *touched);
+/* The commit's rows, handed to the queries they touch (Q1). `store`: the tables after it. */
+void registry_collect(struct registry *registry, const struct store *store, const struct delta *delta,
+                      struct query_list *touched);
 
 /* Compiles every query again and watches anew; the old schema may be gone already. For one that fails, `broken` is
  * called: it must make all holders let go. */

@@ -10,7 +10,6 @@ struct shared_query *shared_query_new(struct query *compiled, const struct query
     query->table_id = compiled->table->id;
     query->key = bytes_of(memory_copy(key.at, key.size), key.size);
     query->text = bytes_of(query->key.at + key.size - text_size, text_size);
-    query->column = -1;
     row_list_init(&query->inserts);
     row_list_init(&query->deletes);
     return query;
@@ -19,7 +18,7 @@ struct shared_query *shared_query_new(struct query *compiled, const struct query
 void shared_query_free(struct shared_query *query)
 {
     check(query->holder_count == 0);
-    check(query->list == NULL);
+    check(query->watcher.posts == NULL);
     if (query->query != NULL)
         query_free(query->query);
     row_list_deinit(&query->inserts);

@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "proto/row_list.h"
 #include "sql/query.h"
+#include "sub/table_watch.h"
 
 struct subscriber;
 
@@ -39,7 +40,7 @@ struct query_list {
 struct shared_query {
     struct query *query; /* owned; NULL while it is broken: see registry_recompile() */
     struct query_caller caller;
-    uint32_t table_id;
+    uint32_t table_id; /* of the rows it gives */
     bytes key;  /* owned; made by registry.c */
     bytes text; /* the end of the key */
 
@@ -48,10 +49,7 @@ struct shared_query {
     uint32_t holder_capacity;
     uint64_t request; /* the last request that named it, to see a text twice in one */
 
-    /* Where a changed row finds it: table_watch's. */
-    struct query_list *list; /* NULL: nowhere, it never matches */
-    uint32_t place;
-    int32_t column; /* looked up by this column's value, or -1 */
+    struct watcher watcher; /* where a changed row finds it */
 
     /* What the running commit brings: fanout's. */
     bool touched;

@@ -39,6 +39,11 @@ uint32_t subs_query_count(const struct subs *subs)
     return subs->registry.queries.count;
 }
 
+uint64_t subs_offer_count(const struct subs *subs)
+{
+    return subs->registry.collector.offers;
+}
+
 /* Where the set with this id stands among the client's sets, or would stand. */
 static uint32_t set_place(const struct subscriber *subscriber, uint32_t query_set_id)
 {
@@ -257,9 +262,10 @@ void subs_drop(struct subs *subs, struct subscriber *subscriber)
     subscriber_init(subscriber);
 }
 
-void subs_publish(struct subs *subs, const struct delta *delta, subs_deliver_fn *deliver, void *context)
+void subs_publish(struct subs *subs, const struct store *store, const struct delta *delta, subs_deliver_fn *deliver,
+                  void *context)
 {
-    registry_collect(&subs->registry, delta, &subs->fanout.touched);
+    registry_collect(&subs->registry, store, delta, &subs->fanout.touched);
     if (subs->fanout.touched.count > 0)
         fanout_deliver(&subs->fanout, deliver, context);
 }

@@ -52,14 +52,15 @@ err subs_unsubscribe(struct subs *subs, struct subscriber *subscriber, const str
 /* Removes all sets of a client that goes. */
 void subs_drop(struct subs *subs, struct subscriber *subscriber);
 
-/* Works out one commit. Calls `deliver` once for each client that it concerns, with the body of its
+/* Works out one commit; `store` is the tables' state after it. Calls `deliver` once for each client that it concerns, with the body of its
  * TransactionUpdate (u32 query sets, ...) as parts: small bytes and, for large row lists, shared buffers.
  * Order of clients is not defined. The one whose call made the commit is delivered to as well: its part goes into
  * its ReducerResult, which is for `deliver` to know. `deliver` keeps shared buffers by shared_ref(), copies inline
  * bytes, and changes no subscription. */
 struct update_part { bytes inline_bytes; struct shared *shared; }; /* shared != NULL: its data instead */
 typedef void subs_deliver_fn(void *context, struct subscriber *subscriber, const struct update_part *parts, uint32_t part_count);
-void subs_publish(struct subs *subs, const struct delta *delta, subs_deliver_fn *deliver, void *context);
+void subs_publish(struct subs *subs, const struct store *store, const struct delta *delta, subs_deliver_fn *deliver,
+                  void *context);
 
 /* After a migration: queries point at the schema, so all are compiled again. The old schema may be gone by then. A set
  * with a query that no longer compiles ends as a whole, others live on: `ended` is told the set and the reason, and
@@ -68,3 +69,5 @@ typedef void subs_ended_fn(void *context, struct subscriber *subscriber, uint32_
 void subs_recompile(struct subs *subs, const struct schema *schema, subs_ended_fn *ended, void *context);
 
 uint32_t subs_query_count(const struct subs *subs); /* distinct */
+/* How often a changed row was put to a query since the start: what Q1 keeps low. */
+uint64_t subs_offer_count(const struct subs *subs);

@@ -1,0 +1,46 @@
+--- What a commit costs beside live queries that it does not touch: 10 of them, 1,000 and 10,000, of every kind.
+---
+---     luajit spec/sub/cost.lua [ROUNDS]
+---
+--- Printed are the best of the rounds in nanoseconds a commit, from the rows that changed to nobody to be told, and
+--- the ratio of the last to the first. Nothing is asserted: a machine at work gives any number.
+local sub = require "spec.support.sub"
+
+local rounds = tonumber(arg and arg[1]) or 7
+local sizes = { 10, 1000, 10000 }
+
+local item = { name = "item", key = "id",
+  columns = { { "id", "u32" }, { "zone", "u32" }, { "score", "u32" }, { "label", "string" } } }
+local UNTOUCHED = 1000000
+
+local kinds = {
+  { "equality", function(n) return "SELECT * FROM item WHERE zone = " .. n end },
+  { "one of three", function(n) return ("SELECT * FROM item WHERE zone = %d OR zone = %d OR id = %d"):format(n, n + 1, n) end },
+  { "range", function(n) return ("SELECT * FROM item WHERE score >= %d AND score < %d"):format(n * 10, n * 10 + 500) end },
+  { "half range", function(n) return ("SELECT * FROM item WHERE score < %d"):format(n) end },
+  { "text range", function(n) return ("SELECT * FROM item WHERE label > 'a%05d' AND label < 'a%05d'"):format(n, n + 5) end },
+}
+
+local function measure(text_of, count)
+  local world, client_texts = sub.world { item }, {}
+  for n = 1, count do
+    client_texts[n] = text_of(n)
+  end
+  assert(world:client():subscribe(1, client_texts))
+  local best = math.huge
+  for round = 1, rounds do
+    local row = { id = UNTOUCHED + round, zone = UNTOUCHED, score = UNTOUCHED, label = "zebra" }
+    best = math.min(best, world:time_publish({ { "insert", "item", row } }, 20000) / 20000)
+  end
+  world:free()
+  return best * 1e9
+end
+
+print(("%-14s %10s %10s %10s %8s"):format("ns a commit", sizes[1], sizes[2], sizes[3], "ratio"))
+for _, kind in ipairs(kinds) do
+  local cost = {}
+  for place, count in ipairs(sizes) do
+    cost[place] = measure(kind[2], count)
+  end
+  print(("%-14s %10.0f %10.0f %10.0f %8.2f"):format(kind[1], cost[1], cost[2], cost[3], cost[3] / cost[1]))
+end
