@@ -35,12 +35,28 @@ local stdb = {}
 ---@field public? boolean        clients may subscribe to it; else only the module and the owner see it
 ---@field event? boolean         its rows live for one transaction: clients hear of them, nothing is stored
 ---@field indexes? stdb.Index[]  indexes over several columns, or with names of their own
+---@field schedule? string|stdb.Schedule each row runs this reducer when its time has come
+
+---@class stdb.Schedule How rows run a reducer, whose one argument is the row. Clients cannot call that reducer. The
+--- table has a primary key of type u64 and a column of type schedule_at: stdb.every { seconds = 5 } runs again and
+--- again, stdb.after { minutes = 1 } or a timestamp once; then the row is deleted. Who deletes the row calls it off.
+---
+---     local reminder = stdb.table("reminder", { schedule = "remind",
+---       { "id", t.u64, primary_key = true, auto_inc = true },
+---       { "at", t.schedule_at },
+---       { "text", t.string },
+---     })
+---     stdb.reducer("remind", { { "reminder", reminder } }, function(ctx, reminder) ... end)
+---@field reducer string         its name
+---@field at? string             the column that says when, if several could
+---@field missed? "skip"|"catch_up" what becomes of ticks that passed while the server was busy or down: left out, which
+--- is what happens unless told otherwise, or run one after the other
 
 --- Declares a table. Returns the type of its rows, for use in other types.
 ---
 --- Errors: a name declared twice; a type, option or column that is none; a second primary key; a key column of a type
 --- that cannot be one (floats, arrays, products, options, enums with payload); a default that does not fit its column;
---- an index called like a table's function (insert, iter, count, delete).
+--- an index called like a table's function (insert, iter, count, delete); a schedule without its reducer, key or time.
 ---@param name string
 ---@param columns stdb.TableOptions
 ---@return stdb.Type row
@@ -59,6 +75,41 @@ function stdb.table(name, columns) end
 ---@param reducer fun(ctx: stdb.Context, ...)
 ---@overload fun(name: string, reducer: fun(ctx: stdb.Context))
 function stdb.reducer(name, parameters, reducer) end
+
+---@class stdb.ViewOptions
+---@field returns stdb.Type      t.option(row), t.array(row) or t.query(row); a row is that of a table or a struct
+---@field anonymous? boolean     everyone sees the same rows: they are worked out once, and the context has no sender
+---@field primary_key? string    a column of the rows: clients see a row that changes as updated. No two rows share it
+
+---@class stdb.ViewContext What a view may look at. It changes nothing, and knows neither time nor chance: while the tables
+--- stay as they are it returns the same.
+---@field sender stdb.Identity    who looks; not in an anonymous view
+---@field db table<string, stdb.Table> the tables; not event tables
+---@field log stdb.Log
+
+--- Declares a view: rows that clients see and subscribe to as those of a table, worked out by a function. It runs again
+--- when something that it has looked at changes: a row by its key, the rows of an index, or the whole table.
+---
+---     stdb.view("me", t.option(player), function(ctx) return ctx.db.player.id:find(ctx.sender) end)
+---     stdb.view("party", t.array(player), function(ctx) return ctx.db.player.party:filter(7) end)
+---     stdb.view("top", { returns = t.query(player), anonymous = true }, function()
+---       return "SELECT * FROM player WHERE level > 50"
+---     end)
+---
+--- Errors: a name declared twice or that of a table or reducer; what it returns is no rows; a key that is no column.
+---@param name string
+---@param returns stdb.Type|stdb.ViewOptions
+---@param view fun(ctx: stdb.ViewContext): any a row or nil; a list of rows, or a walk like that of filter; a query's text
+function stdb.view(name, returns, view) end
+
+--- Declares whose rows clients see: row-level security. Of a table that a filter selects from, clients see the rows that
+--- one of its filters selects, and no others. The owner, reducers and views see all.
+---
+---     stdb.filter "SELECT * FROM message WHERE sender = :sender"
+---
+--- Errors: no text. What it says is checked when the module is published.
+---@param sql string
+function stdb.filter(sql) end
 
 ---@class stdb.Hooks
 local on = {}
@@ -249,7 +300,7 @@ function Unique:upsert(row) end
 ---@field uuid stdb.Type
 ---@field timestamp stdb.Type
 ---@field duration stdb.Type
----@field schedule_at stdb.Type a timestamp, or a duration
+---@field schedule_at stdb.Type a timestamp: once, then; or a duration: every so often
 ---@field unit stdb.Type        an empty table
 local types = {}
 stdb.types = types
@@ -269,6 +320,11 @@ function types.option(some) end
 ---@param err stdb.Type
 ---@return stdb.EnumType
 function types.result(ok, err) end
+
+--- What a view returns that gives the text of a query: the type of the rows it selects. No column has this type.
+---@param row stdb.Type
+---@return stdb.Type
+function types.query(row) end
 
 --- A table with these fields, without a name of its own.
 ---@param fields stdb.Parameter[]
@@ -354,6 +410,16 @@ function stdb.timestamp(given) end
 ---@param given number|stdb.Span
 ---@return stdb.Duration
 function stdb.duration(given) end
+
+--- For a column of type schedule_at: again and again, this long apart. Errors: a duration that is not above zero.
+---@param given number|stdb.Span|stdb.Duration
+---@return stdb.Duration
+function stdb.every(given) end
+
+--- For a column of type schedule_at: once, this long after the time of the call. Errors: used outside a call.
+---@param given number|stdb.Span|stdb.Duration
+---@return stdb.Timestamp
+function stdb.after(given) end
 
 --- From a number or from decimal digits. Errors: anything else, or what does not fit; so for the three below.
 ---@param given number|string

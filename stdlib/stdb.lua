@@ -4,6 +4,8 @@ local core = ...
 return core.names({
   table = core.table,
   reducer = core.reducer,
+  view = core.view,
+  filter = core.filter,
   on = core.names(core.on, "stdb.on", "hook"),
   reject = core.reject,
   types = core.types,
@@ -14,6 +16,8 @@ return core.names({
   uuid = core.values.uuid.make,
   timestamp = core.values.timestamp.make,
   duration = core.values.duration.make,
+  every = core.values.duration.every,
+  after = core.values.timestamp.after,
   u128 = core.values.u128.make,
   i128 = core.values.i128.make,
   u256 = core.values.u256.make,

@@ -33,6 +33,7 @@ end
 
 local define = use "define"
 local calls = use "calls"
+local views = use "views"
 
 return {
   --- Runs the module's files. Raises what they raise.
@@ -44,6 +45,7 @@ return {
     define.close()
     jit.off()
     calls.bind()
+    views.bind()
     jit.on()
   end,
   --- The description of what was declared: BSATN of RawModuleDefV10.
@@ -54,4 +56,6 @@ return {
   positions = define.declared.positions,
   --- Runs the reducer at this place of the description, from 0. Its arguments are in vm.args.
   dispatch = calls.dispatch,
+  --- Runs the view at this place of the description, from 0. Its rows, or its query, are in vm.row then.
+  view = views.dispatch,
 }

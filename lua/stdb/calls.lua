@@ -1,7 +1,7 @@
 --- From the number of a reducer to its function: arguments are decoded by text written for each reducer.
 local use = ...
-local codec, define, fixed, reentry, rows, source =
-  use "codec", use "define", use "fixed", use "reentry", use "rows", use "source"
+local codec, context, define, fixed, reentry, rows, source =
+  use "codec", use "context", use "define", use "fixed", use "reentry", use "rows", use "source"
 
 local calls = {}
 
@@ -23,7 +23,7 @@ end
 
 local function new_invoker(reducer)
   local text = source.new("call " .. reducer.name)
-  local action, open = text:bind(reducer.action, "reducer"), text:bind(use "context", "context")
+  local action, open = text:bind(reducer.action, "reducer"), text:bind(context.of_call, "context")
   text:add("return function() %s() %s() local at = vm.args", text:bind(reentry.reset, "reset"),
     text:bind(rows.forget_scans, "forget"))
   local arguments = read_arguments(text, reducer.params)

@@ -1,17 +1,16 @@
 --- The context: who calls, when, with what chance, and the tables. A new one for each call, so that one that
--- was kept is known for what it is.
+-- was kept is known for what it is. That of a view has less: what a view returns depends on the tables, and at most on
+-- who looks.
 local use = ...
 local ffi = require "ffi"
 local blame, values, rows, log = use "blame", use "values", use "rows", use "log"
-local vm, random = use "vm", use "random"
+local vm, random, source = use "vm", use "random", use "source"
 
-local setmetatable, tonumber = setmetatable, tonumber
+local setmetatable, tonumber, ipairs = setmetatable, tonumber, ipairs
 local identity_at, connection_at = values.identity.at, values.connection_id.at
 local timestamp_of, from_i64 = values.timestamp.intern, values.from_i64
 
 local connection_words = ffi.cast("uint64_t *", vm.connection_id)
-
-local NAMES = { "sender", "connection_id", "timestamp", "random", "db", "log" }
 
 -- The sender and the time are looked up once in a call, when they are first asked for.
 local sender, sender_call
@@ -52,32 +51,54 @@ function readers.log()
   return log.levels
 end
 
-local function refuse(key)
-  blame.raise("the context has no field %s%s", blame.key(key), blame.hint(key, NAMES))
+local INDEX = [[
+return function(context, key)
+  local call = tonumber(vm.call_number)
+  if rawget(context, 1) ~= call or vm.in_call == 0 then late() end
+  local read = readers[key]
+  if not read then refuse(key) end
+  return (read(call))
+end]]
+
+local function late()
+  blame.raise "this context belongs to an earlier call: use the one the function was given"
 end
 
-local meta = {
-  __metatable = false,
-  __index = function(context, key)
-    local call = tonumber(vm.call_number)
-    if rawget(context, 1) ~= call or vm.in_call == 0 then
-      blame.raise "this context belongs to an earlier call: use the one the reducer was given"
-    end
-    local read = readers[key]
-    if not read then
-      refuse(key)
-    end
-    return (read(call))
-  end,
-  __newindex = function()
-    blame.raise "the context cannot be changed"
-  end,
-  __tostring = function()
-    return "context"
-  end,
-}
+--- The metatable of contexts with these fields. Each kind has a text of its own, so that its traces know it.
+local function new_meta(label, names)
+  local some_readers = {}
+  for _, name in ipairs(names) do
+    some_readers[name] = readers[name]
+  end
+  local function refuse(key)
+    blame.raise("the context%s has no field %s%s", label, blame.key(key), blame.hint(key, names))
+  end
+  return {
+    __metatable = false,
+    __index = source.compile("context", INDEX, { readers = some_readers, late = late, refuse = refuse }),
+    __newindex = function()
+      blame.raise "the context cannot be changed"
+    end,
+    __tostring = function()
+      return "context"
+    end,
+  }
+end
+
+local call_meta = new_meta("", { "sender", "connection_id", "timestamp", "random", "db", "log" })
+local view_meta = new_meta(" of a view", { "sender", "db", "log" })
+local anonymous_meta = new_meta(" of an anonymous view", { "db", "log" })
+
+local context = {}
 
 --- The context of the running call.
-return function()
-  return (setmetatable({ tonumber(vm.call_number) }, meta))
+function context.of_call()
+  return (setmetatable({ tonumber(vm.call_number) }, call_meta))
 end
+
+--- The context of the running view.
+function context.of_view(is_anonymous)
+  return (setmetatable({ tonumber(vm.call_number) }, is_anonymous and anonymous_meta or view_meta))
+end
+
+return context

@@ -6,7 +6,7 @@ local blame, define, frozen, log, text, types, values =
 
 local function reject(...)
   if vm.in_call == 0 then
-    blame.raise "stdb.reject belongs into a reducer"
+    blame.raise "stdb.reject belongs into a reducer or a view"
   end
   local message = text.compose("stdb.reject", ...)
   C.stdb_reject(vm, message, #message)
@@ -17,6 +17,8 @@ return {
   names = frozen.names,
   table = define.table,
   reducer = define.reducer,
+  view = define.view,
+  filter = define.filter,
   on = define.on,
   reject = reject,
   types = types.all,

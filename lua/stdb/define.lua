@@ -1,4 +1,5 @@
---- What a module declares while it loads: tables, reducers, hooks, named types, each with where that was.
+--- What a module declares while it loads: tables, reducers, hooks, views, filters, named types, each with where that
+-- was.
 local use = ...
 local blame, types, codec, misfit = use "blame", use "types", use "codec", use "misfit"
 local host = use "host"
@@ -8,11 +9,11 @@ local KEY_COLUMNS_MAX = 16 -- SCHEMA_KEY_COLUMNS_MAX
 
 local define = {}
 
-local declared = { tables = {}, reducers = {}, types = {}, hooks = {}, positions = {} }
+local declared = { tables = {}, reducers = {}, types = {}, views = {}, filters = {}, positions = {} }
 define.declared = declared
 
 local is_open = true
-local tables_by_name, reducers_by_name, types_by_name = {}, {}, {}
+local tables_by_name, reducers_by_name, types_by_name, views_by_name = {}, {}, {}, {}
 
 --- After loading nothing more may be declared.
 function define.close()
@@ -31,6 +32,11 @@ local function check_name(what, name)
   end
 end
 
+local function note_position(subject)
+  local file, line = blame.position()
+  declared.positions[subject] = { file = file or host.entry, line = line or 0 }
+end
+
 --- Notes where a thing was declared; refuses the second of a name.
 local function take_name(what, name, taken, thing)
   if taken[name] then
@@ -38,8 +44,7 @@ local function take_name(what, name, taken, thing)
     blame.raise("the %s `%s` is declared twice: first at %s:%d", what, name, first.file, first.line)
   end
   taken[name] = thing
-  local file, line = blame.position()
-  declared.positions[what .. " " .. name] = { file = file or host.entry, line = line or 0 }
+  note_position(what .. " " .. name)
 end
 
 -- Named types -----------------------------------------------------------------------------------------------------
@@ -205,7 +210,7 @@ end
 
 -- Tables ----------------------------------------------------------------------------------------------------------
 
-local TABLE_OPTIONS = { "public", "event", "indexes" }
+local TABLE_OPTIONS = { "public", "event", "indexes", "schedule" }
 
 --- PlayerScore for player_score: what the row's type is called.
 local function pascal_case(name)
@@ -229,6 +234,56 @@ local function check_flag(owner, option, value)
     blame.raise("%s: `%s` is true or false, got %s", owner, option, blame.show(value))
   end
   return value == true
+end
+
+-- Schedules -------------------------------------------------------------------------------------------------------
+
+local SCHEDULE_OPTIONS = { "reducer", "at", "missed" }
+local MISSED = { skip = false, catch_up = true }
+
+--- The place of the column that says when: the one of type schedule_at, or the one that `at` names.
+local function find_at_column(made, owner, at)
+  local found
+  for place, column in ipairs(made.columns) do
+    if column.type.kind == "schedule_at" and (at == nil or at == column.name) then
+      if found then
+        blame.raise("%s: which column says when? { reducer = ..., at = \"%s\" }", owner, made.columns[found].name)
+      end
+      found = place
+    end
+  end
+  if not found and at ~= nil then
+    blame.raise("%s: `at` names a column of type schedule_at, got %s%s", owner, blame.key(at),
+      blame.hint(at, made.row.names))
+  end
+  return found or blame.raise("%s: a column of type schedule_at has to say when", owner)
+end
+
+--- `schedule = "reducer"`, or { reducer = "reducer", at = "column", missed = "catch_up" }.
+local function add_schedule(made, given)
+  local owner = made.name .. ": schedule"
+  if given == nil then
+    return
+  elseif type(given) == "string" then
+    given = { reducer = given }
+  elseif type(given) ~= "table" then
+    blame.raise("%s: expected the name of a reducer, got %s", owner, blame.show(given))
+  end
+  check_options(given, SCHEDULE_OPTIONS, owner)
+  check_name("reducer", given.reducer)
+  local missed = given.missed == nil and "skip" or given.missed
+  if MISSED[missed] == nil then
+    blame.raise('%s: `missed` is "skip" or "catch_up", got %s', owner, blame.show(missed))
+  end
+  local key = made.columns[made.primary_key]
+  if made.is_event then
+    blame.raise("%s: the rows of an event table do not stay until their time", owner)
+  elseif not key or key.type.kind ~= "u64" then
+    blame.raise('%s: needs a primary key of type u64: { "id", t.u64, primary_key = true, auto_inc = true }', owner)
+  end
+  made.schedule = {
+    reducer = given.reducer, column = find_at_column(made, owner, given.at), catches_up = MISSED[missed],
+  }
 end
 
 --- Declares a table; returns the type of its rows.
@@ -259,6 +314,7 @@ function define.table(name, given)
   for number, index in ipairs(given.indexes or {}) do
     add_table_index(made, index, number)
   end
+  add_schedule(made, given.schedule)
   table.insert(declared.tables, made)
   return types.handle(made.row)
 end
@@ -268,10 +324,14 @@ end
 local HOOKS = { init = "init", connect = "client_connected", disconnect = "client_disconnected" }
 local HOOK_OF = { init = "init", client_connected = "connect", client_disconnected = "disconnect" }
 
-local function add_reducer(name, params, action, hook)
+local function check_action(name, action)
   if type(action) ~= "function" then
     blame.raise("%s: expected a function, got %s", name, blame.show(action))
   end
+end
+
+local function add_reducer(name, params, action, hook)
+  check_action(name, action)
   local fields = types.fields(params, name, "parameter")
   if #fields > PARAMS_MAX then
     blame.raise("%s: a reducer takes at most %d parameters; put them into a struct", name, PARAMS_MAX)
@@ -291,6 +351,62 @@ function define.reducer(name, params, action)
     params, action = {}, params
   end
   add_reducer(name, params, action)
+end
+
+-- Views and filters -----------------------------------------------------------------------------------------------
+
+local VIEW_OPTIONS = { "returns", "anonymous", "primary_key" }
+
+--- How many views there are that are anonymous, or not: official tools number them apart.
+local function count_views(is_anonymous)
+  local count = 0
+  for _, view in ipairs(declared.views) do
+    count = count + (view.is_anonymous == is_anonymous and 1 or 0)
+  end
+  return count
+end
+
+--- Declares a view: stdb.view("name", t.array(player), function) or with { returns =, anonymous =, primary_key = }.
+function define.view(name, given, action)
+  check_name("view", name)
+  check_open("the view `" .. name .. "`")
+  if types.returned(given) then
+    given = { returns = given }
+  elseif type(given) ~= "table" or getmetatable(given) == false then
+    blame.raise("%s: expected what it returns: t.option(row), t.array(row) or t.query(row), got %s", name,
+      blame.show(given))
+  end
+  check_options(given, VIEW_OPTIONS, name)
+  local returns, row = types.returned(given.returns)
+  if not returns then
+    blame.raise("%s: `returns` is t.option(row), t.array(row) or t.query(row), where a row is that of a table or a "
+      .. "struct, got %s", name, blame.show(given.returns))
+  end
+  local key = given.primary_key
+  if key ~= nil and not row.place_of[key] then
+    blame.raise("%s: the primary key is a column of its rows, got %s%s", name, blame.key(key), blame.hint(key, row.names))
+  elseif key ~= nil then
+    check_key(name .. "." .. key, row.fields[row.place_of[key]], "btree")
+  end
+  check_action(name, action)
+  local is_anonymous = check_flag(name, "anonymous", given.anonymous)
+  local view = {
+    name = name, returns = returns, row = row, primary_key = key, is_anonymous = is_anonymous,
+    number = count_views(is_anonymous), action = action,
+  }
+  take_name("view", name, views_by_name, view)
+  table.insert(declared.views, view)
+end
+
+--- Declares a query of row-level security.
+function define.filter(sql)
+  check_open("a filter")
+  if type(sql) ~= "string" or sql == "" then
+    blame.raise('stdb.filter: expected a query like "SELECT * FROM message WHERE sender = :sender", got %s',
+      blame.show(sql))
+  end
+  table.insert(declared.filters, sql)
+  note_position("filter " .. #declared.filters)
 end
 
 define.on = {}

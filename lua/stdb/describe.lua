@@ -7,7 +7,9 @@ local TYPE_TAGS = {
 }
 local TAG_REF, TAG_SUM, TAG_PRODUCT, TAG_ARRAY = 0, 1, 2, 3
 local SECTIONS = {
-  typespace = 0, types = 1, tables = 2, reducers = 3, lifecycles = 7, case_policy = 9, explicit_names = 10,
+  typespace = 0, types = 1, tables = 2, reducers = 3, views = 5, schedules = 6, lifecycles = 7, filters = 8,
+  case_policy = 9, explicit_names = 10, view_keys = 13,
+  policies = 200, -- ours
 }
 local INDEX_TAGS = { btree = 0, hash = 1, direct = 2 }
 local HOOK_TAGS = { init = 0, connect = 1, disconnect = 2 }
@@ -162,19 +164,49 @@ local function reducer_def(reducer)
     .. scalar("string")
 end
 
+--- The row is a named type, so that `algebraic` names it.
+local function returns(view)
+  if view.returns.kind == "query" then
+    return u8(TAG_PRODUCT) .. u32(1) .. some(sized "__query__") .. algebraic(view.row)
+  end
+  return structure(view.returns)
+end
+
+local function view_def(view)
+  local PUBLIC_VIEW, NO_PARAMETERS = u8(1), u32(0)
+  return sized(view.name) .. u32(view.number) .. PUBLIC_VIEW .. u8(view.is_anonymous and 1 or 0) .. NO_PARAMETERS
+    .. returns(view)
+end
+
+local function view_key(view)
+  return sized(view.name) .. list({ view.primary_key }, sized)
+end
+
+local function schedule_def(made)
+  return some(sized(made.name .. "_sched")) .. sized(made.name) .. u16(made.schedule.column - 1)
+    .. sized(made.schedule.reducer)
+end
+
+local function policy(made)
+  return sized(made.name) .. u8(1)
+end
+
+--- Those of `things` that `keep` returns true for.
+local function chosen(things, keep)
+  local kept = {}
+  for _, thing in ipairs(things) do
+    kept[#kept + 1] = keep(thing) and thing or nil
+  end
+  return kept
+end
+
 local function type_def(type_)
   local CUSTOM_ORDERING = u8(1) -- the order of fields is the module's, not the alphabet's
   return u32(0) .. sized(type_.named) .. u32(type_.ref) .. CUSTOM_ORDERING
 end
 
-local function hooks(reducers)
-  local found = {}
-  for _, reducer in ipairs(reducers) do
-    found[#found + 1] = reducer.hook and reducer or nil
-  end
-  return list(found, function(reducer)
-    return u8(HOOK_TAGS[reducer.hook]) .. sized(reducer.name)
-  end)
+local function hook_def(reducer)
+  return u8(HOOK_TAGS[reducer.hook]) .. sized(reducer.name)
 end
 
 --- A name means one thing everywhere: tools shall not rewrite them.
@@ -186,6 +218,9 @@ local function explicit_names(declared)
   for _, reducer in ipairs(declared.reducers) do
     names[#names + 1] = u8(1) .. sized(reducer.name) .. sized(reducer.name)
   end
+  for _, view in ipairs(declared.views) do
+    names[#names + 1] = u8(1) .. sized(view.name) .. sized(view.name)
+  end
   return list(names, function(bytes)
     return bytes
   end)
@@ -193,17 +228,43 @@ end
 
 local NO_CASE_POLICY = u8(0)
 
---- BSATN of RawModuleDefV10.
+local function has_schedule(made)
+  return made.schedule ~= nil
+end
+
+local function catches_up(made)
+  return made.schedule and made.schedule.catches_up
+end
+
+local function has_key(view)
+  return view.primary_key ~= nil
+end
+
+local function is_hook(reducer)
+  return reducer.hook ~= nil
+end
+
+--- BSATN of RawModuleDefV10. What few modules have is left out when it is empty.
 local function module(declared)
   local sections = {
     { SECTIONS.typespace, list(declared.types, structure) },
     { SECTIONS.types, list(declared.types, type_def) },
     { SECTIONS.tables, list(declared.tables, table_def) },
     { SECTIONS.reducers, list(declared.reducers, reducer_def) },
-    { SECTIONS.lifecycles, hooks(declared.reducers) },
+    { SECTIONS.lifecycles, list(chosen(declared.reducers, is_hook), hook_def) },
     { SECTIONS.case_policy, NO_CASE_POLICY },
     { SECTIONS.explicit_names, explicit_names(declared) },
   }
+  local function add(tag, things, encode)
+    if #things > 0 then
+      sections[#sections + 1] = { tag, list(things, encode) }
+    end
+  end
+  add(SECTIONS.views, declared.views, view_def)
+  add(SECTIONS.view_keys, chosen(declared.views, has_key), view_key)
+  add(SECTIONS.schedules, chosen(declared.tables, has_schedule), schedule_def)
+  add(SECTIONS.filters, declared.filters, sized)
+  add(SECTIONS.policies, chosen(declared.tables, catches_up), policy)
   return list(sections, function(section)
     return u8(section[1]) .. section[2]
   end)

@@ -21,8 +21,9 @@ end
 
 --- A number in [0, 1) with all 53 bits.
 local function unit()
-  if vm.in_call == 0 then
-    blame.raise "chance belongs to a call: random can be used only inside a reducer"
+  if vm.in_call ~= 1 then
+    blame.raise(vm.in_call == 0 and "chance belongs to a call: random can be used only inside a reducer"
+      or "a view has no chance: as long as the tables stay as they are, it returns the same")
   end
   return tonumber(rshift(draw(), 11)) * (1 / 9007199254740992)
 end

@@ -192,4 +192,21 @@ function duration.make(given)
   return (duration.intern(values.from_i64(rounded)))
 end
 
+--- As a schedule_at: again and again, this long apart.
+function duration.every(given)
+  local span = duration.make(given)
+  if duration.micros[span] <= 0 then
+    blame.raise("stdb.every: expected a duration above zero, got %s", tostring(span))
+  end
+  return span
+end
+
+--- The time this long after the call's own: once, then.
+function timestamp.after(given)
+  if vm.in_call ~= 1 then
+    blame.raise "stdb.after counts from the time of a call: use it in a reducer, or stdb.timestamp for a fixed time"
+  end
+  return (timestamp.intern(sum(values.from_i64(vm.timestamp_us), duration.micros[duration.make(given)], 1)))
+end
+
 return values

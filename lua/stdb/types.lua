@@ -81,8 +81,17 @@ function types.of(given, what)
   local type_ = behind[given]
   if not type_ then
     blame.raise("%s: expected a type, got %s", what, blame.show(given))
+  elseif type_.kind == "query" then
+    blame.raise("%s: a query is what a view returns; it cannot be stored or sent", what)
   end
   return type_
+end
+
+--- What a view returns: what is behind t.option(row), t.array(row) or t.query(row); nil for anything else.
+function types.returned(given)
+  local type_ = behind[given]
+  local row = type_ and (type_.some or type_.element or type_.rows)
+  return row and row.kind == "product" and row.named and type_ or nil, row
 end
 
 function types.is_unit(type_)
@@ -211,6 +220,12 @@ function all.result(ok, err)
   local sum = sum_of({ { name = "ok", type = left }, { name = "err", type = right } }, nil, label)
   sum.is_plain, sum.size = false, nil
   return handle(sum)
+end
+
+--- Not a type of values: a view that returns it gives the text of a query for such rows.
+function all.query(rows)
+  local inner = types.of(rows, "query")
+  return handle { kind = "query", name = "query(" .. inner.name .. ")", rows = inner, depth = 1, parts = 1 }
 end
 
 function all.product(list)

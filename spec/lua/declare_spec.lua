@@ -177,7 +177,7 @@ describe("loading refuses", function()
     { 't.u8.size = 4', "the type u8 cannot be changed" },
     { 't.u9 = t.u8', "stdb.types cannot be changed (`u9`)" },
     { 'local V = t.struct("V", { { "x", t.u8 } }) V { y = 1 }', "V has no field `y`" },
-    { 'stdb.reject "no"', "stdb.reject belongs into a reducer" },
+    { 'stdb.reject "no"', "stdb.reject belongs into a reducer or a view" },
     { 'local x = math.random()', "chance belongs to a call: random can be used only inside a reducer" },
   }
   for _, case in ipairs(cases) do

@@ -86,6 +86,61 @@ describe("a migration", function()
     end)
 end)
 
+describe("a migration of what is not stored", function()
+    local function described(changes)
+        local given = { tables = { { name = "job", key = "id", columns = { { "id", "u64" }, { "at", "ScheduleAt" } } } },
+            types = { { "Pair", "{ a: u8, b: u8 }" } },
+            reducers = { { name = "run", params = { { "row", 0 } } }, { name = "walk", params = { { "row", 0 } } } } }
+        for key, value in pairs(changes or {}) do
+            given[key] = value
+        end
+        return given
+    end
+
+    local function assert_steps(steps, breaks_clients, from, to)
+        local before = assert(schema.build(described(from)))
+        local found, breaks = schema.plan(before, assert(schema.build(described(to), before)))
+        assert.same(steps, found, breaks)
+        assert.equal(breaks_clients, breaks)
+    end
+
+    local function scheduled(reducer)
+        return { schedules = { { table = "job", at = 1, reducer = reducer } } }
+    end
+
+    local function viewed(changes)
+        local view = { name = "mine", returns = "array", row = 0 }
+        for key, value in pairs(changes or {}) do
+            view[key] = value
+        end
+        return { views = { view } }
+    end
+
+    it("gives a table a schedule, takes it away or changes it, and keeps clients", function()
+        local steps = { "change the schedule of table `job`" }
+        assert_steps(steps, false, {}, scheduled "run")
+        assert_steps(steps, false, scheduled "run", {})
+        assert_steps(steps, false, scheduled "run", scheduled "walk")
+        assert_steps({}, false, scheduled "run", scheduled "run")
+    end)
+
+    it("adds views and keeps clients, and what else it does with views breaks them", function()
+        assert_steps({ "add view `mine`" }, false, {}, viewed())
+        assert_steps({ "remove view `mine`" }, true, viewed(), {})
+        assert_steps({ "change view `mine`" }, true, viewed(), viewed { anonymous = true })
+        assert_steps({ "change view `mine`" }, true, viewed(), viewed { key = "id" })
+        assert_steps({ "change view `mine`" }, true, viewed { row = 1 }, viewed { row = 0 })
+        assert_steps({}, false, viewed(), viewed { returns = "option" })
+    end)
+
+    it("changes filters and breaks clients, unless they stand in another order only", function()
+        local steps = { "change the filters of row-level security" }
+        assert_steps(steps, true, {}, { filters = { "a" } })
+        assert_steps(steps, true, { filters = { "a", "b" } }, { filters = { "a" } })
+        assert_steps({}, false, { filters = { "a", "b" } }, { filters = { "b", "a" } })
+    end)
+end)
+
 describe("a migration is refused when", function()
     it("a column is removed, renamed, moved or has no default", function()
         assert_refused("table `item`: column `name` may not be removed or renamed", { item() },

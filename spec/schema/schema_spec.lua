@@ -287,7 +287,7 @@ describe("a description is refused when", function()
         local procedure = { source_name = "p", params = { elements = {} }, return_type = { tag = "U8" },
             visibility = { tag = "Private" } }
         assert_refused("does not run procedures yet", { sections = { Procedures = { procedure } } })
-        assert_refused("does not run row-level security filters yet", { sections = { RowLevelSecurity = { { sql = "x" } } } })
+        assert_refused("does not run HTTP handlers yet", { sections = { HttpHandlers = { { source_name = "x" } } } })
         assert_refused("does not run submodules yet", { sections = { Submodules = {
             { namespace = "n", module = { sections = {} } } } } })
         assert(schema.build { sections = { Procedures = {}, Views = {}, Schedules = {}, RowLevelSecurity = {},

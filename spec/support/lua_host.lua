@@ -2,7 +2,7 @@
 ---
 ---     local world = lua_host.world [[ local stdb = require "stdb" ... ]]
 ---     world:call("add", "\1\0\0\0")     --> true; or nil, the error's number and text
----     world:rows("player")               --> { "row bytes", ... }
+---     world:view("top", { ... })         --> what it returned, as bytes; the list gets a text for each look it took
 ---     world.log                          --> { "module.lua:3: text", ... }
 ---     world.caller                       --> what the next call's context is made of
 ---
@@ -47,6 +47,15 @@ int lua_module_load(void **module, const char *path, const struct lua_limits *li
 void lua_module_free(void *module) __asm__("module_free");
 lua_bytes lua_module_def(const void *module) __asm__("module_def");
 void lua_module_bind(void *module, struct lua_store *store) __asm__("module_bind");
+struct lua_bound { lua_bytes key; uint32_t column_count; bool inclusive; };
+struct lua_view_read { uint32_t table; int32_t index; struct lua_bound lower, upper; };
+typedef void lua_read_fn(void *context, const struct lua_view_read *read);
+struct lua_view_call { uint32_t view; uint8_t caller[32]; int64_t timestamp_us; lua_read_fn *read; void *read_context; };
+struct lua_buf { uint8_t *data; size_t size; size_t capacity; };
+void lua_buf_init(struct lua_buf *buf) __asm__("buf_init");
+void lua_buf_deinit(struct lua_buf *buf) __asm__("buf_deinit");
+int lua_module_call_view(void *module, void *txn, const struct lua_view_call *call, struct lua_buf *result,
+                         struct lua_diag *diag) __asm__("module_call_view");
 int lua_module_call(void *module, void *txn, const struct lua_context *context, uint32_t reducer, lua_bytes args,
                     struct lua_diag *diag) __asm__("module_call");
 ]]
@@ -145,6 +154,44 @@ function world:call(name, arguments)
 end
 jit.off(world.call)
 
+--- "table 0 index 1: [0700..]": a look of a view as a text. A bound is in brackets when it is part of what was seen.
+local function read_text(read)
+  if read.index < 0 then
+    return ("table %d"):format(read.table)
+  end
+  local function hex(bound)
+    return bound.column_count == 0 and "" or text_of(bound.key):gsub(".", function(byte)
+      return ("%02x"):format(byte:byte())
+    end)
+  end
+  local low, high = read.lower, read.upper
+  return ("table %d index %d: %s%s, %s%s"):format(read.table, read.index, low.inclusive and "[" or "(", hex(low), hex(high),
+    high.inclusive and "]" or ")")
+end
+
+--- Runs the view at this place, from 0: the bytes it returned; or nil, the error's number and its text as `call` has
+--- it. `reads` gets what it looked at.
+function world:view(place, reads)
+  local sink = ffi.cast("lua_read_fn *", function(_, read)
+    reads[#reads + 1] = read_text(read)
+  end)
+  local call = ffi.new("struct lua_view_call", { view = place, timestamp_us = 1, read = reads and sink or nil })
+  ffi.copy(call.caller, self.context.sender, 32)
+  local result, lines = ffi.new("struct lua_buf"), #self.log
+  core.lua_buf_init(result)
+  core.lua_txn_begin(self.txn)
+  local code = core.lua_module_call_view(self.module, self.txn, call, result, diag)
+  core.lua_txn_abort(self.txn)
+  local returned = ffi.string(result.data, result.size)
+  core.lua_buf_deinit(result)
+  sink:free()
+  if code == 0 then
+    return returned
+  end
+  return nil, code, self.log[lines + 1] or ffi.string(diag.text)
+end
+jit.off(world.view)
+
 -- Parts alone ---------------------------------------------------------------------------------------------------------
 
 local bsatn = require "spec.support.bsatn"
@@ -221,8 +268,10 @@ function lua_host.parts()
 end
 
 function world:free()
-  core.lua_txn_free(self.txn)
-  core.lua_store_deinit(self.store)
+  if self.store then
+    core.lua_txn_free(self.txn)
+    core.lua_store_deinit(self.store)
+  end
   core.lua_module_free(self.module)
   self.sink:free()
 end

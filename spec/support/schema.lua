@@ -31,12 +31,18 @@ struct schema_sequence {
 struct schema_table {
     uint32_t id; schema_bytes name; int access; bool is_event; int32_t primary_key; uint32_t type_ref;
     const void *row_type; uint32_t column_count; struct schema_column *columns; uint32_t index_count;
-    struct schema_index *indexes; uint32_t sequence_count; struct schema_sequence *sequences;
+    struct schema_index *indexes; uint32_t sequence_count; struct schema_sequence *sequences; int32_t schedule;
 };
+struct schema_schedule {
+    uint32_t id; schema_bytes name; uint32_t table; uint32_t reducer; uint16_t at_column; bool catches_up;
+};
+struct schema_view { struct schema_table rows; bool is_anonymous; int kind; };
 struct schema_reducer { schema_bytes name; const void *params; int lifecycle; bool is_private; };
 struct schema_schema {
     struct schema_arena arena; schema_bytes def; uint32_t next_id; uint32_t table_count; struct schema_table *tables;
     uint32_t reducer_count; struct schema_reducer *reducers; int32_t lifecycle[3];
+    uint32_t schedule_count; struct schema_schedule *schedules; uint32_t view_count; struct schema_view *views;
+    uint32_t filter_count; schema_bytes *filters;
 };
 struct schema_fault { int subject; char name[128]; };
 struct schema_step { int kind; const struct schema_table *from, *to; };
@@ -50,6 +56,7 @@ int schema_build(schema_bytes def, const struct schema_schema *previous, struct 
                  struct schema_fault *fault, struct schema_diag *diag);
 void schema_free(struct schema_schema *schema);
 const struct schema_table *schema_find_table(const struct schema_schema *schema, schema_bytes name);
+const struct schema_view *schema_find_view(const struct schema_schema *schema, schema_bytes name);
 int32_t schema_find_reducer(const struct schema_schema *schema, schema_bytes name);
 int32_t table_def_find_column(const struct schema_table *table, schema_bytes name);
 void schema_print_v9(struct schema_buf *out, const struct schema_schema *schema);
@@ -97,6 +104,10 @@ local specials = {
     Timestamp = special("__timestamp_micros_since_unix_epoch__", "I64"),
     TimeDuration = special("__time_duration_micros__", "I64"),
     Uuid = special("__uuid__", "U128"),
+    ScheduleAt = { tag = "Sum", value = { variants = {
+        { name = some("Interval"), algebraic_type = special("__time_duration_micros__", "I64") },
+        { name = some("Time"), algebraic_type = special("__timestamp_micros_since_unix_epoch__", "I64") },
+    } } },
     bytes = { tag = "Array", value = { tag = "U8" } },
 }
 
@@ -214,6 +225,40 @@ local function lifecycle_def(event, name)
     return { lifecycle_spec = { tag = event }, function_name = name }
 end
 
+local function return_type(view)
+    local row = { tag = "Ref", value = view.row }
+    if view.returns == "option" then
+        return { tag = "Sum", value = { variants = { { name = some("some"), algebraic_type = row },
+            { name = some("none"), algebraic_type = { tag = "Product", value = { elements = {} } } } } } }
+    elseif view.returns == "query" then
+        return { tag = "Product", value = { elements = { { name = some("__query__"), algebraic_type = row } } } }
+    end
+    return { tag = "Array", value = row }
+end
+
+--- Schedules { table =, at = <column from 0>, reducer = }, views { name =, returns = "option", row = <ref>, anonymous =,
+--- key = } and filters (texts): sections that are there only when they are described.
+local function add_views(sections, description)
+    for place, given in ipairs(description.schedules or {}) do
+        sections.Schedules = sections.Schedules or {}
+        sections.Schedules[place] = { source_name = option(given.name), table_name = given.table, schedule_at_col = given.at,
+            function_name = given.reducer }
+    end
+    for place, view in ipairs(description.views or {}) do
+        sections.Views, sections.ViewPrimaryKeys = sections.Views or {}, sections.ViewPrimaryKeys or {}
+        sections.Views[place] = { source_name = view.name, index = place - 1, is_public = true,
+            is_anonymous = view.anonymous or false, params = { elements = elements_of(view.params or {}) },
+            return_type = view.type or return_type(view) }
+        if view.key then
+            table.insert(sections.ViewPrimaryKeys, { view_source_name = view.name, columns = { view.key } })
+        end
+    end
+    for place, sql in ipairs(description.filters or {}) do
+        sections.RowLevelSecurity = sections.RowLevelSecurity or {}
+        sections.RowLevelSecurity[place] = { sql = sql }
+    end
+end
+
 --- RawModuleDefV10 as a Lua value: { sections = ... }. Row types are the first of the typespace, in the order of the
 --- tables; `types` go behind them.
 function schema.describe(description)
@@ -230,6 +275,7 @@ function schema.describe(description)
                 ty = #sections.Typespace.types - 1, custom_ordering = ordered })
         end
     end
+    add_views(sections, description)
     for place, declared in ipairs(description.reducers or {}) do
         sections.Reducers[place] = reducer_def(declared)
         if declared.on then
@@ -254,7 +300,7 @@ end
 
 -- Building ------------------------------------------------------------------------------------------------------
 
-local subjects = { [0] = "module", "table", "reducer", "type" }
+local subjects = { [0] = "module", "table", "reducer", "type", "view", "filter" }
 
 --- A built schema; or nil, the refusal and { subject, name }.
 function schema.build_bytes(def, previous)
@@ -285,6 +331,12 @@ function built:index(table_name, index_name)
             return found.indexes[place]
         end
     end
+end
+
+--- The struct view_def, or nil.
+function built:view(name)
+    local found = core.schema_find_view(self.schema, bytes(name))
+    return found ~= nil and found or nil
 end
 
 function built:reducer(name)

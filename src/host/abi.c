@@ -26,7 +26,35 @@ static err find_table(struct vm *vm, uint32_t place, const struct bound_table **
     if (place >= vm->binding->table_count)
         return diag_set(&vm->diag, ERR_NOT_FOUND, "there is no table %u", place);
     *table = &vm->binding->tables[place];
+    const struct table_def *def = (*table)->table->def;
+    if (vm->view != NULL && def->is_event)
+        return diag_set(&vm->diag, ERR_MODULE, "a view cannot look at `%.*s`: the rows of an event table do not stay",
+                        BYTES_FORMAT(def->name));
     return OK;
+}
+
+static err check_writable(struct vm *vm, const struct bound_table *table)
+{
+    if (vm->view == NULL)
+        return OK;
+    return diag_set(&vm->diag, ERR_MODULE, "a view reads tables and cannot change `%.*s`",
+                    BYTES_FORMAT(table->table->def->name));
+}
+
+/* Tells who runs a view what it depends on. `index` is NULL for the whole table. */
+static void note_read(const struct vm *vm, const struct bound_table *table, const struct bound_index *index,
+                      const struct index_bound *lower, const struct index_bound *upper)
+{
+    const struct view_call *view = vm->view;
+    if (view == NULL || view->read == NULL)
+        return;
+    struct view_read read = { .table = (uint32_t)(table - vm->binding->tables), .index = -1 };
+    if (index != NULL) {
+        read.index = (int32_t)(index - table->indexes);
+        read.lower = *lower;
+        read.upper = *upper;
+    }
+    view->read(view->read_context, &read);
 }
 
 static err find_index(struct vm *vm, uint32_t table_place, uint32_t place, const struct bound_table **table,
@@ -58,6 +86,8 @@ int32_t stdb_insert(stdb_vm *abi, uint32_t table_place, const uint8_t *row, uint
     rowref stored = ROWREF_NONE;
     err code = find_table(vm, table_place, &table);
     if (code == OK)
+        code = check_writable(vm, table);
+    if (code == OK)
         code = txn_insert(vm->txn, table->table, bytes_of(row, size), &stored, &vm->diag);
     if (code != OK)
         return refuse(vm, code);
@@ -80,6 +110,8 @@ int32_t stdb_find(stdb_vm *abi, uint32_t table_place, uint32_t index_place, cons
         code = binding_check_key(table, index, probe, index->def->column_count, &vm->diag);
     if (code != OK)
         return refuse(vm, code);
+    const struct index_bound whole = { probe, index->def->column_count, true };
+    note_read(vm, table, index, &whole, &whole);
     return show_row(vm, table, index_find(index->index, probe));
 }
 
@@ -90,6 +122,8 @@ int32_t stdb_update(stdb_vm *abi, uint32_t table_place, uint32_t index_place, co
     const struct bound_index *index = NULL;
     rowref stored = ROWREF_NONE;
     err code = find_index(vm, table_place, index_place, &table, &index);
+    if (code == OK)
+        code = check_writable(vm, table);
     if (code == OK)
         code = txn_update(vm->txn, table->table, index->index, bytes_of(row, size), &stored, &vm->diag);
     if (code != OK)
@@ -104,6 +138,8 @@ int32_t stdb_delete_row(stdb_vm *abi, uint32_t table_place, const uint8_t *row, 
     const struct bound_table *table = NULL;
     size_t used = 0;
     err code = find_table(vm, table_place, &table);
+    if (code == OK)
+        code = check_writable(vm, table);
     if (code == OK)
         code = bsatn_check(table->table->def->row_type, bytes_of(row, size), &used, &vm->diag);
     if (code == OK && used != size)
@@ -124,6 +160,7 @@ int32_t stdb_count(stdb_vm *abi, uint32_t table_place)
     const err code = find_table(vm, table_place, &table);
     if (code != OK)
         return refuse(vm, code);
+    note_read(vm, table, NULL, NULL, NULL);
     /* Something knows all the rows (B1), and deleted ones are in no index (X1). */
     if (table->index_count > 0)
         abi->count = (double)index_count(table->indexes[0].index);
@@ -149,7 +186,9 @@ static err range_find(struct range *range, stdb_vm *abi, uint32_t table, uint32_
     struct diag *diag = &range->vm->diag;
     TRY(find_index(range->vm, table, index, &range->table, &range->index));
     TRY(binding_check_bound(range->table, range->index, lower, &range->lower, diag));
-    return binding_check_bound(range->table, range->index, upper, &range->upper, diag);
+    TRY(binding_check_bound(range->table, range->index, upper, &range->upper, diag));
+    note_read(range->vm, range->table, range->index, &range->lower, &range->upper);
+    return OK;
 }
 
 static err range_walk(struct range *range, bool reverse, bool (*each)(void *context, rowref ref))
@@ -217,6 +256,7 @@ static err collect_table(struct range *range, bool reverse)
     range->scan = scans_open(&range->vm->scans, range->table);
     if (range->scan == NULL)
         return too_many(range->vm);
+    note_read(range->vm, range->table, NULL, NULL, NULL);
     rowref ref = ROWREF_NONE;
     for (const struct row *row; (row = pages_next(&range->table->table->pages, &ref)) != NULL;) {
         if (!(row->head & ROW_GONE) && !collect_ref(range, ref))
@@ -268,6 +308,8 @@ int32_t stdb_delete_range(stdb_vm *abi, uint32_t table, uint32_t index, const st
     struct vm *vm = vm_of(abi);
     struct range range;
     err code = range_find(&range, abi, table, index, lower, upper);
+    if (code == OK)
+        code = check_writable(vm, range.table);
     if (code == OK)
         code = collect_range(&range, false);
     if (code != OK)

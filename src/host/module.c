@@ -1,8 +1,10 @@
 #include "host/module.h"
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "host/guard.h"
 #include "host/vm.h"
+#include "sats/bsatn.h"
 
 #include <dlfcn.h>
 #include <stdio.h>
@@ -161,7 +163,7 @@ bytes module_file_text(const struct module *module, uint32_t idx)
 
 void module_explain(const struct module *module, const struct schema_fault *fault, struct diag *diag)
 {
-    static const char *const kinds[] = { "module", "table", "reducer", "type" };
+    static const char *const kinds[] = { "module", "table", "reducer", "type", "view", "filter" };
     char subject[160];
     snprintf(subject, sizeof subject, "%s %s", kinds[fault->subject], fault->name);
     for (uint32_t idx = 0; idx < module->description.position_count; idx++) {
@@ -225,32 +227,44 @@ static void seed_random(uint64_t random[4], uint64_t seed)
     }
 }
 
-static void call_begin(struct module *module, struct txn *txn, const struct call_context *context, uint32_t reducer,
-                       bytes args)
+static void call_begin(struct module *module, struct txn *txn, bytes function, int64_t timestamp_us,
+                       const identity *sender)
 {
     struct vm *vm = module->vm;
     stdb_vm *abi = &vm->abi;
-    abi->timestamp_us = context->timestamp_us;
-    memcpy(abi->sender, context->sender.at, sizeof abi->sender);
-    memcpy(abi->connection_id, context->connection.at, sizeof abi->connection_id);
-    seed_random(abi->random, context->random_seed);
-    abi->args = args.at;
-    abi->args_size = (uint32_t)args.size;
+    abi->timestamp_us = timestamp_us;
+    memcpy(abi->sender, sender->at, sizeof abi->sender);
     abi->call_number = ++module->call_number;
     abi->in_call = 1;
     vm->binding = &module->binding;
     vm->txn = txn;
-    vm->reducer = module->binding.schema->reducers[reducer].name;
+    vm->function = function;
     vm->logged = 0;
     vm->rejection.text[0] = '\0';
 }
 
-static void call_end(struct vm *vm)
+/* What a reducer is given beside that. */
+static void call_give(stdb_vm *abi, const struct call_context *context, bytes args)
 {
+    memcpy(abi->connection_id, context->connection.at, sizeof abi->connection_id);
+    seed_random(abi->random, context->random_seed);
+    abi->args = args.at;
+    abi->args_size = (uint32_t)args.size;
+}
+
+static void call_end(struct module *module)
+{
+    struct vm *vm = module->vm;
     vm->abi.in_call = 0;
     vm->txn = NULL;
+    vm->view = NULL;
     if (vm->scans.count > 0)
         scans_close_all(&vm->scans);
+    vm_tidy(vm, module->limits.load_us);
+    if (vm->is_dead) {
+        vm_free(vm);
+        module->vm = NULL;
+    }
 }
 
 /* The module's own refusal: its words for the caller, a line for the log. */
@@ -280,39 +294,85 @@ static void log_failure(struct module *module, const char *text, uint32_t id)
 }
 
 /* The caller hears little of it: what a module's code looks like is not for everyone. */
-static err call_failed(struct module *module, err code, struct diag *diag)
+static err call_failed(struct module *module, const char *noun, err code, struct diag *diag)
 {
     char amount[40], text[100];
     uint32_t id;
     random_bytes(&id, sizeof id);
     amount_print(amount, &module->limits, code, module->limits.call_us);
     if (code == ERR_OUT_OF_TIME)
-        snprintf(text, sizeof text, "reducer was stopped after %s", amount);
+        snprintf(text, sizeof text, "%s was stopped after %s", noun, amount);
     else if (code == ERR_OUT_OF_MEMORY)
-        snprintf(text, sizeof text, "reducer used up its %s of memory", amount);
+        snprintf(text, sizeof text, "%s used up its %s of memory", noun, amount);
     else
-        snprintf(text, sizeof text, "reducer failed");
+        snprintf(text, sizeof text, "%s failed", noun);
     log_failure(module, code == ERR_MODULE ? module->vm->report.message : text, id);
     return diag_set(diag, code, "The %s (error %08x); see the module's log.", text, id);
+}
+
+static err call_run(struct module *module, enum vm_entry entry, uint32_t place, struct diag *diag)
+{
+    static const char *const nouns[] = { "reducer", "view" };
+    const err code = vm_dispatch(module->vm, entry, place, module->limits.call_us);
+    if (code == ERR_REJECTED)
+        return call_refused(module->vm, diag);
+    return code == OK ? OK : call_failed(module, nouns[entry], code, diag);
 }
 
 err module_call(struct module *module, struct txn *txn, const struct call_context *context, uint32_t reducer,
                 bytes args, struct diag *diag)
 {
-    check(module->binding.schema != NULL && reducer < module->binding.schema->reducer_count);
+    const struct schema *schema = module->binding.schema;
+    check(schema != NULL && reducer < schema->reducer_count);
     if (module->vm == NULL && vm_again(module, diag) != OK)
         return again_failed(module, diag);
-    call_begin(module, txn, context, reducer, args);
-    err code = vm_dispatch(module->vm, reducer, module->limits.call_us);
-    if (code == ERR_REJECTED)
-        code = call_refused(module->vm, diag);
-    else if (code != OK)
-        code = call_failed(module, code, diag);
-    call_end(module->vm);
-    vm_tidy(module->vm, module->limits.load_us);
-    if (module->vm->is_dead) {
-        vm_free(module->vm);
-        module->vm = NULL;
+    call_begin(module, txn, schema->reducers[reducer].name, context->timestamp_us, &context->sender);
+    call_give(&module->vm->abi, context, args);
+    const err code = call_run(module, VM_REDUCER, reducer, diag);
+    call_end(module);
+    return code;
+}
+
+/* A3. Our own Lua wrote them, but in the same memory as the module's. */
+static err view_rows_check(const struct type *row, bytes rows, struct diag *diag)
+{
+    struct reader from = reader_of(rows);
+    const uint32_t count = reader_get_u32(&from);
+    for (uint32_t idx = 0; idx < count && !from.failed; idx++) {
+        size_t used = 0;
+        TRY(bsatn_check(row, bytes_of(from.at, reader_left(&from)), &used, diag));
+        reader_take(&from, used);
     }
+    if (from.failed || reader_left(&from) > 0)
+        return diag_set(diag, ERR_BAD_VALUE, "the view's rows are not those of its type");
+    return OK;
+}
+
+static err view_take(struct vm *vm, const struct view_def *view, struct buf *result, struct diag *diag)
+{
+    const bytes returned = bytes_of(vm->abi.row, vm->abi.row_size);
+    if (view->kind != VIEW_QUERY)
+        TRY(view_rows_check(view->rows.row_type, returned, diag));
+    else if (!text_is_utf8(returned))
+        return diag_set(diag, ERR_BAD_VALUE, "the view's query is not UTF-8");
+    buf_put_bytes(result, returned);
+    return OK;
+}
+
+err module_call_view(struct module *module, struct txn *txn, const struct view_call *call, struct buf *result,
+                     struct diag *diag)
+{
+    const struct schema *schema = module->binding.schema;
+    check(schema != NULL && call->view < schema->view_count);
+    const struct view_def *view = &schema->views[call->view];
+    if (module->vm == NULL && vm_again(module, diag) != OK)
+        return again_failed(module, diag);
+    call_begin(module, txn, view->rows.name, call->timestamp_us, &call->caller);
+    module->vm->abi.in_call = 2;
+    module->vm->view = call;
+    err code = call_run(module, VM_VIEW, call->view, diag);
+    if (code == OK)
+        code = view_take(module->vm, view, result, diag);
+    call_end(module);
     return code;
 }

@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "sats/ident.h"
 #include "schema/schema.h"
+#include "store/index.h"
 
 struct module;
 struct store;
@@ -59,6 +60,23 @@ void module_on_open(module_opened_fn *opened, void *context); /* per thread; NUL
 /* store->schema must be built from module_def(). Also after each migration. */
 void module_bind(struct module *module, struct store *store);
 
+/* What a view has looked at: a part of an index or, index -1, the whole table. Places are those of the schema. Both
+ * bounds alike and with all columns: one key. Keys are good until the function returns. */
+struct view_read {
+    uint32_t table;
+    int32_t index;
+    struct index_bound lower, upper;
+};
+typedef void module_read_fn(void *context, const struct view_read *read);
+
+struct view_call {
+    uint32_t view;        /* its place in the schema */
+    identity caller;      /* who looks; an anonymous view does not learn it */
+    int64_t timestamp_us; /* for lines of the log */
+    module_read_fn *read; /* hears of every look, often of the same one again; NULL: nobody listens */
+    void *read_context;
+};
+
 struct call_context {
     identity sender;
     connection_id connection; /* all zero: none */
@@ -72,3 +90,9 @@ struct call_context {
  * ERR_OUT_OF_MEMORY: likewise, and the VM is gone. */
 err module_call(struct module *module, struct txn *txn, const struct call_context *context, uint32_t reducer,
                 bytes args, struct diag *diag);
+
+/* Runs a view inside the open transaction, which it reads and does not change. What it returned is appended to
+ * `result`: an option and an array as BSATN of an array of checked rows, a query as its text, UTF-8 and not parsed
+ * yet. Equal rows may be there twice. Errors are those of module_call(), and `result` is as it was. */
+err module_call_view(struct module *module, struct txn *txn, const struct view_call *call, struct buf *result,
+                     struct diag *diag);

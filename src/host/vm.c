@@ -10,7 +10,7 @@
 #include <lualib.h>
 
 /* On the bottom of the stack, for as long as the VM lives. */
-enum { STACK_HANDLER = 1, STACK_DISPATCH, STACK_COUNT = STACK_DISPATCH };
+enum { STACK_HANDLER = 1, STACK_ENTRIES, STACK_COUNT = STACK_ENTRIES + VM_ENTRY_COUNT - 1 };
 
 enum { MEMORY_MIN = 4 << 20 }; /* what the libraries and lua/ need, and some */
 
@@ -102,7 +102,7 @@ static void push_host(lua_State *L, struct vm *vm)
     push_function(L, vm, compile, "compile");
 }
 
-/* From nothing to (dispatch, description, positions). */
+/* From nothing to (dispatch, view, description, positions). */
 static int boot(lua_State *L)
 {
     struct vm *vm = lua_touserdata(L, 1);
@@ -117,11 +117,12 @@ static int boot(lua_State *L)
     lua_getfield(L, functions, "run");
     lua_call(L, 0, 0);
     lua_getfield(L, functions, "dispatch");
+    lua_getfield(L, functions, "view");
     lua_getfield(L, functions, "describe");
     lua_call(L, 0, 1);
     lua_getfield(L, functions, "positions");
-    check(lua_isfunction(L, -3) && lua_type(L, -2) == LUA_TSTRING && lua_istable(L, -1));
-    return 3;
+    check(lua_isfunction(L, -4) && lua_isfunction(L, -3) && lua_type(L, -2) == LUA_TSTRING && lua_istable(L, -1));
+    return VM_ENTRY_COUNT + 2;
 }
 
 static bool is_rejection(lua_State *L)
@@ -168,11 +169,11 @@ static err run(struct vm *vm, int args, int results, int64_t limit_us)
     return ERR_MODULE;
 }
 
-err vm_dispatch(struct vm *vm, uint32_t reducer, int64_t limit_us)
+err vm_dispatch(struct vm *vm, enum vm_entry entry, uint32_t place, int64_t limit_us)
 {
     check(!vm->is_dead);
-    lua_pushvalue(vm->L, STACK_DISPATCH);
-    lua_pushnumber(vm->L, reducer);
+    lua_pushvalue(vm->L, STACK_ENTRIES + (int)entry);
+    lua_pushnumber(vm->L, place);
     const err code = run(vm, 1, 0, limit_us);
     if (code != OK && !vm->is_dead)
         lua_settop(vm->L, STACK_COUNT);
@@ -253,7 +254,7 @@ static err load(struct vm *vm, int64_t limit_us, struct vm_description *descript
     lua_pushcclosure(L, on_error, 1);
     lua_pushcfunction(L, boot);
     lua_pushlightuserdata(L, vm);
-    TRY(run(vm, 1, 3, limit_us));
+    TRY(run(vm, 1, VM_ENTRY_COUNT + 2, limit_us));
     take_description(L, description);
     lua_settop(L, STACK_COUNT);
     return OK;
@@ -304,7 +305,7 @@ void vm_log(struct vm *vm, int level, bytes file, int32_t line, bytes message)
     const struct module_log_line entry = {
         .level = level,
         .timestamp_us = vm->abi.in_call ? vm->abi.timestamp_us : clock_wall_us(),
-        .function = vm->reducer,
+        .function = vm->function,
         .file = file,
         .line = line,
         .message = message,

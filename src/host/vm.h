@@ -16,6 +16,7 @@
  *     describe()          the BSATN of the description
  *     positions           where things were declared: { ["table user"] = { file = "module.lua", line = 12 } }
  *     dispatch(reducer)   runs the reducer of that place with the arguments in the stdb_vm
+ *     view(view)          runs the view of that place; its rows or its query are in vm.row then
  *
  * The functions raise what goes wrong.
  *
@@ -47,7 +48,8 @@ struct vm {
     /* the call */
     const struct binding *binding; /* borrowed: the module's; NULL while loading */
     struct txn *txn;
-    bytes reducer;                 /* its name; empty while loading */
+    bytes function;                /* the name of what runs; empty while loading */
+    const struct view_call *view;  /* borrowed: what a view reads is told; NULL for all else */
     size_t logged;                 /* bytes */
     struct diag rejection;         /* the module's own words */
     struct scans scans;
@@ -76,8 +78,12 @@ err vm_new(struct vm **vm, struct files *files, const struct module_limits *limi
            void *log_context, struct vm_description *description, struct report *report);
 void vm_free(struct vm *vm); /* NULL is fine */
 
-/* dispatch(reducer). OK, ERR_REJECTED, ERR_MODULE, ERR_OUT_OF_TIME, ERR_OUT_OF_MEMORY; vm->report has the story. */
-err vm_dispatch(struct vm *vm, uint32_t reducer, int64_t limit_us);
+/* What boot.lua gives for calling. */
+enum vm_entry { VM_REDUCER, VM_VIEW, VM_ENTRY_COUNT };
+
+/* Runs the function at this place. OK, ERR_REJECTED, ERR_MODULE, ERR_OUT_OF_TIME, ERR_OUT_OF_MEMORY; vm->report has
+ * the story. */
+err vm_dispatch(struct vm *vm, enum vm_entry entry, uint32_t place, int64_t limit_us);
 
 /* Between two calls: removes the garbage of those before when it has come to a good part of the memory there is.
  * Lua's own collector works in proportion to the number of things, and a few large strings are few. */

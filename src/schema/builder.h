@@ -10,7 +10,7 @@ struct builder {
     struct module_def def;
     const struct type **types;     /* the typespace, resolved */
     uint64_t type_parts;           /* of all resolved types so far */
-    struct map names;              /* S4: taken names of tables, indexes, constraints, sequences */
+    struct map names;              /* S4: taken names of tables, views, indexes, constraints, sequences, schedules */
     struct schema_fault *fault;
     struct diag *diag;
 };
@@ -32,6 +32,16 @@ err builder_resolve(struct builder *builder, const struct type *type, const stru
 
 /* Checks a table and makes its definition. `raw` gets names for all that has none. */
 err builder_make_table(struct builder *builder, struct def_table *raw, struct table_def *table);
+
+/* The table's columns from its row type, with their places; the row type has been found. */
+err builder_make_columns(struct builder *builder, struct table_def *table);
+/* Whether an index can have keys of this type. */
+bool builder_type_can_be_key(const struct type *type);
+
+/* After tables and reducers: checks schedules and makes their definitions. What they run becomes private. */
+err builder_make_schedules(struct builder *builder);
+/* After tables and reducers: checks views and makes their definitions. */
+err builder_make_views(struct builder *builder);
 
 /* The type as people write it, in the arena. */
 bytes builder_type_text(struct builder *builder, const struct type *type);

@@ -1,7 +1,7 @@
 #include "schema/migration.h"
 
 struct planner {
-    struct arena *arena;
+    const struct schema *from, *to;
     struct migration *plan;
     struct buf reasons; /* why not: a line each */
 };
@@ -134,6 +134,16 @@ static bool keys_differ(const struct table_def *from, const struct table_def *to
     return false;
 }
 
+static bool schedules_differ(const struct planner *planner, const struct table_def *from, const struct table_def *to)
+{
+    if (from->schedule < 0 || to->schedule < 0)
+        return from->schedule >= 0 || to->schedule >= 0;
+    const struct schedule_def *old = &planner->from->schedules[from->schedule];
+    const struct schedule_def *new = &planner->to->schedules[to->schedule];
+    return old->at_column != new->at_column || old->catches_up != new->catches_up ||
+           !bytes_equal(planner->from->reducers[old->reducer].name, planner->to->reducers[new->reducer].name);
+}
+
 static void tables_compare(struct planner *planner, const struct table_def *from, const struct table_def *to)
 {
     if (from->is_event != to->is_event) {
@@ -146,32 +156,92 @@ static void tables_compare(struct planner *planner, const struct table_def *from
         step_add(planner, STEP_REBUILD_INDEXES, from, to);
     if (from->access != to->access)
         step_add(planner, STEP_CHANGE_ACCESS, from, to);
+    if (schedules_differ(planner, from, to))
+        step_add(planner, STEP_CHANGE_SCHEDULE, from, to);
+}
+
+static void plan_tables(struct planner *planner)
+{
+    const struct schema *from = planner->from, *to = planner->to;
+    for (uint32_t idx = 0; idx < from->table_count; idx++)
+        if (schema_find_table(to, from->tables[idx].name) == NULL) {
+            step_add(planner, STEP_REMOVE_TABLE, &from->tables[idx], NULL);
+            planner->plan->breaks_clients = true;
+        }
+    for (uint32_t idx = 0; idx < to->table_count; idx++) {
+        const struct table_def *old = schema_find_table(from, to->tables[idx].name);
+        if (old == NULL)
+            step_add(planner, STEP_ADD_TABLE, NULL, &to->tables[idx]);
+        else
+            tables_compare(planner, old, &to->tables[idx]);
+    }
+}
+
+static bool views_differ(const struct view_def *from, const struct view_def *to)
+{
+    return from->is_anonymous != to->is_anonymous || from->rows.primary_key != to->rows.primary_key ||
+           from->rows.access != to->rows.access || !type_equal(from->rows.row_type, to->rows.row_type);
+}
+
+static void plan_views(struct planner *planner)
+{
+    const struct schema *from = planner->from, *to = planner->to;
+    for (uint32_t idx = 0; idx < from->view_count; idx++)
+        if (schema_find_view(to, from->views[idx].rows.name) == NULL) {
+            step_add(planner, STEP_REMOVE_VIEW, &from->views[idx].rows, NULL);
+            planner->plan->breaks_clients = true;
+        }
+    for (uint32_t idx = 0; idx < to->view_count; idx++) {
+        const struct view_def *view = &to->views[idx];
+        const struct view_def *old = schema_find_view(from, view->rows.name);
+        if (old == NULL) {
+            step_add(planner, STEP_ADD_VIEW, NULL, &view->rows);
+        } else if (views_differ(old, view)) {
+            step_add(planner, STEP_CHANGE_VIEW, &old->rows, &view->rows);
+            planner->plan->breaks_clients = true;
+        }
+    }
+}
+
+static bool filter_is_in(const struct schema *schema, bytes sql)
+{
+    for (uint32_t idx = 0; idx < schema->filter_count; idx++)
+        if (bytes_equal(schema->filters[idx], sql))
+            return true;
+    return false;
+}
+
+/* The order of filters says nothing, and one that is there twice says the same as once. */
+static void plan_filters(struct planner *planner)
+{
+    const struct schema *from = planner->from, *to = planner->to;
+    bool same = true;
+    for (uint32_t idx = 0; idx < from->filter_count; idx++)
+        same = same && filter_is_in(to, from->filters[idx]);
+    for (uint32_t idx = 0; idx < to->filter_count; idx++)
+        same = same && filter_is_in(from, to->filters[idx]);
+    if (same)
+        return;
+    step_add(planner, STEP_CHANGE_FILTERS, NULL, NULL);
+    planner->plan->breaks_clients = true;
 }
 
 err migration_plan(struct arena *arena, const struct schema *from, const struct schema *to, struct migration *plan,
                    struct diag *diag)
 {
-    enum { STEPS_PER_TABLE = 4 };       /* type, columns, keys, access */
+    enum { STEPS_PER_TABLE = 5 };       /* type, columns, keys, access, schedule */
     static const struct schema nothing; /* a database before its first module */
     if (from == NULL)
         from = &nothing;
-    struct planner planner = { arena, plan, { 0 } };
-    const size_t steps_max = from->table_count + STEPS_PER_TABLE * (size_t)to->table_count;
+    struct planner planner = { from, to, plan, { 0 } };
+    const size_t steps_max = (size_t)schema_relation_count(from) + to->view_count + 1 /* for the filters */ +
+                             STEPS_PER_TABLE * (size_t)to->table_count;
     buf_init(&planner.reasons);
     *plan = (struct migration){ .steps = ARENA_ARRAY(arena, struct migration_step, steps_max) };
 
-    for (uint32_t idx = 0; idx < from->table_count; idx++)
-        if (schema_find_table(to, from->tables[idx].name) == NULL) {
-            step_add(&planner, STEP_REMOVE_TABLE, &from->tables[idx], NULL);
-            plan->breaks_clients = true;
-        }
-    for (uint32_t idx = 0; idx < to->table_count; idx++) {
-        const struct table_def *old = schema_find_table(from, to->tables[idx].name);
-        if (old == NULL)
-            step_add(&planner, STEP_ADD_TABLE, NULL, &to->tables[idx]);
-        else
-            tables_compare(&planner, old, &to->tables[idx]);
-    }
+    plan_tables(&planner);
+    plan_views(&planner);
+    plan_filters(&planner);
 
     err e = OK;
     if (planner.reasons.size > 0)
@@ -191,7 +261,8 @@ static void print_columns_step(struct buf *out, const struct migration_step *ste
 
 void migration_step_print(struct buf *out, const struct migration_step *step)
 {
-    const bytes name = step->to != NULL ? step->to->name : step->from->name;
+    static const bytes nothing;
+    const bytes name = step->to != NULL ? step->to->name : step->from != NULL ? step->from->name : nothing;
     switch (step->kind) {
     case STEP_ADD_TABLE: buf_put_format(out, "add table `%.*s`", BYTES_FORMAT(name)); return;
     case STEP_REMOVE_TABLE: buf_put_format(out, "remove table `%.*s`", BYTES_FORMAT(name)); return;
@@ -202,6 +273,11 @@ void migration_step_print(struct buf *out, const struct migration_step *step)
                        step->to->access == ACCESS_PUBLIC ? "public" : "private");
         return;
     case STEP_CHANGE_TYPE: buf_put_format(out, "change column types of table `%.*s`", BYTES_FORMAT(name)); return;
+    case STEP_CHANGE_SCHEDULE: buf_put_format(out, "change the schedule of table `%.*s`", BYTES_FORMAT(name)); return;
+    case STEP_REMOVE_VIEW: buf_put_format(out, "remove view `%.*s`", BYTES_FORMAT(name)); return;
+    case STEP_ADD_VIEW: buf_put_format(out, "add view `%.*s`", BYTES_FORMAT(name)); return;
+    case STEP_CHANGE_VIEW: buf_put_format(out, "change view `%.*s`", BYTES_FORMAT(name)); return;
+    case STEP_CHANGE_FILTERS: buf_put_text(out, "change the filters of row-level security"); return;
     }
     unreachable();
 }

@@ -87,6 +87,34 @@ struct def_lifecycle {
     bytes function;
 };
 
+struct def_schedule {
+    bytes name;
+    bytes table;
+    uint16_t column;
+    bytes function;
+};
+
+/* Our own: descriptions of other modules lack it. */
+struct def_policy {
+    bytes table;
+    bool catches_up;
+};
+
+struct def_view {
+    bytes name;
+    uint32_t number; /* among the views of its kind, anonymous or not */
+    bool is_public;
+    bool is_anonymous;
+    struct def_params params;
+    const struct type *returns;
+};
+
+struct def_view_key {
+    bytes view;
+    uint32_t count;
+    bytes *columns;
+};
+
 struct def_rename {
     bytes source;
     bytes canonical;
@@ -103,6 +131,16 @@ struct module_def {
     struct def_reducer *reducers;
     uint32_t lifecycle_count;
     struct def_lifecycle *lifecycles;
+    uint32_t schedule_count;
+    struct def_schedule *schedules;
+    uint32_t policy_count;
+    struct def_policy *policies;
+    uint32_t view_count;
+    struct def_view *views;
+    uint32_t view_key_count;
+    struct def_view_key *view_keys;
+    uint32_t filter_count;
+    bytes *filters; /* SQL */
     uint32_t rename_count;
     struct def_rename *renames;
     bool wants_snake_case;
@@ -114,3 +152,5 @@ err module_def_decode(struct arena *arena, bytes from, struct module_def *def, s
 /* Gives names to the indexes, constraints and sequences of a table that have none: `player_id_idx_btree`,
  * `player_id_key`, `player_id_seq`. All columns they name must be within `row`. */
 void def_names_fill(struct arena *arena, struct def_table *table, const struct type *row);
+/* The same for the name of a schedule: `reminder_sched`. */
+void def_schedule_name_fill(struct arena *arena, struct def_schedule *schedule);

@@ -1,5 +1,6 @@
 #include "schema/schema.h"
 
+#include "base/text.h"
 #include "schema/builder.h"
 
 #include <stdio.h>
@@ -19,7 +20,7 @@ err builder_take_name(struct builder *builder, bytes name, const char *what)
     if (map_put(&builder->names, name, builder) == NULL)
         return OK;
     return diag_set(builder->diag, ERR_SCHEMA,
-                    "%s is named `%.*s`, and so is another table, index, constraint or sequence", what,
+                    "%s is named `%.*s`, and so is another table, view, index, constraint, sequence or schedule", what,
                     BYTES_FORMAT(name));
 }
 
@@ -132,6 +133,27 @@ static err make_lifecycles(struct builder *builder)
     return OK;
 }
 
+/* What they say is for those who know SQL to judge. */
+static err make_filters(struct builder *builder)
+{
+    struct schema *schema = builder->schema;
+    schema->filter_count = builder->def.filter_count;
+    schema->filters = builder->def.filters;
+    for (uint32_t idx = 0; idx < schema->filter_count; idx++) {
+        const bytes sql = schema->filters[idx];
+        const err e = sql.size == 0       ? diag_set(builder->diag, ERR_SCHEMA, "it is empty")
+                      : !text_is_utf8(sql) ? diag_set(builder->diag, ERR_SCHEMA, "its text is not UTF-8")
+                                           : OK;
+        if (e == OK)
+            continue;
+        char number[16];
+        snprintf(number, sizeof number, "%u", (unsigned)idx + 1);
+        builder_fault(builder, FAULT_FILTER, "filter", bytes_of_text(number));
+        return e;
+    }
+    return OK;
+}
+
 /* A name means one thing everywhere: in the module, on the wire and in SQL. */
 static err naming_check(struct builder *builder)
 {
@@ -146,6 +168,22 @@ static err naming_check(struct builder *builder)
                             BYTES_FORMAT(rename->source), BYTES_FORMAT(rename->canonical));
     }
     return OK;
+}
+
+static const struct table_def *find_relation(const struct schema *schema, bytes name, bool is_view)
+{
+    if (schema == NULL || !is_view)
+        return schema != NULL ? schema_find_table(schema, name) : NULL;
+    const struct view_def *view = schema_find_view(schema, name);
+    return view != NULL ? &view->rows : NULL;
+}
+
+static const struct schedule_def *find_schedule(const struct schema *schema, bytes name)
+{
+    for (uint32_t idx = 0; schema != NULL && idx < schema->schedule_count; idx++)
+        if (bytes_equal(schema->schedules[idx].name, name))
+            return &schema->schedules[idx];
+    return NULL;
 }
 
 static const struct index_def *find_index(const struct table_def *table, bytes name)
@@ -168,9 +206,9 @@ static const struct sequence_def *find_sequence(const struct table_def *table, b
 static void assign_ids(struct schema *schema, const struct schema *previous)
 {
     uint32_t next = previous != NULL ? previous->next_id : SCHEMA_FIRST_ID;
-    for (uint32_t place = 0; place < schema->table_count; place++) {
-        struct table_def *table = &schema->tables[place];
-        const struct table_def *old = previous != NULL ? schema_find_table(previous, table->name) : NULL;
+    for (uint32_t place = 0; place < schema_relation_count(schema); place++) {
+        struct table_def *table = schema_relation(schema, place);
+        const struct table_def *old = find_relation(previous, table->name, place >= schema->table_count);
         table->id = old != NULL ? old->id : next++;
         for (uint32_t idx = 0; idx < table->index_count; idx++) {
             const struct index_def *old_index = find_index(old, table->indexes[idx].name);
@@ -180,6 +218,10 @@ static void assign_ids(struct schema *schema, const struct schema *previous)
             const struct sequence_def *old_sequence = find_sequence(old, table->sequences[idx].name);
             table->sequences[idx].id = old_sequence != NULL ? old_sequence->id : next++;
         }
+    }
+    for (uint32_t idx = 0; idx < schema->schedule_count; idx++) {
+        const struct schedule_def *old = find_schedule(previous, schema->schedules[idx].name);
+        schema->schedules[idx].id = old != NULL ? old->id : next++;
     }
     schema->next_id = next;
 }
@@ -193,6 +235,9 @@ static err build(struct builder *builder)
     TRY(make_tables(builder));
     TRY(make_reducers(builder));
     TRY(make_lifecycles(builder));
+    TRY(builder_make_schedules(builder));
+    TRY(builder_make_views(builder));
+    TRY(make_filters(builder));
     assign_ids(schema, builder->previous);
     return OK;
 }
@@ -203,6 +248,7 @@ static struct schema *schema_new(bytes def)
     atomic_init(&schema->holders, 1);
     arena_init(&schema->arena);
     map_init(&schema->table_names);
+    map_init(&schema->view_names);
     map_init(&schema->reducer_names);
     schema->def = arena_copy(&schema->arena, def);
     return schema;
@@ -242,6 +288,7 @@ void schema_free(struct schema *schema)
     if (schema == NULL || atomic_fetch_sub_explicit(&schema->holders, 1, memory_order_acq_rel) > 1)
         return;
     map_deinit(&schema->table_names);
+    map_deinit(&schema->view_names);
     map_deinit(&schema->reducer_names);
     arena_deinit(&schema->arena);
     memory_free(schema);
@@ -250,6 +297,11 @@ void schema_free(struct schema *schema)
 const struct table_def *schema_find_table(const struct schema *schema, bytes name)
 {
     return map_find(&schema->table_names, name);
+}
+
+const struct view_def *schema_find_view(const struct schema *schema, bytes name)
+{
+    return map_find(&schema->view_names, name);
 }
 
 int32_t schema_find_reducer(const struct schema *schema, bytes name)

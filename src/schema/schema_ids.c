@@ -2,9 +2,9 @@
 
 static uint32_t id_count(const struct schema *schema)
 {
-    uint32_t count = schema->table_count;
-    for (uint32_t place = 0; place < schema->table_count; place++)
-        count += schema->tables[place].index_count + schema->tables[place].sequence_count;
+    uint32_t count = schema_relation_count(schema) + schema->schedule_count;
+    for (uint32_t place = 0; place < schema_relation_count(schema); place++)
+        count += schema_relation(schema, place)->index_count + schema_relation(schema, place)->sequence_count;
     return count;
 }
 
@@ -18,14 +18,16 @@ void schema_ids_encode(struct buf *out, const struct schema *schema)
 {
     buf_put_u32(out, schema->next_id);
     buf_put_u32(out, id_count(schema));
-    for (uint32_t place = 0; place < schema->table_count; place++) {
-        const struct table_def *table = &schema->tables[place];
+    for (uint32_t place = 0; place < schema_relation_count(schema); place++) {
+        const struct table_def *table = schema_relation(schema, place);
         id_put(out, table->id, table->name);
         for (uint32_t idx = 0; idx < table->index_count; idx++)
             id_put(out, table->indexes[idx].id, table->indexes[idx].name);
         for (uint32_t idx = 0; idx < table->sequence_count; idx++)
             id_put(out, table->sequences[idx].id, table->sequences[idx].name);
     }
+    for (uint32_t idx = 0; idx < schema->schedule_count; idx++)
+        id_put(out, schema->schedules[idx].id, schema->schedules[idx].name);
 }
 
 static err refuse(struct diag *diag, const char *why)
@@ -68,14 +70,16 @@ static err id_take(const struct map *by_name, bytes name, uint32_t *id, struct d
 
 static err ids_assign(struct schema *schema, const struct map *by_name, struct diag *diag)
 {
-    for (uint32_t place = 0; place < schema->table_count; place++) {
-        struct table_def *table = &schema->tables[place];
+    for (uint32_t place = 0; place < schema_relation_count(schema); place++) {
+        struct table_def *table = schema_relation(schema, place);
         TRY(id_take(by_name, table->name, &table->id, diag));
         for (uint32_t idx = 0; idx < table->index_count; idx++)
             TRY(id_take(by_name, table->indexes[idx].name, &table->indexes[idx].id, diag));
         for (uint32_t idx = 0; idx < table->sequence_count; idx++)
             TRY(id_take(by_name, table->sequences[idx].name, &table->sequences[idx].id, diag));
     }
+    for (uint32_t idx = 0; idx < schema->schedule_count; idx++)
+        TRY(id_take(by_name, schema->schedules[idx].name, &schema->schedules[idx].id, diag));
     return OK;
 }
 

@@ -1,8 +1,8 @@
 /* schema_ids — the ids of a schema, by name: what its description does not say.
  *
  * A description read on its own would get fresh ids; those in force come from a history of descriptions (S1).
- * Whoever keeps a schema without its history keeps these beside it. Tables, indexes and sequences share one
- * space of names (S4), so one list says all:
+ * Whoever keeps a schema without its history keeps these beside it. All that has an id shares one space of
+ * names (S4), so one list says all:
  *
  *     u32 next id, u32 count, per thing u32 id and sized name */
 #pragma once

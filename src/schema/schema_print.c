@@ -2,7 +2,8 @@
  * version 10.
  *
  * Both are printed from the description itself. It has been built once, so it decodes and is sound. What it
- * leaves out is filled in: names of indexes, constraints and sequences; the privacy of lifecycle reducers. */
+ * leaves out is filled in: names of indexes, constraints, sequences and schedules; the privacy of reducers that the
+ * server runs itself. */
 #include "base/text.h"
 #include "sats/json.h"
 #include "schema/module_def.h"
@@ -228,6 +229,24 @@ static void put_types(struct printer *printer)
 
 static const char *const lifecycle_names[] = { "{\"Init\":[]}", "{\"OnConnect\":[]}", "{\"OnDisconnect\":[]}" };
 
+static void put_schedule_v9(struct printer *printer, const struct def_table *table)
+{
+    const struct schema *schema = printer->schema;
+    const struct table_def *made = schema_find_table(schema, table->name);
+    if (made->schedule < 0) {
+        put(printer, ",\"schedule\":{\"none\":[]}");
+        return;
+    }
+    const struct schedule_def *schedule = &schema->schedules[made->schedule];
+    put(printer, ",\"schedule\":{\"some\":{\"name\":");
+    put_optional_name(printer, schedule->name);
+    put(printer, ",\"reducer_name\":");
+    put_name(printer, schema->reducers[schedule->reducer].name);
+    put(printer, ",\"scheduled_at_column\":");
+    put_unsigned(printer, schedule->at_column);
+    put(printer, "}}");
+}
+
 static void put_tables_v9(struct printer *printer)
 {
     put(printer, ",\"tables\":[");
@@ -236,7 +255,7 @@ static void put_tables_v9(struct printer *printer)
         put_comma(printer, idx);
         put(printer, "{\"name\":");
         put_table_middle(printer, table);
-        put(printer, ",\"schedule\":{\"none\":[]}");
+        put_schedule_v9(printer, table);
         put_table_access(printer, table);
         put(printer, "}");
     }
@@ -261,10 +280,25 @@ static void put_reducers_v9(struct printer *printer)
     put(printer, "]");
 }
 
-static void put_defaults_v9(struct printer *printer)
+/* Both versions have a view alike, but for the name of its name. */
+static void put_view(struct printer *printer, const struct def_view *view)
+{
+    open_named(printer);
+    put_name(printer, view->name);
+    put(printer, ",\"index\":");
+    put_unsigned(printer, view->number);
+    put(printer, view->is_public ? ",\"is_public\":true" : ",\"is_public\":false");
+    put(printer, view->is_anonymous ? ",\"is_anonymous\":true" : ",\"is_anonymous\":false");
+    put(printer, ",\"params\":");
+    put_params(printer, &view->params);
+    put(printer, ",\"return_type\":");
+    type_print_json(printer->out, view->returns);
+    put(printer, "}");
+}
+
+static uint32_t put_defaults_v9(struct printer *printer)
 {
     uint32_t count = 0;
-    put(printer, ",\"misc_exports\":[");
     for (uint32_t place = 0; place < printer->def.table_count; place++) {
         const struct def_table *table = &printer->def.tables[place];
         for (uint32_t idx = 0; idx < table->default_count; idx++) {
@@ -275,6 +309,19 @@ static void put_defaults_v9(struct printer *printer)
             put_default_value(printer, &table->defaults[idx]);
             put(printer, "}");
         }
+    }
+    return count;
+}
+
+static void put_exports_v9(struct printer *printer)
+{
+    put(printer, ",\"misc_exports\":[");
+    const uint32_t count = put_defaults_v9(printer);
+    for (uint32_t idx = 0; idx < printer->def.view_count; idx++) {
+        put_comma(printer, count + idx);
+        put(printer, "{\"View\":");
+        put_view(printer, &printer->def.views[idx]);
+        put(printer, "}");
     }
     put(printer, "]");
 }
@@ -314,6 +361,72 @@ static void put_reducers_v10(struct printer *printer)
     put(printer, "]}");
 }
 
+static void put_views_v10(struct printer *printer)
+{
+    put(printer, ",{\"Views\":[");
+    for (uint32_t idx = 0; idx < printer->def.view_count; idx++) {
+        put_comma(printer, idx);
+        put_view(printer, &printer->def.views[idx]);
+    }
+    put(printer, "]}");
+}
+
+static void put_view_keys_v10(struct printer *printer)
+{
+    put(printer, ",{\"ViewPrimaryKeys\":[");
+    for (uint32_t idx = 0; idx < printer->def.view_key_count; idx++) {
+        const struct def_view_key *key = &printer->def.view_keys[idx];
+        put_comma(printer, idx);
+        put(printer, "{\"view_source_name\":");
+        put_name(printer, key->view);
+        put(printer, ",\"columns\":[");
+        for (uint32_t place = 0; place < key->count; place++) {
+            put_comma(printer, place);
+            put_name(printer, key->columns[place]);
+        }
+        put(printer, "]}");
+    }
+    put(printer, "]}");
+}
+
+static void put_schedules_v10(struct printer *printer)
+{
+    put(printer, ",{\"Schedules\":[");
+    for (uint32_t idx = 0; idx < printer->def.schedule_count; idx++) {
+        const struct def_schedule *schedule = &printer->def.schedules[idx];
+        put_comma(printer, idx);
+        put(printer, "{\"source_name\":");
+        put_optional_name(printer, schedule->name);
+        put(printer, ",\"table_name\":");
+        put_name(printer, schedule->table);
+        put(printer, ",\"schedule_at_col\":");
+        put_unsigned(printer, schedule->column);
+        put(printer, ",\"function_name\":");
+        put_name(printer, schedule->function);
+        put(printer, "}");
+    }
+    put(printer, "]}");
+}
+
+/* A list of filters, as both versions have it. */
+static void put_filters(struct printer *printer)
+{
+    put(printer, "[");
+    for (uint32_t idx = 0; idx < printer->def.filter_count; idx++) {
+        put(printer, idx > 0 ? ",{\"sql\":" : "{\"sql\":");
+        put_name(printer, printer->def.filters[idx]);
+        put(printer, "}");
+    }
+    put(printer, "]");
+}
+
+static void put_filters_v10(struct printer *printer)
+{
+    put(printer, ",{\"RowLevelSecurity\":");
+    put_filters(printer);
+    put(printer, "}");
+}
+
 static void put_lifecycles_v10(struct printer *printer)
 {
     put(printer, ",{\"LifeCycleReducers\":[");
@@ -347,6 +460,8 @@ static void put_explicit_names(struct printer *printer)
         put_explicit_name(printer, idx, "Table", def->tables[idx].name);
     for (uint32_t idx = 0; idx < def->reducer_count; idx++)
         put_explicit_name(printer, def->table_count + idx, "Function", def->reducers[idx].name);
+    for (uint32_t idx = 0; idx < def->view_count; idx++)
+        put_explicit_name(printer, def->table_count + def->reducer_count + idx, "Function", def->views[idx].name);
     put(printer, "]}}");
 }
 
@@ -359,6 +474,8 @@ static void printer_open(struct printer *printer, struct buf *out, const struct 
     check(e == OK);
     for (uint32_t idx = 0; idx < printer->def.table_count; idx++)
         def_names_fill(&printer->arena, &printer->def.tables[idx], schema->tables[idx].row_type);
+    for (uint32_t idx = 0; idx < printer->def.schedule_count; idx++)
+        def_schedule_name_fill(&printer->arena, &printer->def.schedules[idx]);
 }
 
 static void printer_close(struct printer *printer)
@@ -422,8 +539,10 @@ void schema_print_v9(struct buf *out, const struct schema *schema)
     put_reducers_v9(&printer);
     put(&printer, ",\"types\":");
     put_types(&printer);
-    put_defaults_v9(&printer);
-    put(&printer, ",\"row_level_security\":[]}");
+    put_exports_v9(&printer);
+    put(&printer, ",\"row_level_security\":");
+    put_filters(&printer);
+    put(&printer, "}");
     printer_close(&printer);
 }
 
@@ -443,8 +562,16 @@ void schema_print_v10(struct buf *out, const struct schema *schema)
         put_tables_v10(&printer);
     if (printer.def.reducer_count > 0)
         put_reducers_v10(&printer);
+    if (printer.def.view_count > 0)
+        put_views_v10(&printer);
+    if (printer.def.view_key_count > 0)
+        put_view_keys_v10(&printer);
+    if (printer.def.schedule_count > 0)
+        put_schedules_v10(&printer);
     if (printer.def.lifecycle_count > 0)
         put_lifecycles_v10(&printer);
+    if (printer.def.filter_count > 0)
+        put_filters_v10(&printer);
     put_explicit_names(&printer);
     put(&printer, "]}");
     printer_close(&printer);

@@ -10,7 +10,7 @@ struct maker {
     struct diag *diag;
 };
 
-static bool type_can_be_key(const struct type *type)
+bool builder_type_can_be_key(const struct type *type)
 {
     switch (type->kind) {
     case TYPE_ARRAY: return type->element->kind == TYPE_U8;
@@ -43,21 +43,20 @@ static bool type_can_be_place(const struct type *type)
     return (type_is_integer(type) && !type_is_signed(type) && type->fixed_size <= 8) || type_is_enum(type);
 }
 
-static err columns_make(struct maker *maker)
+err builder_make_columns(struct builder *builder, struct table_def *table)
 {
-    struct table_def *table = maker->table;
     const struct type *row = table->row_type;
     if (row->count > SCHEMA_COLUMNS_MAX)
-        return diag_set(maker->diag, ERR_SCHEMA, "it has %u columns, and %d is the most", (unsigned)row->count,
+        return diag_set(builder->diag, ERR_SCHEMA, "it has %u columns, and %d is the most", (unsigned)row->count,
                         (int)SCHEMA_COLUMNS_MAX);
 
     table->column_count = row->count;
-    table->columns = ARENA_ARRAY(&maker->builder->schema->arena, struct column_def, row->count);
+    table->columns = ARENA_ARRAY(&builder->schema->arena, struct column_def, row->count);
     int32_t offset = 0;
     for (uint32_t idx = 0; idx < row->count; idx++) {
         const struct type_field *field = &row->fields[idx];
         if (field->name.at == NULL)
-            return diag_set(maker->diag, ERR_SCHEMA, "its column %u has no name", (unsigned)idx + 1);
+            return diag_set(builder->diag, ERR_SCHEMA, "its column %u has no name", (unsigned)idx + 1);
         table->columns[idx] = (struct column_def){ .name = field->name, .type = field->type, .offset = offset };
         if (offset >= 0)
             offset = field->type->fixed_size == TYPE_VARIABLE ? -1 : offset + field->type->fixed_size;
@@ -134,7 +133,7 @@ static err index_make(struct maker *maker, const struct def_index *raw, struct i
     memcpy(index->columns, raw->columns.at, sizeof(uint16_t) * raw->columns.count);
     for (uint32_t idx = 0; idx < index->column_count; idx++) {
         const struct column_def *column = &maker->table->columns[index->columns[idx]];
-        const bool fits = index->kind == INDEX_DIRECT ? type_can_be_place(column->type) : type_can_be_key(column->type);
+        const bool fits = index->kind == INDEX_DIRECT ? type_can_be_place(column->type) : builder_type_can_be_key(column->type);
         if (!fits)
             return diag_set(maker->diag, ERR_SCHEMA,
                             "index `%.*s`: the type of column `%.*s`, %.*s, cannot be the key of %s",
@@ -331,8 +330,9 @@ err builder_make_table(struct builder *builder, struct def_table *raw, struct ta
     table->name = raw->name;
     table->access = raw->access;
     table->is_event = raw->is_event;
+    table->schedule = -1;
     TRY(row_type_find(&maker));
-    TRY(columns_make(&maker));
+    TRY(builder_make_columns(builder, table));
     TRY(column_lists_check(&maker));
     def_names_fill(&builder->schema->arena, raw, table->row_type);
     TRY(indexes_make(&maker));

@@ -22,7 +22,12 @@ static bool step_reshapes(const struct migration_step *step)
     case STEP_CHANGE_TYPE: return true;
     case STEP_ADD_TABLE:
     case STEP_REMOVE_TABLE:
-    case STEP_CHANGE_ACCESS: return false;
+    case STEP_CHANGE_ACCESS:
+    case STEP_CHANGE_SCHEDULE:
+    case STEP_REMOVE_VIEW:
+    case STEP_ADD_VIEW:
+    case STEP_CHANGE_VIEW:
+    case STEP_CHANGE_FILTERS: return false;
     }
     unreachable();
 }
