@@ -118,6 +118,17 @@ static void take_over(struct engine *engine, struct module *module, const struct
     }
 }
 
+/* What a module may declare and the engine does not run is refused: left out in silence, a schedule would never fire
+ * and a filter would hide nothing. */
+static err check_served(const struct schema *schema, struct diag *diag)
+{
+    const char *what = schema->schedule_count > 0 ? "schedules"
+                       : schema->view_count > 0   ? "views"
+                       : schema->filter_count > 0 ? "filters of row-level security"
+                                                  : NULL;
+    return what == NULL ? OK : diag_set(diag, ERR_SCHEMA, "the module declares %s, which this server does not run", what);
+}
+
 static err apply(struct engine *engine, struct module *module, struct arena *arena, struct diag *diag)
 {
     struct schema *schema;
@@ -128,7 +139,9 @@ static err apply(struct engine *engine, struct module *module, struct arena *are
         module_explain(module, &fault, diag);
         return diag->code;
     }
-    err code = migration_plan(arena, engine->store.schema, schema, &plan, diag);
+    err code = check_served(schema, diag);
+    if (code == OK)
+        code = migration_plan(arena, engine->store.schema, schema, &plan, diag);
     if (code == OK) {
         log_steps(engine, &plan);
         code = store_migrate(&engine->store, schema, &plan, diag);
