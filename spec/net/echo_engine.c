@@ -263,7 +263,8 @@ static void run_post(struct engine *engine, struct post *post)
 {
     switch (post->kind) {
     case POST_CONNECT: run_connect(engine, post->to.session); break;
-    case POST_FRAME: run_frame(engine, post->to.session, bytes_of(post->data, post->size)); break;
+    case POST_FRAME:
+    case POST_TEXT_FRAME: run_frame(engine, post->to.session, bytes_of(post->data, post->size)); break;
     case POST_DISCONNECT: port_send(engine->port, packet_new(PACKET_GONE, post->to.session)); break;
     case POST_REQUEST: run_request(engine, post->to.request); break;
     }

@@ -129,7 +129,7 @@ describe("WebSocket handshake", function()
   end)
 
   it("refuses what is no WebSocket of this kind", function()
-    assert.equal(400, refused { protocols = { "v1.bsatn.spacetimedb" } }.status)
+    assert.equal(400, refused { protocols = { "v4.bsatn.spacetimedb" } }.status)
     assert.equal(400, refused { headers = { ["Sec-WebSocket-Protocol"] = false } }.status)
     assert.equal(400, refused { protocols = { "/http", "v3.bsatn.spacetimedb" } }.status)
     assert.equal(400, refused { protocols = { ("x"):rep(200), "v3.bsatn.spacetimedb" } }.status)

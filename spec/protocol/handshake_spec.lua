@@ -42,7 +42,7 @@ describe("the handshake", function()
   end)
 
   it("refuses with 400 when it speaks none of the offers", function()
-    assert.equal(400, (refused { protocols = { "v1.bsatn.spacetimedb" } }))
+    assert.equal(400, (refused { protocols = { "v4.bsatn.spacetimedb" } }))
     assert.equal(400, (refused { headers = { ["Sec-WebSocket-Protocol"] = false } }))
   end)
 
@@ -144,7 +144,7 @@ describe("the handshake", function()
     local post = { ["Content-Length"] = "0" }
     assert.equal(400, (refused { method = "POST", headers = post, query = { confirmed = "maybe" } }))
     assert.equal(405, (refused { method = "POST", headers = post, database = "nobody" }))
-    assert.equal(404, (refused { database = "nobody", protocols = { "v1.bsatn.spacetimedb" } }))
+    assert.equal(404, (refused { database = "nobody", protocols = { "v4.bsatn.spacetimedb" } }))
   end)
 
   it("leaves other clients alone when it refuses one", function()

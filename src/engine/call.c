@@ -2,6 +2,7 @@
 
 #include "base/hash.h"
 #include "engine/answer.h"
+#include "engine/v1.h"
 #include "proto/server_msg.h"
 #include "sats/bsatn.h"
 
@@ -52,6 +53,10 @@ static void deliver(void *context, struct subscriber *subscriber, const struct u
     }
     if (client->closing)
         return;
+    if (client->v1 != NULL) {
+        v1_tell_update(delivery->engine, client, parts, count, delivery->needs);
+        return;
+    }
     server_msg_transaction_update(answer_begin(delivery->engine, client));
     answer_add_parts(client, parts, count);
     answer_end(client, delivery->needs);

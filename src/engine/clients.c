@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "engine/answer.h"
 #include "engine/call.h"
+#include "engine/v1.h"
 #include "proto/server_msg.h"
 
 enum { CLOSE_GOING_AWAY = 1001 };
@@ -37,6 +38,7 @@ void clients_connect(struct engine *engine, struct session *session)
     client->session = session;
     client->caller = (struct caller){ session->who, session->connection, ++engine->last_client };
     client->is_owner = is_owner(engine, &session->who);
+    client->v1 = v1_client_new(session);
     session->client = client;
     link_client(engine, client);
 
@@ -47,6 +49,10 @@ void clients_connect(struct engine *engine, struct session *session)
         return;
     }
     client->connected = true;
+    if (client->v1 != NULL) {
+        v1_greet(engine, client);
+        return;
+    }
     server_msg_initial_connection(answer_begin(engine, client), &session->who, &session->connection,
                                   bytes_of_text(session->token));
     answer_end(client, 0);
@@ -74,6 +80,7 @@ void clients_disconnect(struct engine *engine, struct session *session)
     gone->kind = PACKET_GONE;
     gone->to.session = session;
     session->client = NULL;
+    v1_client_free(client->v1);
     memory_free(client);
     port_send(engine->port, gone);
 }

@@ -18,7 +18,7 @@
 
 #include <stdatomic.h>
 
-enum protocol { PROTOCOL_V2, PROTOCOL_V3 };
+enum protocol { PROTOCOL_V1_JSON, PROTOCOL_V1, PROTOCOL_V2, PROTOCOL_V3 };
 
 /* One WebSocket connection, as both sides see it. */
 struct session {
@@ -64,7 +64,7 @@ struct request {
     struct request *next;      /* the engine's, while it follows */
 };
 
-enum post_kind { POST_CONNECT, POST_FRAME, POST_DISCONNECT, POST_REQUEST };
+enum post_kind { POST_CONNECT, POST_FRAME, POST_TEXT_FRAME, POST_DISCONNECT, POST_REQUEST };
 
 /* In a block: this head, then `size` bytes, then up to a multiple of 8. */
 struct post {

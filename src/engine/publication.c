@@ -5,6 +5,7 @@
 #include "engine/answer.h"
 #include "engine/call.h"
 #include "engine/clients.h"
+#include "engine/v1.h"
 #include "proto/server_msg.h"
 #include "schema/migration.h"
 
@@ -33,6 +34,10 @@ static void end_subscription(void *context, struct subscriber *subscriber, uint3
     struct client *client = container_of(subscriber, struct client, subscriber);
     if (client->closing)
         return;
+    if (client->v1 != NULL) {
+        v1_query_ended(engine, client, query_set_id, diag);
+        return;
+    }
     server_msg_subscription_error(answer_begin(engine, client), NULL, query_set_id, bytes_of_text(diag->text));
     answer_end(client, 0);
 }
@@ -112,6 +117,7 @@ static void take_over(struct engine *engine, struct module *module, const struct
     module_free(engine->module);
     publication_bind(engine, module);
     subs_recompile(engine->subs, engine->store.schema, end_subscription, engine);
+    v1_drop_ended(engine);
     if (plan->breaks_clients) {
         module_log_system(engine->module_log, 2, "Disconnecting all users");
         clients_close_all(engine, "the module's tables have changed: reconnect with new bindings");

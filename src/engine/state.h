@@ -19,6 +19,7 @@ struct client {
     struct subscriber subscriber; /* its subscriptions */
     struct session *session;
     struct caller caller;
+    struct v1_client *v1;         /* owned; NULL for later protocols */
     bool is_owner;
     bool connected;               /* client_connected has committed; nothing is done for it otherwise */
     bool closing;                 /* a close is on its way: what still comes in is ignored */
@@ -29,6 +30,7 @@ struct client {
 
 struct aside;
 struct checkpoint;
+struct v1_client;
 struct publication;
 
 struct engine {

@@ -51,25 +51,33 @@ static bool add_row(void *context, bytes row)
     return true;
 }
 
-void subscription_ask_once(struct engine *engine, struct client *client, const struct client_msg *msg)
+err subscription_rows_once(struct engine *engine, struct client *client, bytes text, struct buf *out, struct diag *diag)
 {
     const struct query_caller caller = query_caller_of(client);
-    struct diag diag;
     struct query *query;
-    struct buf *out = answer_begin(engine, client);
-    if (query_compile(&query, msg->text, engine->store.schema, &caller, QUERY_ONCE, &diag) != OK) {
-        server_msg_one_off_error(out, msg->request_id, bytes_of_text(diag.text));
-        answer_end(client, 0);
-        return;
-    }
+    TRY(query_compile(&query, text, engine->store.schema, &caller, QUERY_ONCE, diag));
     struct row_list rows;
     row_list_init(&rows);
     (void)query_run(query, &engine->store, NULL, add_row, &rows);
-    server_msg_one_off_ok(out, msg->request_id);
     buf_put_u32(out, 1);
     buf_put_sized(out, query->table->name);
     row_list_encode(out, &rows);
-    answer_end(client, wal_next_offset(engine->wal));
     row_list_deinit(&rows);
     query_free(query);
+    return OK;
+}
+
+void subscription_ask_once(struct engine *engine, struct client *client, const struct client_msg *msg)
+{
+    struct diag diag;
+    struct buf *out = answer_begin(engine, client);
+    const size_t start = out->size;
+    server_msg_one_off_ok(out, msg->request_id);
+    if (subscription_rows_once(engine, client, msg->text, out, &diag) == OK) {
+        answer_end(client, wal_next_offset(engine->wal));
+        return;
+    }
+    out->size = start;
+    server_msg_one_off_error(out, msg->request_id, bytes_of_text(diag.text));
+    answer_end(client, 0);
 }

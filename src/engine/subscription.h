@@ -6,4 +6,6 @@
 
 void subscription_begin(struct engine *engine, struct client *client, const struct client_msg *msg);
 void subscription_end(struct engine *engine, struct client *client, const struct client_msg *msg);
+/* The rows of a query as they are now, appended as QueryRows of one table. */
+err subscription_rows_once(struct engine *engine, struct client *client, bytes text, struct buf *out, struct diag *diag);
 void subscription_ask_once(struct engine *engine, struct client *client, const struct client_msg *msg);

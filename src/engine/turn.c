@@ -9,6 +9,7 @@
 #include "engine/publication.h"
 #include "engine/requests.h"
 #include "engine/subscription.h"
+#include "engine/v1.h"
 #include "proto/client_msg.h"
 #include "proto/server_msg.h"
 
@@ -74,8 +75,12 @@ static void run_message(struct engine *engine, struct client *client, struct cli
 }
 
 /* A v2 frame is one message and whatever follows it is ignored; a v3 frame is messages to its end. */
-static void run_frame(struct engine *engine, struct client *client, bytes frame)
+static void run_frame(struct engine *engine, struct client *client, bytes frame, bool is_text)
 {
+    if (client->v1 != NULL) {
+        v1_run_frame(engine, client, frame, is_text);
+        return;
+    }
     struct reader reader = reader_of(frame);
     do {
         struct client_msg msg;
@@ -92,11 +97,12 @@ static void run_post(struct engine *engine, struct post *post)
 {
     engine->now_us = clock_wall_us();
     switch (post->kind) {
-    case POST_FRAME: {
+    case POST_FRAME:
+    case POST_TEXT_FRAME: {
         struct session *session = post->to.session;
         struct client *client = session->client;
         if (client->connected && !client->closing)
-            run_frame(engine, client, bytes_of(post->data, post->size));
+            run_frame(engine, client, bytes_of(post->data, post->size), post->kind == POST_TEXT_FRAME);
         atomic_fetch_sub_explicit(&session->waiting, 1, memory_order_relaxed);
         atomic_fetch_sub_explicit(&session->waiting_bytes, post->size, memory_order_relaxed);
         break;

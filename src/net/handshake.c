@@ -6,8 +6,9 @@
 #include <strings.h>
 
 /* Name and protocol, the server's favourite first. */
-const char *const ws_protocol_names[2] = { "v3.bsatn.spacetimedb", "v2.bsatn.spacetimedb" };
-static const enum protocol protocols[2] = { PROTOCOL_V3, PROTOCOL_V2 };
+const char *const ws_protocol_names[4] = { "v3.bsatn.spacetimedb", "v2.bsatn.spacetimedb", "v1.bsatn.spacetimedb",
+                                           "v1.json.spacetimedb" };
+static const enum protocol protocols[4] = { PROTOCOL_V3, PROTOCOL_V2, PROTOCOL_V1, PROTOCOL_V1_JSON };
 
 /* libwebsockets reads these two lists into buffers of 128 bytes, and keys of 128. */
 enum { LIST_SIZE_MAX = 127, KEY_SIZE_MAX = 127 };
@@ -19,7 +20,6 @@ struct upgrade {
     enum method method;
     struct caller caller;
     bool shows_caller;
-    bool confirmed;
     connection_id connection;
     struct database *database;
     enum protocol protocol;
@@ -42,9 +42,8 @@ static int check_query(struct upgrade *upgrade)
 {
     char text[64];
     size_t size;
-    bool light;
-    upgrade->confirmed = true;
-    if (head_query_bool(upgrade->wsi, "confirmed", &upgrade->confirmed, &upgrade->diag) != OK ||
+    bool confirmed, light;
+    if (head_query_bool(upgrade->wsi, "confirmed", &confirmed, &upgrade->diag) != OK ||
         head_query_bool(upgrade->wsi, "light", &light, &upgrade->diag) != OK)
         return 400;
 
@@ -96,7 +95,8 @@ static int check_protocol(struct upgrade *upgrade)
                 upgrade->protocol = protocols[idx];
                 return 0;
             }
-    return refuse(upgrade, 400, "offer one of the subprotocols v3.bsatn.spacetimedb and v2.bsatn.spacetimedb");
+    return refuse(upgrade, 400, "offer one of the subprotocols v3.bsatn.spacetimedb, v2.bsatn.spacetimedb, "
+                                "v1.bsatn.spacetimedb and v1.json.spacetimedb");
 }
 
 /* The HTTP status of the refusal, or 0. */
@@ -142,7 +142,8 @@ static void make_link(struct upgrade *upgrade)
     struct session *session = &link->session;
     buf_put_u8(&upgrade->caller.token, '\0');
     session->protocol = upgrade->protocol;
-    session->confirmed = upgrade->confirmed;
+    session->confirmed = upgrade->protocol >= PROTOCOL_V2; /* what each takes for granted */
+    (void)head_query_bool(upgrade->wsi, "confirmed", &session->confirmed, &upgrade->diag);
     session->who = upgrade->caller.who;
     session->connection = upgrade->connection;
     session->token = memory_copy(upgrade->caller.token.data, upgrade->caller.token.size);
@@ -161,15 +162,26 @@ int ws_check_upgrade(struct ws *ws, struct lws *wsi)
     return status == 0 ? 0 : -1;
 }
 
-/* libwebsockets has taken the client's first choice and has just written it at the end of what it has so far. The
- * choice is the server's: both names have the same size, so the right one is put over it. */
-static void correct_protocol(const struct link *link, char *end)
+static const char *name_of(enum protocol protocol)
 {
-    const char *name = ws_protocol_names[link->session.protocol == protocols[0] ? 0 : 1];
-    const size_t size = strlen(name);
-    for (size_t idx = 0; idx < COUNTOF(ws_protocol_names); idx++)
-        if (memcmp(end - 2 - size, ws_protocol_names[idx], size) == 0 && memcmp(end - 2, "\r\n", 2) == 0)
-            memcpy(end - 2 - size, name, size);
+    size_t idx = 0;
+    while (protocols[idx] != protocol)
+        idx++;
+    return ws_protocol_names[idx];
+}
+
+/* libwebsockets has taken the client's first choice and has just written it at the end of what it has so far, which
+ * `end` points behind. The choice is the server's: the right name is put over it. */
+static char *correct_protocol(const struct link *link, char *end)
+{
+    if (memcmp(end - 2, "\r\n", 2) != 0)
+        return end;
+    for (size_t idx = 0; idx < COUNTOF(ws_protocol_names); idx++) {
+        const size_t size = strlen(ws_protocol_names[idx]);
+        if (memcmp(end - 2 - size, ws_protocol_names[idx], size) == 0)
+            return stpcpy(stpcpy(end - 2 - size, name_of(link->session.protocol)), "\r\n");
+    }
+    return end;
 }
 
 int ws_add_headers(struct link *link, struct lws_process_html_args *args)
@@ -177,7 +189,9 @@ int ws_add_headers(struct link *link, struct lws_process_html_args *args)
     if (link == NULL)
         return -1;
     struct buf headers = { 0 };
-    correct_protocol(link, args->p);
+    char *const end = correct_protocol(link, args->p);
+    args->max_len -= (int)(end - args->p);
+    args->p = end;
     buf_put_text(&headers, "access-control-allow-origin: *\r\n");
     reply_put_caller(&headers, &link->session.who, bytes_of_text(link->session.token));
     const bool fits = headers.size + 4 < (size_t)args->max_len;

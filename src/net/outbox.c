@@ -3,6 +3,7 @@
 enum {
     FRAME_SIZE_MAX = 512 << 10, /* where the reference server begins a new payload */
     FILL_SIZE_MAX = 1 << 20,    /* more than a socket's buffer takes at once */
+    FRAME_TEXT = 0x81,
     FRAME_BINARY = 0x82,
     FRAME_CLOSE = 0x88,
     FRAME_PING = 0x89, /* each with the FIN bit */
@@ -122,6 +123,17 @@ static void put_frame_head(struct buf *frames, uint8_t opcode, size_t size)
     }
 }
 
+/* The text form alone has no byte that tells of compression. */
+static void put_message_head(struct buf *frames, enum protocol protocol, size_t size)
+{
+    if (protocol == PROTOCOL_V1_JSON) {
+        put_frame_head(frames, FRAME_TEXT, size);
+        return;
+    }
+    put_frame_head(frames, FRAME_BINARY, size + 1);
+    buf_put_u8(frames, NOT_COMPRESSED);
+}
+
 static void copy_parts(struct buf *frames, struct outbox_place from, const struct outbox_place *to)
 {
     while (from.packet != to->packet || from.part != to->part) {
@@ -155,8 +167,7 @@ void outbox_fill(struct outbox *outbox, const struct outbox_terms *terms, struct
         const struct outbox_place end = measure_frame(outbox->place, terms, &size);
         if (frames->size > 0 && frames->size + size > FILL_SIZE_MAX)
             break;
-        put_frame_head(frames, FRAME_BINARY, size + 1);
-        buf_put_u8(frames, NOT_COMPRESSED);
+        put_message_head(frames, terms->protocol, size);
         copy_parts(frames, outbox->place, &end);
         outbox->place = end;
     }

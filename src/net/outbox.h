@@ -4,7 +4,8 @@
  * frame per message through libwebsockets' own writer would cost a system call each.
  *
  *     v3   | 82 len | 00 | message message … |    up to 512 KiB of messages in a frame
- *     v2   | 82 len | 00 | message |              one message in a frame, frame after frame
+ *     v2   | 82 len | 00 | message |              one message in a frame, frame after frame; v1 likewise
+ *     v1.json   | 81 len | message |              the same, as text
  *
  * Rules
  *   F1  Packets leave in order (O2 of engine/port.h); one that waits for the disk stops those behind it.

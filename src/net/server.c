@@ -128,6 +128,8 @@ static struct lws_protocols protocols[] = {
     { "/http", on_http, 0, READ_SIZE, 0, NULL, WRITE_SIZE_MAX },
     { "v3.bsatn.spacetimedb", on_ws, 0, READ_SIZE, 0, NULL, WRITE_SIZE_MAX },
     { "v2.bsatn.spacetimedb", on_ws, 0, READ_SIZE, 0, NULL, WRITE_SIZE_MAX },
+    { "v1.bsatn.spacetimedb", on_ws, 0, READ_SIZE, 0, NULL, WRITE_SIZE_MAX },
+    { "v1.json.spacetimedb", on_ws, 0, READ_SIZE, 0, NULL, WRITE_SIZE_MAX },
     { listener_protocol, on_listener, 0, 0, 0, NULL, 0 },
     { 0 },
 };

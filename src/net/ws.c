@@ -160,12 +160,12 @@ static void pause_reading(struct link *link)
 }
 
 /* S2 */
-static void post_frame(struct link *link, bytes frame)
+static void post_frame(struct link *link, bytes frame, bool is_text)
 {
     struct session *session = &link->session;
     const unsigned waiting = atomic_fetch_add_explicit(&session->waiting, 1, memory_order_relaxed);
     const size_t size = atomic_fetch_add_explicit(&session->waiting_bytes, frame.size, memory_order_relaxed);
-    port_post(link->database->port, POST_FRAME, session, frame);
+    port_post(link->database->port, is_text ? POST_TEXT_FRAME : POST_FRAME, session, frame);
     if (waiting >= FRAMES_WAITING_MAX)
         close_link(link, CLOSE_TRY_LATER, BYTES_LITERAL("too many messages are waiting to be processed"));
     else if (size + frame.size > BYTES_WAITING_MAX)
@@ -183,7 +183,7 @@ static int collect(struct link *link, struct lws *wsi, bytes piece, bool is_whol
     buf_put_bytes(partial, piece);
     if (!is_whole)
         return 0;
-    post_frame(link, buf_bytes(partial));
+    post_frame(link, buf_bytes(partial), !lws_frame_is_binary(wsi));
     if (partial->capacity > KEPT_SIZE_MAX / 8)
         buf_deinit(partial);
     buf_clear(partial);
@@ -195,14 +195,15 @@ int ws_receive(struct link *link, struct lws *wsi, bytes piece)
     if (link == NULL)
         return 0;
     link->was_heard = true;
-    if (!lws_frame_is_binary(wsi)) {
+    const bool is_text = !lws_frame_is_binary(wsi);
+    if (is_text && link->session.protocol >= PROTOCOL_V2) {
         close_link(link, CLOSE_UNREADABLE, BYTES_LITERAL("text frames are not part of this protocol"));
         return 0;
     }
     const bool is_whole = lws_is_final_fragment(wsi) != 0;
     if (!is_whole || link->partial.size > 0)
         return collect(link, wsi, piece, is_whole);
-    post_frame(link, piece);
+    post_frame(link, piece, is_text);
     return 0;
 }
 

@@ -38,7 +38,7 @@ void ws_deinit(struct ws *ws);
 int ws_check_upgrade(struct ws *ws, struct lws *wsi);
 
 /* The subprotocols, best first, as handshakes name them. */
-extern const char *const ws_protocol_names[2];
+extern const char *const ws_protocol_names[4];
 
 /* Callbacks of a connection past that point; each returns what libwebsockets wants. `link` may be NULL. */
 int ws_add_headers(struct link *link, struct lws_process_html_args *args);

@@ -91,3 +91,41 @@ void row_list_events(struct buf *out, const struct row_list *events)
     buf_put_u8(out, UPDATE_EVENT);
     row_list_encode(out, events);
 }
+
+struct row_list_view row_list_view_take(struct reader *from)
+{
+    struct row_list_view view = { .whole.at = from->at };
+    const bool has_fixed = reader_get_u8(from) == HINT_FIXED_SIZE;
+    if (has_fixed) {
+        view.size = reader_get_u16(from);
+    } else {
+        view.count = reader_get_u32(from);
+        view.offsets = reader_take(from, (size_t)view.count * sizeof(uint64_t)).at;
+    }
+    view.rows = reader_get_sized(from);
+    check(!from->failed);
+    if (has_fixed)
+        view.count = (uint32_t)(view.rows.size / view.size);
+    view.whole.size = (size_t)(from->at - view.whole.at);
+    return view;
+}
+
+bytes row_list_view_row(const struct row_list_view *view, uint32_t place)
+{
+    check(place < view->count);
+    if (view->size > 0)
+        return bytes_of(view->rows.at + (size_t)place * view->size, view->size);
+    const uint64_t start = bytes_get_u64(view->offsets + (size_t)place * sizeof start);
+    const uint64_t end = place + 1 < view->count ? bytes_get_u64(view->offsets + ((size_t)place + 1) * sizeof end)
+                                                 : view->rows.size;
+    return bytes_of(view->rows.at + start, end - start);
+}
+
+void row_list_view_take_update(struct reader *from, struct row_list_view *inserts, struct row_list_view *deletes)
+{
+    static const uint8_t none[] = { HINT_ROW_OFFSETS, 0, 0, 0, 0, 0, 0, 0, 0 };
+    const uint8_t kind = reader_get_u8(from);
+    *inserts = row_list_view_take(from);
+    struct reader empty = reader_of(bytes_of(none, sizeof none));
+    *deletes = row_list_view_take(kind == UPDATE_PERSISTENT ? from : &empty);
+}

@@ -25,3 +25,18 @@ size_t row_list_encoded_size(const struct row_list *list);
 /* A TableUpdateRows: PersistentTable { inserts, deletes } or, for event tables, EventTable { events }. */
 void row_list_update(struct buf *out, const struct row_list *inserts, const struct row_list *deletes);
 void row_list_events(struct buf *out, const struct row_list *events);
+
+/* A BsatnRowList as it stands: for the protocols that say the same in other words. */
+struct row_list_view {
+    bytes whole;      /* the list itself */
+    uint32_t count;
+    uint32_t size;    /* of every row; 0: `offsets` tell */
+    const uint8_t *offsets;
+    bytes rows;
+};
+
+/* Takes one list that this program has written. */
+struct row_list_view row_list_view_take(struct reader *from);
+bytes row_list_view_row(const struct row_list_view *view, uint32_t place);
+/* Takes a TableUpdateRows. An event table's rows are inserts. */
+void row_list_view_take_update(struct reader *from, struct row_list_view *inserts, struct row_list_view *deletes);

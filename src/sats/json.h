@@ -1,14 +1,15 @@
-/* json — SATS-JSON, both dialects, straight between text and BSATN.
+/* json — SATS-JSON, all dialects, straight between text and BSATN.
  *
  * Typed output names things: {"x":1}, {"Circle":2}, {"none":[]}. Untyped output counts them: [1], [0,2],
- * [1,[]]. Where a name is missing, typed output counts too. Input takes either, fields in any order,
+ * [1,[]]. Stored output, which v1 uses for rows that come from a table, names fields and counts variants:
+ * {"x":1}, [0,2], [1,{}]. Where a name is missing, typed output counts too. Input takes either, fields in any order,
  * null for an absent option, and a string of hex digits for an identity or a connection id. Source of the
  * format: SATS-JSON as SpacetimeDB 2.8 speaks it. */
 #pragma once
 
 #include "sats/type.h"
 
-enum json_style { JSON_TYPED, JSON_UNTYPED };
+enum json_style { JSON_TYPED, JSON_UNTYPED, JSON_STORED };
 
 /* `value` is valid BSATN of `type`. */
 void json_print(struct buf *out, const struct type *type, bytes value, enum json_style style);

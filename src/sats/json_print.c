@@ -105,10 +105,10 @@ static void print_array(struct printing *printing, const struct type *type)
     buf_put_u8(printing->out, ']');
 }
 
-/* An object needs a name for each field. A product without fields is "[]" in both styles. */
+/* An object needs a name for each field. A product without fields is "{}" where it is stored, else "[]". */
 static bool product_is_object(const struct type *type, enum json_style style)
 {
-    if (style == JSON_UNTYPED || type->count == 0)
+    if (style == JSON_UNTYPED || (style == JSON_TYPED && type->count == 0))
         return false;
     for (uint32_t idx = 0; idx < type->count; idx++) {
         if (type->fields[idx].name.at == NULL)
@@ -137,7 +137,7 @@ static void print_sum(struct printing *printing, const struct type *type)
 {
     const uint8_t tag = *printing->at++;
     const struct type_field *variant = &type->fields[tag];
-    if (printing->style == JSON_UNTYPED) {
+    if (printing->style != JSON_TYPED) {
         buf_put_format(printing->out, "[%u,", tag);
         print_value(printing, variant->type);
         buf_put_u8(printing->out, ']');

@@ -1,0 +1,253 @@
+local client = require "spec.support.client"
+local json = require "cjson"
+local people = require "spec.support.people"
+local v1_client = require "spec.support.v1_client"
+
+local ANN, BEN = { id = 1, name = "ann", age = 30 }, { id = 2, name = "ben", age = 40 }
+local NOBODY = "SELECT * FROM person WHERE id = 99"
+
+--- A row of person as the form has it in updates, where fields have no names.
+local function in_update(form, person)
+  return form == "v1" and person or { person.id, person.name, person.age }
+end
+
+for _, form in ipairs { "v1", "v1.json" } do
+  describe("a client of " .. form, function()
+    local world, ann, bob
+    local request_id = 0
+
+    setup(function() world = people.serve() end)
+    teardown(function() world:remove() end)
+    before_each(function()
+      ann, bob = v1_client.connect(world, { protocol = form, rows = people.rows }), people.connect(world)
+      bob:call(people.call "remove_everybody")
+    end)
+    after_each(function()
+      ann:drop()
+      bob:drop()
+    end)
+
+    local function number()
+      request_id = request_id + 1
+      return request_id
+    end
+
+    local function subscribe(query_id, ...)
+      ann:send("SubscribeMulti", { query_strings = { ... }, request_id = number(), query_id = { id = query_id } })
+      local applied = ann:expect "SubscribeMultiApplied"
+      assert.same({ request_id, query_id }, { applied.request_id, applied.query_id.id })
+      return ann:tables(applied.update)
+    end
+
+    local function unsubscribe(query_id)
+      ann:send("UnsubscribeMulti", { request_id = number(), query_id = { id = query_id } })
+      return ann:tables(ann:expect("UnsubscribeMultiApplied").update)
+    end
+
+    --- The arguments as the form carries them.
+    local function call(reducer, values, list, flags)
+      local name, bytes = people.call(reducer, values)
+      ann:send("CallReducer", {
+        reducer = name, args = form == "v1" and bytes or json.encode(list), request_id = number(), flags = flags or 0,
+      })
+    end
+
+    local function committed(update)
+      return form == "v1" and update.status.tag == "Committed" and update.status.value or update.status.Committed
+    end
+
+    local function failure(update)
+      return form == "v1" and update.status.tag == "Failed" and update.status.value or update.status.Failed
+    end
+
+    it("is told first who it is, and by which token it is known", function()
+      local eve = client.connect(world, { token = ann.greeting.token })
+      local who = ann.greeting.identity
+      assert.equal(form == "v1" and eve.identity or "0x" .. eve.identity, form == "v1" and who or who.__identity__)
+      eve:drop()
+    end)
+
+    it("gets the rows there are, by table, and the changes after them", function()
+      bob:call(people.call("add_person", ANN))
+      assert.same({ { table = "person", inserts = { ANN }, deletes = {} } }, subscribe(1, "SELECT * FROM person"))
+      bob:call(people.call("add_person", BEN))
+      local light = ann:expect "TransactionUpdateLight"
+      assert.same({ { table = "person", inserts = { in_update(form, BEN) }, deletes = {} } }, ann:tables(light.update))
+      bob:call(people.call("remove_person", { id = 1 }))
+      light = ann:expect "TransactionUpdateLight"
+      assert.same({ { table = "person", inserts = {}, deletes = { in_update(form, ANN) } } }, ann:tables(light.update))
+    end)
+
+    it("gets a table once, with an update for each query that saw something", function()
+      subscribe(1, "SELECT * FROM person", "SELECT * FROM pet", "SELECT * FROM person WHERE age > 35", NOBODY)
+      bob:call(people.call("add_person", BEN))
+      local update = ann:expect("TransactionUpdateLight").update
+      assert.equal(1, #update.tables)
+      assert.equal(2, tonumber(update.tables[1].num_rows))
+      assert.equal(2, #update.tables[1].updates)
+    end)
+
+    it("shares a query among its subscriptions: its rows come with the first and go with the last", function()
+      bob:call(people.call("add_person", ANN))
+      local all = { table = "person", inserts = { ANN }, deletes = {} }
+      assert.same({ all }, subscribe(1, "SELECT * FROM person"))
+      assert.same({}, subscribe(2, " SELECT * FROM person\n"))
+      bob:call(people.call("add_person", BEN))
+      assert.equal(1, #ann:tables(ann:expect("TransactionUpdateLight").update))
+      assert.same({}, unsubscribe(1))
+      bob:call(people.call("remove_person", { id = 2 }))
+      ann:expect "TransactionUpdateLight"
+      assert.same({ { table = "person", inserts = {}, deletes = { ANN } } }, unsubscribe(2))
+    end)
+
+    it("gets the rows of a single query every time", function()
+      bob:call(people.call("add_person", ANN))
+      subscribe(1, "SELECT * FROM person")
+      ann:send("SubscribeSingle", { query = "SELECT * FROM person", request_id = number(), query_id = { id = 2 } })
+      local applied = ann:expect "SubscribeApplied"
+      assert.equal("person", applied.rows.table_name)
+      local shown = ann:tables { tables = { applied.rows.table_rows } }
+      assert.same({ { table = "person", inserts = { ANN }, deletes = {} } }, shown)
+      ann:send("Unsubscribe", { request_id = number(), query_id = { id = 2 } })
+      local gone = ann:expect "UnsubscribeApplied"
+      assert.same({ { table = "person", inserts = {}, deletes = {} } }, ann:tables { tables = { gone.rows.table_rows } })
+      assert.equal(1, #unsubscribe(1))
+    end)
+
+    it("replaces all that it asked for by Subscribe with the next one", function()
+      bob:call(people.call("add_person", ANN))
+      bob:call(people.call("add_pair", { left = 1, right = 2 }))
+      ann:send("Subscribe", { query_strings = { "SELECT * FROM person", "SELECT * FROM pair" }, request_id = number() })
+      local first = ann:expect "InitialSubscription"
+      assert.equal(request_id, first.request_id)
+      assert.equal(2, #ann:tables(first.database_update))
+      ann:send("Subscribe", { query_strings = { "SELECT * FROM pair" }, request_id = number() })
+      assert.equal(1, #ann:tables(ann:expect("InitialSubscription").database_update))
+      bob:call(people.call("add_person", BEN))
+      bob:call(people.call("add_pair", { left = 3, right = 4 }))
+      local update = ann:tables(ann:expect("TransactionUpdateLight").update)
+      assert.equal("pair", update[1].table)
+    end)
+
+    it("subscribes to all queries of a request or to none", function()
+      ann:send("SubscribeMulti", {
+        query_strings = { "SELECT * FROM person", "SELECT * FROM nowhere" }, request_id = number(), query_id = { id = 1 },
+      })
+      local refusal = ann:expect "SubscriptionError"
+      assert.truthy(refusal.error:find("no such table: `nowhere`", 1, true))
+      bob:call(people.call("add_person", ANN))
+      assert.same({}, subscribe(1, NOBODY)[1].inserts)
+    end)
+
+    it("is refused event tables, numbers in use, and numbers that are not", function()
+      for _, case in ipairs {
+        { "SubscribeMulti", { query_strings = { "SELECT * FROM bell" }, query_id = { id = 1 } }, "event table" },
+        { "SubscribeSingle", { query = "SELECT * FROM bell", query_id = { id = 1 } }, "event table" },
+        { "SubscribeMulti", { query_strings = { NOBODY }, query_id = { id = 7 } }, "in use" },
+        { "UnsubscribeMulti", { query_id = { id = 8 } }, "no such subscription" },
+        { "Unsubscribe", { query_id = { id = 7 } }, "no such subscription" },
+      } do
+        if case[3] == "in use" then subscribe(7, "SELECT * FROM person") end
+        case[2].request_id = number()
+        ann:send(case[1], case[2])
+        local refusal = ann:expect "SubscriptionError"
+        assert.truthy(refusal.error:find(case[3], 1, true), refusal.error)
+      end
+    end)
+
+    it("is told of its own call whole, with what it brought", function()
+      subscribe(1, "SELECT * FROM person")
+      call("add_person", ANN, { 1, "ann", 30 })
+      local update = ann:expect "TransactionUpdate"
+      assert.same({ { table = "person", inserts = { in_update(form, ANN) }, deletes = {} } }, ann:tables(committed(update)))
+      assert.same({ "add_person", request_id }, { update.reducer_call.reducer_name, update.reducer_call.request_id })
+      local name, bytes = people.call("add_person", ANN)
+      assert.equal("add_person", name)
+      assert.equal(form == "v1" and bytes or '[1,"ann",30]', update.reducer_call.args)
+      call("add_pair", { left = 1, right = 1 }, { 1, 1 })
+      assert.same({}, ann:tables(committed(ann:expect "TransactionUpdate")))
+    end)
+
+    it("is not told of a success that it does not want to hear of", function()
+      subscribe(1, "SELECT * FROM person")
+      call("add_pair", { left = 9, right = 9 }, { 9, 9 }, 1)
+      call("add_person", ANN, { 1, "ann", 30 }, 1)
+      assert.equal(1, #ann:tables(ann:expect("TransactionUpdateLight").update))
+    end)
+
+    it("is told why a call failed, whatever it wants to hear", function()
+      call("refuse", { text = "not today" }, { "not today" }, 1)
+      local update = ann:expect "TransactionUpdate"
+      assert.equal("not today", failure(update))
+      assert.equal(request_id, update.reducer_call.request_id)
+      call("nothing_like_it", nil, {})
+      update = ann:expect "TransactionUpdate"
+      assert.truthy(failure(update):find("no such reducer", 1, true))
+      assert.equal(4294967295, update.reducer_call.reducer_id)
+      call("add_person", { id = 1, name = "x", age = 1 }, { 1 })
+      if form == "v1.json" then
+        assert.truthy(failure(ann:expect "TransactionUpdate"):find("invalid arguments for reducer add_person", 1, true))
+      end
+    end)
+
+    it("asks once, and is answered under the number of its message", function()
+      bob:call(people.call("add_person", ANN))
+      local id = form == "v1" and "\1\2" or "0102"
+      ann:send("OneOffQuery", { message_id = id, query_string = "SELECT * FROM person" })
+      local answer = ann:expect "OneOffQueryResponse"
+      assert.equal(id, answer.message_id)
+      assert.same({ ANN }, ann:rows("person", answer.tables[1].rows))
+      ann:send("OneOffQuery", { message_id = id, query_string = "SELECT * FROM nowhere" })
+      answer = ann:expect "OneOffQueryResponse"
+      assert.equal(0, #answer.tables)
+      local text = form == "v1" and answer.error.value or answer.error.some
+      assert.truthy(text:find("no such table: `nowhere`", 1, true))
+    end)
+
+    it("may speak in the other form, and is answered in its own", function()
+      local name, bytes = people.call("add_person", ANN)
+      ann:send_other("CallReducer", {
+        reducer = name, args = form == "v1" and '[1,"ann",30]' or bytes, request_id = number(), flags = 0,
+      })
+      local update = ann:expect "TransactionUpdate"
+      assert.truthy(committed(update))
+      assert.equal(form == "v1" and bytes or '[1,"ann",30]', update.reducer_call.args)
+    end)
+
+    it("is told that there are no procedures", function()
+      ann:send("CallProcedure", { procedure = "roll", args = form == "v1" and "" or "[]", request_id = number(), flags = 0 })
+      assert.equal(request_id, ann:expect("ProcedureResult").request_id)
+    end)
+
+    it("is closed with 1011 when its message does not decode, and the server goes on", function()
+      for _, garbage in ipairs {
+        { "\255", "binary" }, { "", "binary" }, { "\3\1", "binary" }, { "{", "text" }, { "[]", "text" },
+        { '{"Subscribe":{"request_id":1}}', "text" }, { '{"CallReducer":{"reducer":1}}', "text" },
+      } do
+        local eve = v1_client.connect(world, { protocol = form })
+        assert(eve.connection:send(garbage[1], garbage[2]))
+        local message, why, code = eve:next()
+        assert.same({ nil, "close", 1011 }, { message, why, code })
+        eve:drop()
+      end
+      assert.equal(0, #subscribe(1, "SELECT * FROM nothing"))
+    end)
+  end)
+end
+
+describe("a client that offers several protocols", function()
+  it("gets the newest that both know, whatever it names first", function()
+    local world = people.serve()
+    for _, case in ipairs {
+      { { "v1.json.spacetimedb", "v2.bsatn.spacetimedb" }, "v2.bsatn.spacetimedb" },
+      { { "v1.json.spacetimedb", "v1.bsatn.spacetimedb" }, "v1.bsatn.spacetimedb" },
+      { { "v1.bsatn.spacetimedb", "v1.json.spacetimedb", "v3.bsatn.spacetimedb" }, "v3.bsatn.spacetimedb" },
+      { { "v1.json.spacetimedb" }, "v1.json.spacetimedb" },
+    } do
+      local connection = assert(client.open(world, { protocols = case[1] }))
+      assert.equal(case[2], connection.response.headers["sec-websocket-protocol"])
+      connection:shut()
+    end
+    world:remove()
+  end)
+end)

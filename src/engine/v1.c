@@ -1,0 +1,606 @@
+#include "engine/v1.h"
+
+#include "base/clock.h"
+#include "engine/answer.h"
+#include "engine/call.h"
+#include "engine/subscription.h"
+#include "proto/v1_json.h"
+#include "proto/v1_msg.h"
+#include "proto/v1_update.h"
+#include "sats/json.h"
+
+enum { CLOSE_INTERNAL = 1011 };
+
+/* One text, however many subscriptions of the client name it. */
+struct v1_query {
+    bytes text; /* owned */
+    bytes table; /* of its rows; empty where there are several */
+    uint32_t set_id;
+    uint32_t references;
+    bool has_ended; /* sub/ has let go of the set */
+};
+
+enum subscription_kind { KIND_WHOLE, KIND_SINGLE, KIND_MULTI };
+
+struct v1_subscription {
+    enum subscription_kind kind;
+    uint32_t query_id; /* not of the one whole */
+    bool has_ended;
+    uint32_t count;
+    struct v1_query **queries; /* owned: the list; a text stands in it once */
+};
+
+struct v1_client {
+    enum v1_form form;
+    struct map queries;            /* text -> struct v1_query, owned */
+    struct map subscriptions;      /* query id -> struct v1_subscription, owned */
+    struct v1_subscription *whole; /* owned: what Subscribe asked for last, or NULL */
+    uint32_t last_set_id;
+    bool has_ended; /* a subscription has */
+    struct buf message; /* the one being made */
+};
+
+/* Life */
+
+static void subscription_free(struct v1_subscription *subscription)
+{
+    memory_free(subscription->queries);
+    memory_free(subscription);
+}
+
+struct v1_client *v1_client_new(const struct session *session)
+{
+    if (session->protocol != PROTOCOL_V1 && session->protocol != PROTOCOL_V1_JSON)
+        return NULL;
+    struct v1_client *v1 = memory_new(sizeof *v1);
+    v1->form = session->protocol == PROTOCOL_V1_JSON ? V1_TEXT : V1_BYTES;
+    map_init(&v1->queries);
+    map_init(&v1->subscriptions);
+    return v1;
+}
+
+void v1_client_free(struct v1_client *v1)
+{
+    if (v1 == NULL)
+        return;
+    uint32_t place = 0;
+    for (struct map_entry *entry; (entry = map_next(&v1->queries, &place)) != NULL;) {
+        struct v1_query *query = entry->value;
+        memory_free((void *)query->text.at);
+        memory_free((void *)query->table.at);
+        memory_free(query);
+    }
+    place = 0;
+    for (struct map_entry *entry; (entry = map_next(&v1->subscriptions, &place)) != NULL;)
+        subscription_free(entry->value);
+    if (v1->whole != NULL)
+        subscription_free(v1->whole);
+    map_deinit(&v1->queries);
+    map_deinit(&v1->subscriptions);
+    buf_deinit(&v1->message);
+    memory_free(v1);
+}
+
+/* Messages out */
+
+static struct v1_writer message_begin(struct engine *engine, struct client *client)
+{
+    struct v1_client *v1 = client->v1;
+    buf_clear(&v1->message);
+    return (struct v1_writer){ .out = &v1->message, .form = v1->form, .schema = engine->store.schema };
+}
+
+static void message_end(struct engine *engine, struct client *client, uint64_t needs)
+{
+    const struct v1_client *v1 = client->v1;
+    struct buf *out = answer_begin(engine, client);
+    if (v1->form == V1_TEXT)
+        v1_json_print(out, buf_bytes(&v1->message));
+    else
+        buf_put_bytes(out, buf_bytes(&v1->message));
+    answer_end(client, needs);
+}
+
+void v1_greet(struct engine *engine, struct client *client)
+{
+    const struct session *session = client->session;
+    const struct v1_writer writer = message_begin(engine, client);
+    v1_put_identity_token(writer.out, &session->who, bytes_of_text(session->token), &session->connection);
+    message_end(engine, client, 0);
+}
+
+/* One piece of memory, as the decoder of updates wants it. */
+static bytes parts_join(struct buf *joined, const struct update_part *parts, uint32_t count)
+{
+    if (count == 0)
+        buf_put_u32(joined, 0);
+    for (uint32_t idx = 0; idx < count; idx++) {
+        if (parts[idx].shared != NULL)
+            buf_put(joined, parts[idx].shared->data, parts[idx].shared->size);
+        else
+            buf_put_bytes(joined, parts[idx].inline_bytes);
+    }
+    return buf_bytes(joined);
+}
+
+static void put_parts(const struct v1_writer *writer, const struct update_part *parts, uint32_t count)
+{
+    struct buf joined = { 0 };
+    v1_update_put(writer, parts_join(&joined, parts, count));
+    buf_deinit(&joined);
+}
+
+void v1_tell_update(struct engine *engine, struct client *client, const struct update_part *parts, uint32_t count,
+                    uint64_t needs)
+{
+    const struct v1_writer writer = message_begin(engine, client);
+    v1_put_light_update(writer.out);
+    put_parts(&writer, parts, count);
+    message_end(engine, client, needs);
+}
+
+/* Calls */
+
+struct call_at_hand {
+    struct engine *engine;
+    struct client *client;
+    const struct v1_msg *msg;
+    struct v1_call call;
+    int64_t started_us;
+};
+
+static void tell_committed(void *context, const struct update_part *parts, uint32_t count, uint64_t needs)
+{
+    struct call_at_hand *at_hand = context;
+    if (at_hand->msg->flags & V1_FLAG_NO_SUCCESS_NOTIFY) {
+        if (count > 0)
+            v1_tell_update(at_hand->engine, at_hand->client, parts, count, needs);
+        return;
+    }
+    const struct v1_writer writer = message_begin(at_hand->engine, at_hand->client);
+    v1_put_call_committed(writer.out);
+    put_parts(&writer, parts, count);
+    at_hand->call.duration_us = clock_monotonic_us() - at_hand->started_us;
+    v1_put_call_end(writer.out, &at_hand->call);
+    message_end(at_hand->engine, at_hand->client, needs);
+}
+
+static void tell_failed(struct call_at_hand *at_hand, const struct diag *diag)
+{
+    const struct v1_writer writer = message_begin(at_hand->engine, at_hand->client);
+    v1_put_call_failed(writer.out, bytes_of_text(diag->text));
+    at_hand->call.duration_us = clock_monotonic_us() - at_hand->started_us;
+    v1_put_call_end(writer.out, &at_hand->call);
+    message_end(at_hand->engine, at_hand->client, 0);
+}
+
+/* The arguments as BSATN, checked; and told back in the form that the client is answered in. */
+static err read_args(struct call_at_hand *at_hand, bool is_text, struct buf *parsed, struct buf *printed, bytes *args,
+                     struct diag *diag)
+{
+    struct engine *engine = at_hand->engine;
+    const uint32_t reducer = at_hand->call.reducer_id;
+    const struct reducer_def *def = &engine->store.schema->reducers[reducer];
+    *args = at_hand->msg->args;
+    if (!is_text) {
+        TRY(call_check_args(engine, reducer, args, diag));
+    } else {
+        if (json_parse(def->params, *args, parsed, diag) != OK) {
+            diag_note(diag, "invalid arguments for reducer %.*s: ", BYTES_FORMAT(def->name));
+            return diag->code = ERR_BAD_ARGS;
+        }
+        *args = buf_bytes(parsed);
+    }
+    if (at_hand->client->v1->form == V1_TEXT && !is_text)
+        json_print(printed, def->params, *args, JSON_UNTYPED);
+    const bool as_came = (at_hand->client->v1->form == V1_TEXT) == is_text;
+    at_hand->call.args = as_came ? at_hand->msg->args : is_text ? *args : buf_bytes(printed);
+    return OK;
+}
+
+/* What is refused before it runs has no number in the answer, as the protocol has it. */
+static void run_call(struct engine *engine, struct client *client, const struct v1_msg *msg, bool is_text)
+{
+    struct call_at_hand at_hand = {
+        .engine = engine,
+        .client = client,
+        .msg = msg,
+        .call = { .timestamp_us = engine->now_us,
+                  .who = client->caller.who,
+                  .connection = client->caller.connection,
+                  .reducer = msg->text,
+                  .reducer_id = UINT32_MAX },
+        .started_us = clock_monotonic_us(),
+    };
+    struct buf parsed = { 0 }, printed = { 0 };
+    struct diag diag;
+    uint32_t reducer;
+    bytes args;
+    err code = call_prepare(engine, msg->text, client->is_owner, &reducer, &diag);
+    if (code == OK) {
+        at_hand.call.reducer_id = reducer;
+        code = read_args(&at_hand, is_text, &parsed, &printed, &args, &diag);
+    }
+    if (code == OK) {
+        at_hand.call.request_id = msg->request_id;
+        code = call_run(engine, &client->caller, client, reducer, args, tell_committed, &at_hand, &diag).code;
+    }
+    if (code != OK)
+        tell_failed(&at_hand, &diag);
+    buf_deinit(&parsed);
+    buf_deinit(&printed);
+}
+
+/* Subscriptions */
+
+static void tell_error(struct engine *engine, struct client *client, const struct v1_msg *msg, int64_t started_us,
+                       const struct diag *diag)
+{
+    const struct v1_writer writer = message_begin(engine, client);
+    v1_put_subscription_error(writer.out, clock_monotonic_us() - started_us, &msg->request_id,
+                              msg->kind == V1_SUBSCRIBE ? NULL : &msg->query_id, bytes_of_text(diag->text));
+    message_end(engine, client, 0);
+}
+
+static bytes text_trim(bytes text)
+{
+    while (text.size > 0 && strchr(" \t\r\n", text.at[0]) != NULL)
+        text = bytes_of(text.at + 1, text.size - 1);
+    while (text.size > 0 && strchr(" \t\r\n", text.at[text.size - 1]) != NULL)
+        text.size--;
+    return text;
+}
+
+/* A set of this one query. Its rows are appended to `rows` as one QueryRows. */
+static err set_begin(struct engine *engine, struct client *client, uint32_t set_id, bytes text, struct buf *rows,
+                     struct diag *diag)
+{
+    const struct query_caller caller = { client->caller.who, client->is_owner };
+    struct buf one = { 0 };
+    buf_put_sized(&one, text);
+    const err code = subs_subscribe(engine->subs, &client->subscriber, &caller, &engine->store, set_id,
+                                    reader_of(buf_bytes(&one)), 1, rows, diag);
+    buf_deinit(&one);
+    return code;
+}
+
+static void set_end(struct engine *engine, struct client *client, uint32_t set_id)
+{
+    struct diag diag;
+    check(subs_unsubscribe(engine->subs, &client->subscriber, &engine->store, set_id, NULL, &diag) == OK);
+}
+
+/* Which table the query's rows are of. v1 has no way to tell events: such a query is refused. */
+static err query_check(struct engine *engine, struct client *client, bytes text, bytes *table, struct diag *diag)
+{
+    const struct query_caller caller = { client->caller.who, client->is_owner };
+    struct query *query;
+    struct diag ignored;
+    *table = bytes_of("", 0);
+    if (query_compile(&query, text, engine->store.schema, &caller, QUERY_SUBSCRIBED, &ignored) != OK)
+        return OK; /* a list of tables, or an error: sub/ says which */
+    const struct query_join *join = query->join;
+    const bool is_event =
+        join != NULL ? join->tables[0]->is_event || join->tables[1]->is_event : query->table->is_event;
+    *table = query->table->name;
+    query_free(query);
+    return is_event ? diag_set(diag, ERR_BAD_SQL, "the event table `%.*s` cannot be subscribed to over v1: connect with v2",
+                               BYTES_FORMAT(*table))
+                    : OK;
+}
+
+static bytes bytes_keep(bytes text)
+{
+    return bytes_of(memory_copy(text.at, text.size), text.size);
+}
+
+/* One more reference to the text's query, which is made when there is none. Its rows are appended when it is new, and
+ * else where `wants_rows`: *told says whether they were. */
+static err query_refer(struct engine *engine, struct client *client, bytes text, bool wants_rows, struct buf *rows,
+                       bool *told, struct v1_query **out, struct diag *diag)
+{
+    struct v1_client *v1 = client->v1;
+    struct v1_query *query = map_find(&v1->queries, text);
+    const bool is_new = query == NULL;
+    *told = is_new || wants_rows;
+    if (*told) {
+        bytes table;
+        TRY(query_check(engine, client, text, &table, diag));
+        TRY(set_begin(engine, client, ++v1->last_set_id, text, rows, diag));
+        if (is_new) {
+            query = memory_new(sizeof *query);
+            *query = (struct v1_query){ bytes_keep(text), bytes_keep(table), v1->last_set_id, 0, false };
+            map_put(&v1->queries, text, query);
+        } else {
+            set_end(engine, client, v1->last_set_id); /* it was there for its rows */
+        }
+    }
+    query->references++;
+    *out = query;
+    return OK;
+}
+
+/* One reference less. With the last one the query ends; its rows are appended when `rows` is given. */
+static bool query_release(struct engine *engine, struct client *client, struct v1_query *query, struct buf *rows)
+{
+    if (--query->references > 0)
+        return false;
+    struct diag diag;
+    /* Rows that are too many to be told stay with the client: it has asked not to hear of them again. */
+    if (!query->has_ended &&
+        subs_unsubscribe(engine->subs, &client->subscriber, &engine->store, query->set_id, rows, &diag) != OK) {
+        set_end(engine, client, query->set_id);
+        rows = NULL;
+    }
+    const bool told = rows != NULL && !query->has_ended;
+    map_remove(&client->v1->queries, query->text);
+    memory_free((void *)query->text.at);
+    memory_free((void *)query->table.at);
+    memory_free(query);
+    return told;
+}
+
+/* Gives up all its queries. With `rows`, those of the queries that end are appended; returns how many. */
+static uint32_t subscription_end_all(struct engine *engine, struct client *client, struct v1_subscription *subscription,
+                                     struct buf *rows)
+{
+    uint32_t told = 0;
+    for (uint32_t idx = 0; idx < subscription->count; idx++)
+        told += query_release(engine, client, subscription->queries[idx], rows);
+    subscription_free(subscription);
+    return told;
+}
+
+static bool has_query(const struct v1_subscription *subscription, bytes text)
+{
+    for (uint32_t idx = 0; idx < subscription->count; idx++) {
+        if (bytes_equal(subscription->queries[idx]->text, text))
+            return true;
+    }
+    return false;
+}
+
+/* L2. The rows of what is to be told are appended to `rows`, *blocks times QueryRows. */
+static err subscription_make(struct engine *engine, struct client *client, const struct v1_msg *msg,
+                             enum subscription_kind kind, struct buf *rows, uint32_t *blocks,
+                             struct v1_subscription **made, struct diag *diag)
+{
+    struct v1_subscription *subscription = memory_new(sizeof *subscription);
+    struct reader left = msg->queries;
+    err code = OK;
+    *subscription = (struct v1_subscription){ .kind = kind, .query_id = msg->query_id };
+    subscription->queries = memory_new((msg->query_count + 1) * sizeof *subscription->queries);
+    for (uint32_t idx = 0; idx < msg->query_count && code == OK; idx++) {
+        const bytes text = text_trim(reader_get_sized(&left));
+        bool told = false;
+        if (has_query(subscription, text))
+            continue;
+        code = query_refer(engine, client, text, kind != KIND_MULTI, rows, &told,
+                           &subscription->queries[subscription->count], diag);
+        subscription->count += code == OK;
+        *blocks += code == OK && told;
+    }
+    if (code != OK) {
+        (void)subscription_end_all(engine, client, subscription, NULL);
+        subscription = NULL;
+    }
+    *made = subscription;
+    return code;
+}
+
+static void tell_subscribed(struct engine *engine, struct client *client, const struct v1_msg *msg,
+                            const struct v1_subscription *subscription, bytes rows, uint32_t blocks, int64_t started_us)
+{
+    const struct v1_writer writer = message_begin(engine, client);
+    const int64_t duration_us = clock_monotonic_us() - started_us;
+    switch (subscription->kind) {
+    case KIND_WHOLE:
+        v1_put_initial_subscription(writer.out);
+        v1_update_put_rows(&writer, rows, blocks, true);
+        v1_put_initial_subscription_end(writer.out, msg->request_id, duration_us);
+        break;
+    case KIND_SINGLE:
+        v1_put_single_applied(writer.out, true, msg->request_id, msg->query_id, duration_us);
+        v1_update_put_single(&writer, subscription->queries[0]->table, rows, true);
+        break;
+    case KIND_MULTI:
+        v1_put_multi_applied(writer.out, true, msg->request_id, msg->query_id, duration_us);
+        v1_update_put_rows(&writer, rows, blocks, true);
+        break;
+    }
+    message_end(engine, client, wal_next_offset(engine->wal));
+}
+
+/* The new whole comes before the old one goes, so that what stands in both lives on. */
+static void keep_subscription(struct engine *engine, struct client *client, struct v1_subscription *subscription)
+{
+    struct v1_client *v1 = client->v1;
+    if (subscription->kind != KIND_WHOLE) {
+        map_put(&v1->subscriptions, map_u32_key(&subscription->query_id), subscription);
+        return;
+    }
+    if (v1->whole != NULL)
+        (void)subscription_end_all(engine, client, v1->whole, NULL);
+    v1->whole = subscription;
+}
+
+static void subscribe(struct engine *engine, struct client *client, const struct v1_msg *msg, enum subscription_kind kind)
+{
+    const int64_t started_us = clock_monotonic_us();
+    struct v1_subscription *subscription = NULL;
+    struct buf rows = { 0 };
+    struct diag diag;
+    uint32_t blocks = 0;
+    err code = OK;
+    if (kind != KIND_WHOLE && map_find(&client->v1->subscriptions, map_u32_key(&msg->query_id)) != NULL)
+        code = diag_set(&diag, ERR_BUSY, "the query id %u is in use", msg->query_id);
+    if (code == OK)
+        code = subscription_make(engine, client, msg, kind, &rows, &blocks, &subscription, &diag);
+    if (code == OK && kind == KIND_SINGLE && subscription->queries[0]->table.size == 0) {
+        (void)subscription_end_all(engine, client, subscription, NULL);
+        code = diag_set(&diag, ERR_BAD_SQL, "one query is of one table: subscribe to several with SubscribeMulti");
+    }
+    if (code == OK) {
+        tell_subscribed(engine, client, msg, subscription, buf_bytes(&rows), blocks, started_us);
+        keep_subscription(engine, client, subscription);
+    } else {
+        tell_error(engine, client, msg, started_us, &diag);
+    }
+    buf_deinit(&rows);
+}
+
+static void unsubscribe(struct engine *engine, struct client *client, const struct v1_msg *msg)
+{
+    const int64_t started_us = clock_monotonic_us();
+    struct v1_subscription *subscription = map_find(&client->v1->subscriptions, map_u32_key(&msg->query_id));
+    const enum subscription_kind kind = msg->kind == V1_UNSUBSCRIBE ? KIND_SINGLE : KIND_MULTI;
+    if (subscription == NULL || subscription->kind != kind) {
+        struct diag diag;
+        diag_set(&diag, ERR_NOT_FOUND, "there is no such subscription: query id %u", msg->query_id);
+        tell_error(engine, client, msg, started_us, &diag);
+        return;
+    }
+    struct buf rows = { 0 }, table = { 0 };
+    if (kind == KIND_SINGLE)
+        buf_put_bytes(&table, subscription->queries[0]->table);
+    map_remove(&client->v1->subscriptions, map_u32_key(&msg->query_id));
+    const uint32_t blocks = subscription_end_all(engine, client, subscription, &rows);
+    const int64_t duration_us = clock_monotonic_us() - started_us;
+    const struct v1_writer writer = message_begin(engine, client);
+    if (kind == KIND_SINGLE) {
+        v1_put_single_applied(writer.out, false, msg->request_id, msg->query_id, duration_us);
+        v1_update_put_single(&writer, buf_bytes(&table), buf_bytes(&rows), false);
+    } else {
+        v1_put_multi_applied(writer.out, false, msg->request_id, msg->query_id, duration_us);
+        v1_update_put_rows(&writer, buf_bytes(&rows), blocks, false);
+    }
+    message_end(engine, client, wal_next_offset(engine->wal));
+    buf_deinit(&rows);
+    buf_deinit(&table);
+}
+
+static bool refers_to_ended(const struct v1_subscription *subscription)
+{
+    for (uint32_t idx = 0; idx < subscription->count; idx++) {
+        if (subscription->queries[idx]->has_ended)
+            return true;
+    }
+    return false;
+}
+
+static void tell_ended(struct engine *engine, struct client *client, struct v1_subscription *subscription,
+                       const struct diag *diag)
+{
+    if (subscription == NULL || subscription->has_ended || !refers_to_ended(subscription))
+        return;
+    subscription->has_ended = client->v1->has_ended = true;
+    const struct v1_writer writer = message_begin(engine, client);
+    v1_put_subscription_error(writer.out, 0, NULL, subscription->kind == KIND_WHOLE ? NULL : &subscription->query_id,
+                              bytes_of_text(diag->text));
+    message_end(engine, client, 0);
+}
+
+void v1_query_ended(struct engine *engine, struct client *client, uint32_t set_id, const struct diag *diag)
+{
+    struct v1_client *v1 = client->v1;
+    uint32_t place = 0;
+    for (struct map_entry *entry; (entry = map_next(&v1->queries, &place)) != NULL;) {
+        struct v1_query *query = entry->value;
+        query->has_ended = query->has_ended || query->set_id == set_id;
+    }
+    tell_ended(engine, client, v1->whole, diag);
+    place = 0;
+    for (struct map_entry *entry; (entry = map_next(&v1->subscriptions, &place)) != NULL;)
+        tell_ended(engine, client, entry->value, diag);
+}
+
+/* A subscription that has ended, or NULL. */
+static struct v1_subscription *take_ended(struct v1_client *v1)
+{
+    uint32_t place = 0;
+    struct v1_subscription *whole = v1->whole;
+    if (whole != NULL && whole->has_ended) {
+        v1->whole = NULL;
+        return whole;
+    }
+    for (struct map_entry *entry; (entry = map_next(&v1->subscriptions, &place)) != NULL;) {
+        struct v1_subscription *subscription = entry->value;
+        if (subscription->has_ended) {
+            map_remove(&v1->subscriptions, map_u32_key(&subscription->query_id));
+            return subscription;
+        }
+    }
+    return NULL;
+}
+
+void v1_drop_ended(struct engine *engine)
+{
+    for (struct client *client = engine->clients; client != NULL; client = client->next) {
+        if (client->v1 == NULL || !client->v1->has_ended)
+            continue;
+        for (struct v1_subscription *ended; (ended = take_ended(client->v1)) != NULL;)
+            (void)subscription_end_all(engine, client, ended, NULL);
+        client->v1->has_ended = false;
+    }
+}
+
+/* Queries without subscribing */
+
+static void ask_once(struct engine *engine, struct client *client, const struct v1_msg *msg)
+{
+    const int64_t started_us = clock_monotonic_us();
+    struct buf rows = { 0 };
+    struct diag diag;
+    const err code = subscription_rows_once(engine, client, msg->text, &rows, &diag);
+    const struct v1_writer writer = message_begin(engine, client);
+    const int64_t duration_us = clock_monotonic_us() - started_us;
+    if (code == OK) {
+        v1_put_one_off(writer.out, msg->message_id);
+        v1_update_put_tables(&writer, buf_bytes(&rows));
+        buf_put_u64(writer.out, (uint64_t)duration_us);
+        message_end(engine, client, wal_next_offset(engine->wal));
+    } else {
+        v1_put_one_off_error(writer.out, msg->message_id, bytes_of_text(diag.text), duration_us);
+        message_end(engine, client, 0);
+    }
+    buf_deinit(&rows);
+}
+
+/* Messages in */
+
+static void run_message(struct engine *engine, struct client *client, const struct v1_msg *msg, bool is_text)
+{
+    switch (msg->kind) {
+    case V1_CALL_REDUCER: run_call(engine, client, msg, is_text); break;
+    case V1_SUBSCRIBE: subscribe(engine, client, msg, KIND_WHOLE); break;
+    case V1_SUBSCRIBE_SINGLE: subscribe(engine, client, msg, KIND_SINGLE); break;
+    case V1_SUBSCRIBE_MULTI: subscribe(engine, client, msg, KIND_MULTI); break;
+    case V1_UNSUBSCRIBE:
+    case V1_UNSUBSCRIBE_MULTI: unsubscribe(engine, client, msg); break;
+    case V1_ONE_OFF_QUERY: ask_once(engine, client, msg); break;
+    case V1_CALL_PROCEDURE:
+        v1_put_procedure_error(message_begin(engine, client).out, msg->request_id, BYTES_LITERAL("no such procedure"));
+        message_end(engine, client, 0);
+        break;
+    case V1_MSG_KIND_COUNT: unreachable();
+    }
+}
+
+void v1_run_frame(struct engine *engine, struct client *client, bytes frame, bool is_text)
+{
+    struct buf decoded = { 0 };
+    struct v1_msg msg;
+    struct diag diag;
+    err code = OK;
+    if (is_text) {
+        code = v1_json_decode(frame, &decoded, &diag);
+        frame = buf_bytes(&decoded);
+    }
+    if (code == OK)
+        code = v1_msg_decode(frame, &msg, &diag);
+    if (code == OK)
+        run_message(engine, client, &msg, is_text);
+    else
+        answer_close(engine, client, CLOSE_INTERNAL, diag.text);
+    buf_deinit(&decoded);
+}
