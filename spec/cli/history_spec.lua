@@ -130,7 +130,7 @@ describe("history", function()
 
       local output = output_of(world, "log", "--rows")
       local short = ann.identity:sub(1, 12)
-      assert.truthy(output:find("^ +0  %d+%-%d%d%-%d%dT[%d:.]+Z  %-+ +%- +%x+@0  publish\n"), output)
+      assert.truthy(output:find("^ +0  %d+%-%d%d%-%d%dT[%d:.]+Z  %x+  %- +%x+@0  publish\n"), output)
       assert.truthy(output:find(short .. "  %x+  %x+@0  connect\n"), output)
       local added = '  %x+  %x+@0  add {"name":"lamp"}  thing %+1\n  %+ thing {"id":1,"name":"lamp"}\n'
       assert.truthy(output:find(short .. added), output)

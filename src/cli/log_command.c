@@ -194,7 +194,10 @@ static void print_text_caller(struct buf *out, const struct caller *caller)
     identity_print(out, &caller->who);
     print_short(out, SHORT_IDENTITY, start);
     start = out->size;
-    connection_id_print(out, &caller->connection);
+    if (connection_id_is_none(&caller->connection))
+        buf_put_format(out, "%-*s", SHORT_CONNECTION, "-");
+    else
+        connection_id_print(out, &caller->connection);
     print_short(out, SHORT_CONNECTION, start);
 }
 
@@ -254,6 +257,10 @@ static void print_json_caller(struct buf *out, const struct caller *caller)
     }
     buf_put_text(out, ",\"caller\":\"");
     identity_print(out, &caller->who);
+    if (connection_id_is_none(&caller->connection)) {
+        buf_put_text(out, "\",\"connection\":null");
+        return;
+    }
     buf_put_text(out, "\",\"connection\":\"");
     connection_id_print(out, &caller->connection);
     buf_put_u8(out, '"');

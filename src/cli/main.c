@@ -17,6 +17,7 @@ static const struct {
     { "logs", "show what a module has said", NULL },
     { "snapshot", "have a running database take a snapshot now", NULL },
     { "log", "show what happened in a database, transaction by transaction", command_log },
+    { "replay", "run a logged call again and compare", command_replay },
     { "restore", "take a stopped database back to what it was", command_restore },
     { "check", "verify all that a database has on disk", command_check },
     { "describe", "show a database's tables and reducers", NULL },

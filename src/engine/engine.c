@@ -18,7 +18,7 @@
 enum { STACK_SIZE = 64 << 20 };
 
 /* What one transaction may change: enough for a world to be made in one call, far from filling memory. */
-static const struct txn_limits transaction_limits = { .rows_max = 50u << 20, .bytes_max = 2ull << 30 };
+const struct txn_limits engine_txn_limits = { .rows_max = 50u << 20, .bytes_max = 2ull << 30 };
 
 static void path_in(char path[static 4096], const struct engine *engine, const char *name)
 {
@@ -114,7 +114,7 @@ err engine_open(struct engine **out, const struct engine_options *options, struc
     engine->context = options->context;
     store_init(&engine->store);
     map_init(&engine->reducers);
-    engine->txn = txn_new(&engine->store, &transaction_limits);
+    engine->txn = txn_new(&engine->store, &engine_txn_limits);
     txn_on_reserve(engine->txn, reserve_sequence, engine);
     engine->subs = subs_new();
     pthread_mutex_init(&engine->publication_lock, NULL);

@@ -20,6 +20,10 @@ struct checkpoint_options {
 };
 extern const struct checkpoint_options checkpoint_options_default;
 
+/* What one transaction may change. */
+struct txn_limits;
+extern const struct txn_limits engine_txn_limits;
+
 struct engine_options {
     const struct disk *disk;
     const char *dir;             /* the database's folder */

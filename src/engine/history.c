@@ -22,6 +22,7 @@ struct history {
     uint64_t publish_offset;
     struct map clients;     /* number -> struct caller *, owned */
     struct caller *leaving; /* owned: disconnected by the event at hand */
+    struct caller owner;    /* who published or undid: without a connection */
 };
 
 /* --- Opening --- */
@@ -270,6 +271,16 @@ static void follow_connect(struct history *history, const struct record *record)
     memory_free(map_put(&history->clients, map_u64_key(&record->client), memory_copy(&caller, sizeof caller)));
 }
 
+static const struct caller *find_caller(struct history *history, const struct record *record)
+{
+    switch (record->kind) {
+    case RECORD_PUBLISH: history->owner.who = record->who; return &history->owner;
+    case RECORD_DISCONNECT:
+        return history->leaving = map_remove(&history->clients, map_u64_key(&record->client));
+    default: return map_find(&history->clients, map_u64_key(&record->client));
+    }
+}
+
 /* Keeps up with what explains the records behind this one. */
 static err follow(struct history *history, struct history_event *event, struct diag *diag)
 {
@@ -278,10 +289,7 @@ static err follow(struct history *history, struct history_event *event, struct d
         TRY(follow_publish(history, event->offset, record, diag));
     if (record->kind == RECORD_CONNECT)
         follow_connect(history, record);
-    if (record->kind == RECORD_DISCONNECT)
-        event->caller = history->leaving = map_remove(&history->clients, map_u64_key(&record->client));
-    else
-        event->caller = map_find(&history->clients, map_u64_key(&record->client));
+    event->caller = find_caller(history, record);
     return OK;
 }
 

@@ -74,7 +74,7 @@ err image_load(struct image *image, const struct snap_options *snap, uint64_t of
 
 /* --- From the log --- */
 
-static err apply_publish(struct image *image, const struct record *record, struct diag *diag)
+err image_migrate(struct image *image, const struct record *record, struct diag *diag)
 {
     struct arena arena;
     struct schema *schema;
@@ -94,7 +94,7 @@ static err apply_publish(struct image *image, const struct record *record, struc
 static err apply_record(struct image *image, const struct record *record, struct diag *diag)
 {
     switch (record->kind) {
-    case RECORD_PUBLISH: TRY(apply_publish(image, record, diag)); break;
+    case RECORD_PUBLISH: TRY(image_migrate(image, record, diag)); break;
     case RECORD_RESERVE:
         if (store_restore_sequence(&image->store, record->sequence_id, record->reserved))
             return OK;

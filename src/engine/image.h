@@ -33,5 +33,7 @@ void image_deinit(struct image *image);
 /* Fills an empty image from a snapshot. ERR_CORRUPT, ERR_NEWER_FORMAT, ERR_IN_USE; it is empty again then. */
 err image_load(struct image *image, const struct snap_options *snap, uint64_t offset, const uint8_t database_id[16],
                struct diag *diag);
+/* Brings the tables to the schema of a PUBLISH record. */
+err image_migrate(struct image *image, const struct record *record, struct diag *diag);
 /* Applies the record at image->next_offset. Errors name the offset. */
 err image_apply(struct image *image, uint64_t offset, bytes record, struct diag *diag);

@@ -66,6 +66,7 @@ static void commit_publication(struct engine *engine, const struct module *modul
     struct record record = { .kind = RECORD_PUBLISH,
                              .timestamp_us = engine->now_us,
                              .seed = engine->init_seed,
+                             .who = engine->owner,
                              .def = module_def(module),
                              .file_count = module_file_count(module),
                              .files = buf_bytes(&files) };

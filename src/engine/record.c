@@ -43,6 +43,7 @@ void record_encode(struct buf *out, const struct record *record, const struct de
         break;
     case RECORD_DISCONNECT: break;
     case RECORD_PUBLISH:
+        buf_put(out, record->who.at, sizeof record->who.at);
         buf_put(out, record->hash, sizeof record->hash);
         buf_put_sized(out, record->def);
         buf_put_u32(out, record->file_count);
@@ -90,6 +91,7 @@ err record_decode(bytes from, struct record *record, struct diag *diag)
         break;
     case RECORD_DISCONNECT: break;
     case RECORD_PUBLISH:
+        get_fixed(&reader, record->who.at, sizeof record->who.at);
         get_fixed(&reader, record->hash, sizeof record->hash);
         record->def = reader_get_sized(&reader);
         record->file_count = reader_get_u32(&reader);

@@ -11,7 +11,8 @@
  *   CALL        u16 place of the reducer in the module in force, sized args, delta
  *   CONNECT     u8[32] identity, u8[16] connection id, delta of client_connected
  *   DISCONNECT  delta of client_disconnected
- *   PUBLISH     u8[32] hash, sized RawModuleDefV10, u32 files, per file sized name and sized text, delta of init
+ *   PUBLISH     u8[32] identity, u8[32] hash, sized RawModuleDefV10, u32 files, per file sized name and sized text,
+ *               delta of init
  *   RESERVE     u32 sequence id, i128 value up to which the sequence is taken
  *
  * The module in force is that of the last PUBLISH before the record. A delta without tables is 4 zero bytes. */
@@ -31,7 +32,7 @@ struct record {
     uint64_t seed;
     uint16_t reducer;         /* CALL */
     bytes args;               /* CALL */
-    identity who;             /* CONNECT */
+    identity who;             /* CONNECT, PUBLISH */
     connection_id connection; /* CONNECT */
     uint8_t hash[32];         /* PUBLISH */
     bytes def;                /* PUBLISH */

@@ -191,6 +191,24 @@ static int compare_names(const void *left, const void *right)
     return strcmp((*(struct file *const *)left)->name, (*(struct file *const *)right)->name);
 }
 
+err files_init_kept(struct files *files, bytes kept, uint32_t count, struct diag *diag)
+{
+    struct reader left = reader_of(kept);
+    *files = (struct files){ .complete = true, .folder = strdup(".") };
+    for (uint32_t idx = 0; idx < count; idx++) {
+        const bytes name = reader_get_sized(&left), text = reader_get_sized(&left);
+        if (left.failed || !is_plain(name) || files_find(files, name) != NULL)
+            return diag_set(diag, ERR_CORRUPT, "the kept files of a module cannot be read");
+        struct file *file = file_new(files, name);
+        buf_put_bytes(&file->text, text);
+        file_put(files, file);
+    }
+    if (files->count == 0)
+        return diag_set(diag, ERR_CORRUPT, "a module was kept without its files");
+    files->entry = text_copy(files->items[0]->name);
+    return OK;
+}
+
 void files_hash(const struct files *files, uint8_t digest[32])
 {
     struct file **ordered = memory_copy(files->items, files->count * sizeof *ordered);

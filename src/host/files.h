@@ -31,6 +31,8 @@ struct files {
 
 /* `path`: the first file, or a folder with a module.lua in it. */
 err files_init(struct files *files, const char *path, struct diag *diag);
+/* From texts that were kept, as pairs of sized name and sized text, the first file first. */
+err files_init_kept(struct files *files, bytes kept, uint32_t count, struct diag *diag);
 void files_deinit(struct files *files);
 
 /* The file of this name, read now when it was not yet. */

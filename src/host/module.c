@@ -86,11 +86,10 @@ static err explain_load(const struct module *module, const struct report *report
     return explain(&module->files, file, report->line, text, code == ERR_REJECTED ? ERR_MODULE : code, diag);
 }
 
-static err load(struct module *module, const char *path, struct diag *diag)
+static err load(struct module *module, struct diag *diag)
 {
     struct report report;
     TRY(guard_start(diag));
-    TRY(files_init(&module->files, path, diag));
     module->files.opening = opened_hook;
     module->files.context = opened_context;
     const struct file *entry;
@@ -106,20 +105,46 @@ static err load(struct module *module, const char *path, struct diag *diag)
     return OK;
 }
 
-err module_load(struct module **made, const char *path, const struct module_limits *limits, module_log_fn *log,
-                void *log_context, struct diag *diag)
+/* Takes the files over. */
+static err load_files(struct module **made, const struct files *files, const struct module_limits *limits,
+                      module_log_fn *log, void *log_context, struct diag *diag)
 {
     show_symbols();
     struct module *module = memory_new(sizeof *module);
+    module->files = *files;
     module->limits = *limits;
     module->log = log;
     module->log_context = log_context;
-    const err code = load(module, path, diag);
+    const err code = load(module, diag);
     if (code != OK) {
         module_free(module);
         module = NULL;
     }
     *made = module;
+    return code;
+}
+
+err module_load(struct module **made, const char *path, const struct module_limits *limits, module_log_fn *log,
+                void *log_context, struct diag *diag)
+{
+    struct files files;
+    *made = NULL;
+    const err code = files_init(&files, path, diag);
+    if (code == OK)
+        return load_files(made, &files, limits, log, log_context, diag);
+    files_deinit(&files);
+    return code;
+}
+
+err module_load_kept(struct module **made, bytes kept, uint32_t file_count, const struct module_limits *limits,
+                     module_log_fn *log, void *log_context, struct diag *diag)
+{
+    struct files files;
+    *made = NULL;
+    const err code = files_init_kept(&files, kept, file_count, diag);
+    if (code == OK)
+        return load_files(made, &files, limits, log, log_context, diag);
+    files_deinit(&files);
     return code;
 }
 

@@ -42,6 +42,10 @@ typedef void module_log_fn(void *context, const struct module_log_line *line);
  * source lines around it below. ERR_MODULE, ERR_SCHEMA, ERR_OUT_OF_TIME, ERR_OUT_OF_MEMORY, ERR_DISK. */
 err module_load(struct module **module, const char *path, const struct module_limits *limits, module_log_fn *log,
                 void *log_context, struct diag *diag);
+/* The same from texts that were kept, as pairs of sized name and sized text (BSATN), the first file first: nothing is
+ * read from the disk. */
+err module_load_kept(struct module **module, bytes files, uint32_t file_count, const struct module_limits *limits,
+                     module_log_fn *log, void *log_context, struct diag *diag);
 void module_free(struct module *module); /* NULL is fine */
 
 bytes module_def(const struct module *module);           /* BSATN of RawModuleDefV10 */

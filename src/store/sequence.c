@@ -88,6 +88,19 @@ static bool value_get(const struct type *type, const uint8_t *at, __int128 *valu
     return (*value < 0) == is_negative;
 }
 
+void sequence_go_back(struct table *table, uint32_t place, const uint8_t *value, uint64_t count)
+{
+    struct sequence *sequence = &table->sequences[place];
+    const struct sequence_def *def = sequence->def;
+    __int128 number, distance;
+    if (!value_get(table->def->columns[def->column].type, value, &number) ||
+        __builtin_sub_overflow(sequence->reserved, number, &distance))
+        return;
+    const bool is_lower = def->increment > 0 ? number < sequence->next : number > sequence->next;
+    if (is_lower && distance / def->increment <= (__int128)count && distance % def->increment == 0)
+        sequence->next = number;
+}
+
 bool sequence_covers(const struct sequence_def *def, const struct type *type, const uint8_t *value)
 {
     __int128 number;

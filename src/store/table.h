@@ -77,6 +77,10 @@ err sequence_take(struct table *table, uint32_t place, sequence_reserve_fn *rese
                   struct diag *diag);
 /* Goes on behind a logged batch; false when the table has no such sequence. */
 bool sequence_restore(struct table *table, uint32_t sequence_id, __int128 reserved);
+/* For running a logged call again: the sequence goes back to this value of its column, where that is one of the last
+ * `count` before the end of the reservation, and goes on with it. The lowest of several (the highest of a descending
+ * one) wins. */
+void sequence_go_back(struct table *table, uint32_t place, const uint8_t *value, uint64_t count);
 /* Whether the column's value is one that the sequence could hand out. */
 bool sequence_covers(const struct sequence_def *def, const struct type *type, const uint8_t *value);
 
