@@ -416,6 +416,28 @@ describe("history", function()
       assert.truthy(output:find("WRONG log        " .. path, 1, true), output)
     end)
 
+    it("goes on behind a fault, names all of them, and what each has cost", function()
+      for _, name in ipairs { "lamp", "bed", "door", "sofa" } do call("add", ('["%s"]'):format(name)) end
+      take_snapshot()
+      for _, name in ipairs { "desk", "lens", "rack" } do call("add", ('["%s"]'):format(name)) end
+      take_snapshot()
+      call("add", '["vase"]')
+      world:stop()
+      local path = files(world, "log", "wal")[1]
+      local content = server.read_file(path)
+      for _, name in ipairs { "bed", "lens" } do flip_byte(path, content:find(name .. ".*" .. name) - 1) end
+      flip_byte(files(world, "snapshots", "snap")[2], 5000)
+      local code, output = run(world, "check")
+      assert.equal(1, code, output)
+      assert.equal(4, select(2, output:gsub("WRONG", "")), output)
+      local named = "WRONG log        [^\n]*is damaged[^\n]*; records %d+ to %d+ are lost"
+      assert.equal(2, select(2, output:gsub(named, "")), output)
+      assert.truthy(output:find "WRONG snapshot   at offset %d+: [^\n]*the block at byte 0", output)
+      assert.truthy(output:find "WRONG replay     there is no whole snapshot that the log's end could be reached from", output)
+      assert.truthy(output:find "ok    replay     from the snapshot at offset %d+", output)
+      assert.truthy(output:find "4 things are wrong", output)
+    end)
+
     it("names the snapshot of another database", function()
       make_history()
       world:stop()

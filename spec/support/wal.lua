@@ -41,6 +41,9 @@ int wal_reader_open(struct wal_reader **reader, const struct disk *disk, const c
                     uint64_t from, uint64_t durable_limit, struct wal_diag *diag);
 int wal_reader_next(struct wal_reader *reader, bool *found, uint64_t *offset, struct wal_bytes *record,
                     struct wal_diag *diag);
+int wal_reader_open_oldest(struct wal_reader **reader, const struct disk *disk, const char *dir,
+                           const uint8_t database_id[16], struct wal_diag *diag);
+int wal_reader_resume(struct wal_reader *reader, bool *found, struct wal_diag *diag);
 void wal_reader_set_limit(struct wal_reader *reader, uint64_t durable_limit);
 void wal_reader_close(struct wal_reader *reader);
 struct wal_copy {
@@ -195,6 +198,44 @@ function Reader:rest()
     if not record then return records, code, text end
     records[#records + 1] = record
   end
+end
+
+--- Whether there is more behind what was refused; nil, code and sentence when that is refused, too.
+function Reader:resume()
+  local found = ffi.new "bool[1]"
+  local code = core.wal_reader_resume(self.reader, found, self.diag)
+  if code ~= wal.OK then return nil, code, ffi.string(self.diag.text) end
+  return found[0]
+end
+
+--- All that can be read of a log, whatever is wrong with it: the records by their offsets, the offsets in the order
+--- they came in, and the sentences of what is wrong.
+function Disk:read_everything(database)
+  local diag, out, id = ffi.new "struct wal_diag", ffi.new "struct wal_reader *[1]", ffi.new "uint8_t[16]"
+  ffi.fill(id, 16, database or 1)
+  local code = core.wal_reader_open_oldest(out, C.disk_sim_disk(self.sim), "log", id, diag)
+  local records, offsets, faults = {}, {}, {}
+  if code ~= wal.OK then faults[1] = ffi.string(diag.text) end
+  if out[0] == nil then return records, offsets, faults end
+  local reader = setmetatable({ reader = out[0], disk = self, diag = diag }, Reader)
+  local found, _, text
+  repeat
+    found, _, text = reader:resume()
+    if found == nil then faults[#faults + 1] = text end
+    while found do
+      local record, offset_or_code, why = reader:next()
+      if record then
+        records[offset_or_code] = record
+        offsets[#offsets + 1] = offset_or_code
+      else
+        faults[#faults + 1] = why
+        if not why then found = false end
+        break
+      end
+    end
+  until found == false
+  core.wal_reader_close(out[0])
+  return records, offsets, faults
 end
 
 function Reader:set_limit(limit) core.wal_reader_set_limit(self.reader, limit) end

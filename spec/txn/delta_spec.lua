@@ -33,7 +33,8 @@ describe("a delta in the log", function()
     it("is refused when it does not fit the tables", function()
         assert(transactions.replay(follower, encoded))
         local _, why = transactions.replay(follower, encoded)
-        assert.equal("a logged row of table `player` is there already", why)
+        assert.equal("a logged row of table `player` cannot be put there: " ..
+          "an earlier row has the same key in `player_id_btree`", why)
     end)
 
     it("is refused wherever it is cut off", function()

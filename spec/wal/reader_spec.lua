@@ -226,3 +226,110 @@ describe("wal reader on damage", function()
     error "the log has fewer reads than that"
   end)
 end)
+
+describe("wal reader behind damage", function()
+  local function assert_right(found, offsets)
+    local last = -1
+    for _, offset in ipairs(offsets) do
+      assert.is_true(offset > last)
+      assert.equal(records[offset + 1], found[offset])
+      last = offset
+    end
+  end
+
+  local function texts(faults) return table.concat(faults, "\n") end
+
+  it("gives all of a whole log, and finds nothing wrong", function()
+    local found, offsets, faults = written():read_everything()
+    assert.equal("", texts(faults))
+    assert.equal(#records, #offsets)
+    assert_right(found, offsets)
+  end)
+
+  it("names every flipped bit of what was acknowledged, and loses no more than one frame to it", function()
+    local disk = written()
+    for _, file in ipairs { { 0, 2 }, { 2, 2 }, { 5, 1 } } do
+      local first_offset, count = file[1], file[2]
+      local size = HEADER
+      for idx = first_offset + 1, first_offset + count do
+        size = size + math.ceil((FRAME + 4 + #records[idx]) / 8) * 8
+      end
+      for bit_idx = 0, size * 8 - 1 do
+        disk:flip(wal.path(first_offset), bit_idx)
+        local found, offsets, faults = disk:read_everything()
+        local place = ("bit %d of %d: %s"):format(bit_idx, first_offset, texts(faults))
+        assert.is_true(#faults > 0, place)
+        assert_right(found, offsets)
+        -- A database id that is another one makes the whole segment a stranger, and so does a version.
+        local is_stranger = bit_idx < HEADER * 8 and #offsets == #records - count
+        assert.is_true(#offsets >= #records - 1 or is_stranger, place)
+        disk:flip(wal.path(first_offset), bit_idx)
+      end
+    end
+  end)
+
+  it("goes on behind a missing segment", function()
+    local disk = written()
+    disk:set(wal.path(2), nil)
+    local found, offsets, faults = disk:read_everything()
+    assert.same({ 0, 1, 4, 5 }, offsets)
+    assert_right(found, offsets)
+    assert.matches("a segment before it is missing", texts(faults))
+  end)
+
+  it("says that the newest segment is missing, and gives the others", function()
+    local disk = written()
+    disk:set(wal.path(5), nil)
+    local _, offsets, faults = disk:read_everything()
+    assert.same({ 0, 1, 2, 3, 4 }, offsets)
+    assert.equal(1, #faults)
+    assert.matches("00000000000000000005%.wal: this segment is missing", faults[1])
+  end)
+
+  it("names each fault of several", function()
+    local disk = written()
+    disk:flip(wal.path(0), (HEADER + FRAME + 10) * 8)
+    disk:flip(wal.path(2), 3)
+    disk:set(wal.path(4), nil)
+    local found, offsets, faults = disk:read_everything()
+    assert.same({ 1, 2, 3, 5 }, offsets)
+    assert_right(found, offsets)
+    assert.equal(3, #faults, texts(faults))
+    assert.matches("00000000000000000000%.wal: the frame at byte 64 %(record 0%)", faults[1])
+    assert.matches("00000000000000000002%.wal: the segment header at byte 0", faults[2])
+    assert.matches("00000000000000000005%.wal: .*missing", faults[3])
+  end)
+
+  it("takes nothing from another database, and nothing twice", function()
+    local disk, other = written(), wal.disk()
+    local log = other:open { segment_size = 1024, database = 2 }:start()
+    log:append "stranger"
+    log:close()
+    disk:set(wal.path(2), other:get(wal.path(0)))
+    local found, offsets, faults = disk:read_everything()
+    assert.same({ 0, 1, 4, 5 }, offsets)
+    assert_right(found, offsets)
+    assert.matches("it belongs to another database", texts(faults))
+
+    disk = written()
+    disk:set(wal.path(3), disk:get(wal.path(0)))
+    found, offsets, faults = disk:read_everything()
+    assert_right(found, offsets)
+    assert.equal(#records, #offsets)
+    assert.is_true(#faults > 0)
+  end)
+
+  it("passes over what cannot be read", function()
+    for nth = 1, 100 do
+      local disk = written()
+      disk:fail("read", nth)
+      local found, offsets, faults = disk:read_everything()
+      assert_right(found, offsets)
+      if #faults == 0 then
+        assert.is_true(nth > 10)
+        return
+      end
+      assert.is_true(#offsets >= #records - 2, texts(faults))
+    end
+  end)
+end)

@@ -22,16 +22,21 @@ static void say(void *context, bool is_fault, const char *line)
     fflush(stdout);
 }
 
-static void tell_progress(void *context, const char *what, uint64_t done, uint64_t all)
+static bool tell_progress(void *context, const char *what, uint64_t done, uint64_t all)
 {
     struct check_command *command = context;
     meter_tell(&command->meter, what, done, all);
+    return true;
 }
 
 static int run(struct check_command *command)
 {
     struct diag diag;
-    const struct audit_options options = { disk_real(), command->archive.path, say, tell_progress, command };
+    const struct audit_options options = { .disk = disk_real(),
+                                           .dir = command->archive.path,
+                                           .say = say,
+                                           .progress = tell_progress,
+                                           .context = command };
     if (archive_find(&command->archive, &diag) != OK)
         return archive_refuse("check", &diag);
     const uint32_t faults = audit_run(&options);
@@ -57,7 +62,8 @@ int command_check(int argc, char **argv)
         .arguments = "",
         .about =
             "Verifies what a database has on disk: its identity, every snapshot, the whole log, and that they agree\n"
-            "row by row. Says what is wrong and where. Changes nothing; a server may run on the directory.",
+            "row by row. Says what is wrong and where. Changes nothing; a server may run on the directory.\n"
+            "Exit code: 0 all is well, 1 something is wrong or could not be looked at, 2 not understood.",
         .options = options,
         .option_count = COUNTOF(options),
     };

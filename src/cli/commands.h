@@ -8,5 +8,6 @@ int command_log(int argc, char **argv);
 int command_replay(int argc, char **argv); /* 3: it does something else */
 int command_restore(int argc, char **argv);
 int command_check(int argc, char **argv);
+int command_salvage(int argc, char **argv);
 /* Commands written in Lua (lua/cli/<name>.lua): they talk to a running server. */
 int command_script(const char *name, int argc, char **argv);

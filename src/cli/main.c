@@ -20,6 +20,7 @@ static const struct {
     { "replay", "run a logged call again and compare", command_replay },
     { "restore", "take a stopped database back to what it was", command_restore },
     { "check", "verify all that a database has on disk", command_check },
+    { "salvage", "write out what can still be read of a damaged database", command_salvage },
     { "describe", "show a database's tables and reducers", NULL },
     { "generate", "write client code for a module", NULL },
 };

@@ -1,7 +1,7 @@
 #include "engine/audit.h"
 
+#include "engine/compare.h"
 #include "engine/history.h"
-#include "sats/json.h"
 #include "wal/reader.h"
 
 #include <inttypes.h>
@@ -17,6 +17,11 @@ struct audit {
     struct buf whole;   /* offsets of the snapshots that are whole, ascending, u64 each */
     struct image image; /* what the log amounts to so far */
     bool has_image;
+    struct wal_reader *reader;
+    uint64_t next;     /* the offset that comes next */
+    struct diag fault; /* of the log, waiting to be said */
+    uint32_t log_faults;
+    bool is_stopped, has_met_live;
     const char *doing;
     uint64_t record_count, byte_count;
 };
@@ -38,9 +43,10 @@ static void say(struct audit *audit, bool is_fault, const char *format, ...)
 
 static bool tell_progress(void *context, uint64_t done, uint64_t all)
 {
-    const struct audit *audit = context;
-    audit->options->progress(audit->options->context, audit->doing, done, all);
-    return true;
+    struct audit *audit = context;
+    if (!audit->options->progress(audit->options->context, audit->doing, done, all))
+        audit->is_stopped = true;
+    return !audit->is_stopped;
 }
 
 /* --- Snapshots --- */
@@ -101,77 +107,6 @@ static uint64_t find_whole(const struct audit *audit, uint64_t offset)
     return UINT64_MAX;
 }
 
-/* --- Whether two images say the same --- */
-
-static err blame_row(const struct table_def *def, const char *which, bytes row, struct diag *diag)
-{
-    struct buf text = { 0 };
-    json_print(&text, def->row_type, row, JSON_TYPED);
-    diag_set(diag, ERR_CORRUPT, "table `%.*s` %s the row %.*s", BYTES_FORMAT(def->name), which,
-             BYTES_FORMAT(buf_bytes(&text)));
-    buf_deinit(&text);
-    return ERR_CORRUPT;
-}
-
-/* Tables are sets (B1): when every row of each is in the other, they are equal. */
-static err find_missing_row(const struct table *in, const struct table *from, const char *which, struct diag *diag)
-{
-    rowref ref = ROWREF_NONE;
-    for (const struct row *row; (row = pages_next(&from->pages, &ref)) != NULL;)
-        if (table_find_equal(in, row_bytes(row)) == ROWREF_NONE)
-            return blame_row(from->def, which, row_bytes(row), diag);
-    return OK;
-}
-
-static err compare_tables(const struct table *kept, const struct table *replayed, struct diag *diag)
-{
-    const struct table_def *def = replayed->def;
-    if (kept->def->id != def->id || !table_has_shape(kept, def))
-        return diag_set(diag, ERR_CORRUPT, "table `%.*s` has another shape", BYTES_FORMAT(def->name));
-    TRY(find_missing_row(kept, replayed, "lacks", diag));
-    TRY(find_missing_row(replayed, kept, "should not have", diag));
-    for (uint32_t idx = 0; idx < def->sequence_count; idx++)
-        if (kept->sequences[idx].reserved != replayed->sequences[idx].reserved)
-            return diag_set(diag, ERR_CORRUPT, "the sequence `%.*s` of table `%.*s` stands at another value",
-                            BYTES_FORMAT(def->sequences[idx].name), BYTES_FORMAT(def->name));
-    return OK;
-}
-
-static err compare_clients(const struct image *kept, const struct image *replayed, struct diag *diag)
-{
-    uint32_t place = 0;
-    for (struct map_entry *entry; (entry = map_next(&replayed->clients, &place)) != NULL;) {
-        const struct caller *one = entry->value, *other = map_find(&kept->clients, map_u64_key(&one->number));
-        if (other == NULL || memcmp(&one->who, &other->who, sizeof one->who) != 0 ||
-            memcmp(&one->connection, &other->connection, sizeof one->connection) != 0)
-            return diag_set(diag, ERR_CORRUPT, "client %" PRIu64 ", who was connected, is not in it", one->number);
-    }
-    if (kept->clients.count != replayed->clients.count)
-        return diag_set(diag, ERR_CORRUPT, "it has %" PRIu32 " clients, and %" PRIu32 " were connected",
-                        kept->clients.count, replayed->clients.count);
-    return OK;
-}
-
-static err compare_modules(const struct image *kept, const struct image *replayed, struct diag *diag)
-{
-    if (kept->publish_offset != replayed->publish_offset ||
-        !bytes_equal(buf_bytes(&kept->publish), buf_bytes(&replayed->publish)) ||
-        memcmp(kept->first_hash, replayed->first_hash, sizeof kept->first_hash) != 0)
-        return diag_set(diag, ERR_CORRUPT, "it names another module than was in force");
-    if (kept->store.table_count != replayed->store.table_count)
-        return diag_set(diag, ERR_CORRUPT, "it has %" PRIu32 " tables, and %" PRIu32 " were there",
-                        kept->store.table_count, replayed->store.table_count);
-    return OK;
-}
-
-static err compare_images(const struct image *kept, const struct image *replayed, struct diag *diag)
-{
-    TRY(compare_modules(kept, replayed, diag));
-    for (uint32_t idx = 0; idx < replayed->store.table_count; idx++)
-        TRY(compare_tables(kept->store.tables[idx], replayed->store.tables[idx], diag));
-    return compare_clients(kept, replayed, diag);
-}
-
 /* --- The log and what it amounts to --- */
 
 static void drop_image(struct audit *audit)
@@ -218,6 +153,19 @@ static void meet_snapshot(struct audit *audit, uint64_t offset)
     take_image(audit, &kept);
 }
 
+/* The replay has come to the moment of the view that a running database gave. */
+static void meet_live(struct audit *audit)
+{
+    struct diag diag;
+    audit->has_met_live = true;
+    if (!audit->has_image)
+        say(audit, true, "memory     cannot be compared: nothing whole leads to offset %" PRIu64, audit->next);
+    else if (compare_frozen(audit->options->live, &audit->image, &diag) != OK)
+        say(audit, true, "memory     is not what the log amounts to at offset %" PRIu64 ": %s", audit->next, diag.text);
+    else
+        say(audit, false, "memory     at offset %" PRIu64 " equals what the log amounts to", audit->next);
+}
+
 static const struct sequence *find_sequence(const struct store *store, uint32_t id)
 {
     for (uint32_t idx = 0; idx < store->table_count; idx++)
@@ -251,8 +199,10 @@ static void audit_record(struct audit *audit, uint64_t offset, bytes content)
     if (code == OK && audit->has_image)
         code = image_apply(&audit->image, offset, content, &diag);
     if (code != OK) {
-        say(audit, true, "log        the record at offset %" PRIu64 " in %s: %s", offset,
-            history_log_dir(audit->history), diag.text);
+        uint64_t position;
+        const char *path = wal_reader_place(audit->reader, &position);
+        say(audit, true, "log        %s: the record at offset %" PRIu64 ", in the frame at byte %" PRIu64 ": %s", path,
+            offset, position, diag.text);
         drop_image(audit);
     }
     audit->record_count++;
@@ -261,76 +211,144 @@ static void audit_record(struct audit *audit, uint64_t offset, bytes content)
         tell_progress(audit, audit->record_count, 0);
 }
 
-static err walk_log(struct audit *audit, struct wal_reader *reader, uint64_t *next, struct diag *diag)
+/* What a fault has cost is known when the next record is: so it is said then. */
+static void note_fault(struct audit *audit, const struct diag *diag)
 {
-    for (;;) {
-        bool found;
-        bytes content;
-        if (find_whole(audit, *next) == *next)
-            meet_snapshot(audit, *next);
-        TRY(wal_reader_next(reader, &found, next, &content, diag));
-        if (!found)
-            return OK;
-        audit_record(audit, *next, content);
-        ++*next;
-    }
+    if (audit->fault.code != OK)
+        say(audit, true, "log        %s", audit->fault.text);
+    audit->fault = *diag;
+    audit->log_faults++;
 }
 
-/* From the log's beginning to its end; *next is behind the last record that was read. */
-static err read_log(struct audit *audit, uint64_t *first, uint64_t *next, struct diag *diag)
+static void say_fault(struct audit *audit, uint64_t offset)
 {
-    struct wal_reader *reader;
+    if (offset > audit->next)
+        say(audit, true, "log        %s; records %" PRIu64 " to %" PRIu64 " are lost", audit->fault.text, audit->next,
+            offset - 1);
+    else
+        say(audit, true, "log        %s", audit->fault.text);
+    audit->fault.code = OK;
+}
+
+static void come_to(struct audit *audit, uint64_t offset)
+{
+    if (audit->fault.code != OK)
+        say_fault(audit, offset);
+    if (offset != audit->next)
+        drop_image(audit);
+    audit->next = offset;
+    if (find_whole(audit, offset) == offset)
+        meet_snapshot(audit, offset);
+    if (audit->options->live != NULL && audit->options->live_offset == offset)
+        meet_live(audit);
+}
+
+/* Goes on behind a fault (R5); *found is false when there is nothing. A folder that cannot be listed, again and
+ * again, ends it. */
+static void read_on(struct audit *audit, bool *found)
+{
+    struct diag diag = { .code = OK }, before;
+    do {
+        before = diag;
+        if (wal_reader_resume(audit->reader, found, &diag) == OK)
+            return;
+        note_fault(audit, &diag);
+    } while (strcmp(before.text, diag.text) != 0);
+    *found = false;
+}
+
+/* ERR_NOT_FOUND when the log's beginning was given up meanwhile (R4), ERR_BUSY when it is to stop. */
+static err walk_log(struct audit *audit, struct diag *diag)
+{
+    bool found = true;
+    read_on(audit, &found);
+    while (found) {
+        bytes content;
+        uint64_t offset;
+        const err code = wal_reader_next(audit->reader, &found, &offset, &content, diag);
+        if (code == ERR_NOT_FOUND || audit->is_stopped)
+            return code != OK ? code : ERR_BUSY;
+        if (code != OK) {
+            note_fault(audit, diag);
+            read_on(audit, &found);
+        } else if (found) {
+            come_to(audit, offset);
+            audit_record(audit, offset, content);
+            audit->next = offset + 1;
+        }
+    }
+    come_to(audit, audit->next);
+    return OK;
+}
+
+static err read_log(struct audit *audit, uint64_t *first, struct diag *diag)
+{
     const char *dir = history_log_dir(audit->history);
     drop_image(audit);
     audit->record_count = audit->byte_count = 0;
-    TRY(wal_reader_oldest(audit->options->disk, dir, first, diag));
-    *next = *first;
+    err code = wal_reader_open_oldest(&audit->reader, audit->options->disk, dir, history_database_id(audit->history),
+                                      diag);
+    if (audit->reader == NULL)
+        return code;
+    if (code != OK)
+        note_fault(audit, diag);
+    *first = audit->next = wal_reader_offset(audit->reader);
     audit->has_image = *first == 0;
-    TRY(wal_reader_open(&reader, audit->options->disk, dir, history_database_id(audit->history), *first, WAL_NO_LIMIT,
-                        diag));
-    const err code = walk_log(audit, reader, next, diag);
-    wal_reader_close(reader);
+    code = walk_log(audit, diag);
+    wal_reader_close(audit->reader);
+    audit->reader = NULL;
     return code;
 }
 
 static void audit_log(struct audit *audit)
 {
     struct diag diag;
-    uint64_t first = 0, next = 0, ahead;
+    uint64_t first = 0, ahead;
     err code = ERR_NOT_FOUND;
     audit->doing = "replaying the log";
-    /* R4: its beginning may be given up meanwhile. */
     for (int tries = 0; code == ERR_NOT_FOUND && tries < RETRIES_MAX; tries++)
-        code = read_log(audit, &first, &next, &diag);
-    if (code != OK) {
+        code = read_log(audit, &first, &diag);
+    if (code != OK && code != ERR_BUSY)
         say(audit, true, "log        %s", diag.text);
+    if (code != OK) {
         drop_image(audit);
         return;
     }
     if (audit->record_count > 0)
-        say(audit, false, "log        offsets %" PRIu64 " to %" PRIu64 ", %.1f MB: every record is whole", first,
-            next - 1, (double)audit->byte_count / 1e6);
+        say(audit, false, "log        offsets %" PRIu64 " to %" PRIu64 ", %.1f MB: %s", first, audit->next - 1,
+            (double)audit->byte_count / 1e6, audit->log_faults == 0 ? "every record is whole" : "the rest is whole");
     else
         say(audit, false, "log        no records");
-    if ((ahead = find_whole(audit, next + 1)) != UINT64_MAX) /* M1 */
+    if ((ahead = find_whole(audit, audit->next + 1)) != UINT64_MAX) /* M1 */
         say(audit, true, "snapshot   at offset %" PRIu64 " is ahead of the log, which ends at offset %" PRIu64, ahead,
-            next);
+            audit->next);
+    if (audit->options->live != NULL && !audit->has_met_live)
+        say(audit, true, "log        ends before offset %" PRIu64 ", up to which it was durable",
+            audit->options->live_offset);
     if (!audit->has_image)
         say(audit, true, "replay     there is no whole snapshot that the log's end could be reached from");
+}
+
+static void tell_table(void *context, const char *text)
+{
+    say(context, true, "tables     %s", text);
 }
 
 static void audit_tables(struct audit *audit)
 {
     const struct store *store = &audit->image.store;
+    const uint32_t before = audit->faults;
     uint64_t rows = 0;
     for (uint32_t idx = 0; idx < store->table_count; idx++) {
         audit->doing = "checking indexes";
         tell_progress(audit, idx, store->table_count);
-        table_check(store->tables[idx]);
+        rowref ref = ROWREF_NONE;
+        while (table_inspect(store->tables[idx], &ref, UINT32_MAX, tell_table, audit)) {
+        }
         rows += store->tables[idx]->pages.row_count;
     }
-    say(audit, false, "tables     %" PRIu32 " with %" PRIu64 " rows: indexes, constraints and sequences hold",
-        store->table_count, rows);
+    say(audit, false, "tables     %" PRIu32 " with %" PRIu64 " rows%s", store->table_count, rows,
+        audit->faults == before ? ": indexes, constraints and sequences hold" : "");
 }
 
 uint32_t audit_run(const struct audit_options *options)

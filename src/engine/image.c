@@ -91,13 +91,18 @@ err image_migrate(struct image *image, const struct record *record, struct diag 
     return code;
 }
 
-static err apply_record(struct image *image, const struct record *record, struct diag *diag)
+/* All that a record says beside its rows. */
+static err apply_event(struct image *image, uint64_t offset, const struct record *record, bytes content,
+                       struct diag *diag)
 {
     switch (record->kind) {
-    case RECORD_PUBLISH: TRY(image_migrate(image, record, diag)); break;
+    case RECORD_PUBLISH:
+        TRY(image_migrate(image, record, diag));
+        remember_publish(image, record->hash, content, offset);
+        break;
     case RECORD_RESERVE:
         if (store_restore_sequence(&image->store, record->sequence_id, record->reserved))
-            return OK;
+            break;
         return diag_set(diag, ERR_CORRUPT, "a reservation for the unknown sequence %u", record->sequence_id);
     case RECORD_CONNECT: {
         const struct caller caller = { record->who, record->connection, record->client };
@@ -107,21 +112,22 @@ static err apply_record(struct image *image, const struct record *record, struct
     case RECORD_DISCONNECT: memory_free(map_remove(&image->clients, map_u64_key(&record->client))); break;
     case RECORD_CALL: break;
     }
-    return delta_apply(&image->store, record->delta, diag);
+    return OK;
 }
 
-err image_apply(struct image *image, uint64_t offset, bytes bytes, struct diag *diag)
+err image_follow(struct image *image, uint64_t offset, bytes content, struct record *record, struct diag *diag)
 {
-    struct record record;
-    err code = record_decode(bytes, &record, diag);
-    if (code == OK)
-        code = apply_record(image, &record, diag);
-    if (code != OK) {
-        diag_note(diag, "replaying the log at offset %llu: ", (unsigned long long)offset);
-        return code;
-    }
-    if (record.kind == RECORD_PUBLISH)
-        remember_publish(image, record.hash, bytes, offset);
+    TRY(record_decode(content, record, diag));
+    TRY(apply_event(image, offset, record, content, diag));
     image->next_offset = offset + 1;
     return OK;
+}
+
+err image_apply(struct image *image, uint64_t offset, bytes content, struct diag *diag)
+{
+    struct record record;
+    err code = image_follow(image, offset, content, &record, diag);
+    if (code == OK && record.kind != RECORD_RESERVE)
+        code = delta_apply(&image->store, record.delta, diag);
+    return code == OK ? OK : diag_note(diag, "replaying the log at offset %llu: ", (unsigned long long)offset);
 }

@@ -35,5 +35,8 @@ err image_load(struct image *image, const struct snap_options *snap, uint64_t of
                struct diag *diag);
 /* Brings the tables to the schema of a PUBLISH record. */
 err image_migrate(struct image *image, const struct record *record, struct diag *diag);
-/* Applies the record at image->next_offset. Errors name the offset. */
+/* Applies the record at image->next_offset. Errors name the offset; the image is of no use then. */
 err image_apply(struct image *image, uint64_t offset, bytes record, struct diag *diag);
+/* The same without the rows, for who must go on where they do not fit: everything else that it says is in force then,
+ * and *record, which points into `content`, has the rows. */
+err image_follow(struct image *image, uint64_t offset, bytes content, struct record *record, struct diag *diag);

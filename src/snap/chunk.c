@@ -22,20 +22,9 @@ static bool count_is_possible(uint32_t count, const struct table_def *def, size_
     return count > 0 && count <= (row_size > 0 ? size / row_size : 1);
 }
 
-static err row_place_check(const struct table *table, bytes row, struct diag *diag)
-{
-    for (uint32_t idx = 0; idx < table->index_count; idx++)
-        if (index_def(table->indexes[idx])->unique && index_find_row(table->indexes[idx], row.at) != ROWREF_NONE)
-            return diag_set(diag, ERR_CORRUPT, "an earlier row has the same key in `%.*s`",
-                            BYTES_FORMAT(index_def(table->indexes[idx])->name));
-    if (table->identity == NULL && table_find_equal(table, row) != ROWREF_NONE)
-        return diag_set(diag, ERR_CORRUPT, "an earlier row has the same bytes");
-    return OK;
-}
-
 static err row_store(struct table *table, bytes row, struct diag *diag)
 {
-    TRY(row_place_check(table, row, diag));
+    TRY(table_admits(table, row, diag));
     if (!table_put(table, row))
         return diag_set(diag, ERR_CORRUPT, "the table has no room for it");
     return OK;

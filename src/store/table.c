@@ -1,7 +1,10 @@
 #include "store/table.h"
 
 #include "base/clock.h"
+#include "sats/json.h"
 #include "store/key.h"
+
+#include <stdio.h>
 
 static void sequences_new(struct table *table)
 {
@@ -147,6 +150,17 @@ void table_rebind(struct table *table, const struct table_def *def)
         table->sequences[idx].def = &def->sequences[idx];
 }
 
+err table_admits(const struct table *table, bytes row, struct diag *diag)
+{
+    for (uint32_t idx = 0; idx < table->index_count; idx++)
+        if (index_def(table->indexes[idx])->unique && index_find_row(table->indexes[idx], row.at) != ROWREF_NONE)
+            return diag_set(diag, ERR_CORRUPT, "an earlier row has the same key in `%.*s`",
+                            BYTES_FORMAT(index_def(table->indexes[idx])->name));
+    if (table->identity == NULL && table_find_equal(table, row) != ROWREF_NONE)
+        return diag_set(diag, ERR_CORRUPT, "an earlier row has the same bytes");
+    return OK;
+}
+
 void table_restore(struct table *table, bytes row)
 {
     check(table_put(table, row)); /* it had a place when it was logged */
@@ -161,6 +175,57 @@ err table_erase(struct table *table, bytes row, struct diag *diag)
     table_unlink(table, ref);
     pages_free(&table->pages, ref);
     return OK;
+}
+
+static void tell_row(const struct table *table, bytes row, const char *what, bytes index, table_fault_fn *fault,
+                     void *context)
+{
+    struct buf text = { 0 };
+    buf_put_format(&text, "table `%.*s`: %s%s%.*s%s ", BYTES_FORMAT(table->def->name), what, index.size > 0 ? " `" : "",
+                   BYTES_FORMAT(index), index.size > 0 ? "`" : "");
+    json_print(&text, table->def->row_type, row, JSON_TYPED);
+    buf_put_u8(&text, '\0');
+    fault(context, (const char *)text.data);
+    buf_deinit(&text);
+}
+
+static void inspect_row(const struct table *table, rowref ref, table_fault_fn *fault, void *context)
+{
+    const bytes row = row_bytes(pages_row(&table->pages, ref));
+    for (uint32_t idx = 0; idx < table->index_count; idx++) {
+        const struct index *index = table->indexes[idx];
+        const rowref found = index_find_row(index, row.at);
+        if (found == ROWREF_NONE)
+            tell_row(table, row, "the row is missing in the index", index_def(index)->name, fault, context); /* X1 */
+        else if (found != ref && index_def(index)->unique)
+            tell_row(table, row, "another row has the same key in the index", index_def(index)->name, fault, context);
+    }
+    if (table->identity == NULL && table_find_equal(table, row) != ref) /* B1 */
+        tell_row(table, row, "the row is there twice, or cannot be found:", bytes_of("", 0), fault, context);
+}
+
+static void tell_total(const struct table *table, bytes index, uint64_t count, table_fault_fn *fault, void *context)
+{
+    char text[500];
+    snprintf(text, sizeof text, "table `%.*s`: it has %llu rows, and its index `%.*s` has %llu",
+             BYTES_FORMAT(table->def->name), (unsigned long long)table->pages.row_count, BYTES_FORMAT(index),
+             (unsigned long long)count);
+    fault(context, text);
+}
+
+bool table_inspect(const struct table *table, rowref *ref, uint32_t count, table_fault_fn *fault, void *context)
+{
+    if (*ref == ROWREF_NONE) {
+        for (uint32_t idx = 0; idx < table->index_count; idx++)
+            if (index_count(table->indexes[idx]) != table->pages.row_count)
+                tell_total(table, index_def(table->indexes[idx])->name, index_count(table->indexes[idx]), fault, context);
+    }
+    for (uint32_t done = 0; done < count; done++) {
+        if (pages_next(&table->pages, ref) == NULL)
+            return false;
+        inspect_row(table, *ref, fault, context);
+    }
+    return true;
 }
 
 void table_check(const struct table *table)

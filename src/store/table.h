@@ -91,8 +91,16 @@ bool table_has_shape(const struct table *table, const struct table_def *def);
 /* Replaces the definitions by those of another schema; table_has_shape() holds for them. */
 void table_rebind(struct table *table, const struct table_def *def);
 
+/* Whether a row that comes from a file may be put beside those that are there: B1, X2. ERR_CORRUPT. */
+err table_admits(const struct table *table, bytes row, struct diag *diag);
+
 /* Replay and snapshot loading: no checks, no undo. The row to erase must be there (ERR_CORRUPT). */
 void table_restore(struct table *table, bytes row);
 err table_erase(struct table *table, bytes row, struct diag *diag);
+/* The same promises as far as rows go, for who tells of what is wrong instead of stopping: looks at up to `count`
+ * rows behind *ref (ROWREF_NONE: from the first one on, and at the totals) and moves it. False when it has come to
+ * the end. The table may change between two steps. */
+typedef void table_fault_fn(void *context, const char *text);
+bool table_inspect(const struct table *table, rowref *ref, uint32_t count, table_fault_fn *fault, void *context);
 /* Verifies B1, indexes and pages; check() on failure. */
 void table_check(const struct table *table);

@@ -62,9 +62,8 @@ static err apply_rows(struct reader *from, struct table *table, uint32_t count, 
             continue;
         if (are_deletes)
             TRY(table_erase(table, row, diag));
-        else if (table_find_equal(table, row) != ROWREF_NONE)
-            return diag_set(diag, ERR_CORRUPT, "a logged row of table `%.*s` is there already",
-                            BYTES_FORMAT(table->def->name));
+        else if (table_admits(table, row, diag) != OK)
+            return diag_note(diag, "a logged row of table `%.*s` cannot be put there: ", BYTES_FORMAT(table->def->name));
         else
             table_restore(table, row);
     }

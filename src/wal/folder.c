@@ -78,21 +78,31 @@ static void name_found(void *context, const char *name)
         buf_put_u64(firsts, first_offset);
 }
 
-/* The small file is read before the names are: the log may be going on meanwhile, and a segment is there
- * before it is called the newest. */
-err folder_read(struct folder *folder, const struct disk *disk, const char *dir, struct diag *diag)
+static err names_read(struct folder *folder, const struct disk *disk, const char *dir, struct diag *diag)
 {
     struct buf firsts;
-    *folder = (struct folder){ 0 };
-    TRY(newest_read(folder, disk, dir, diag));
     buf_init(&firsts);
     const err code = disk->list(disk->self, dir, name_found, &firsts, diag);
     folder->firsts = (uint64_t *)(void *)firsts.data; /* owned from here on */
     folder->count = firsts.size / sizeof *folder->firsts;
-    if (code != OK) {
+    if (code != OK)
         folder_free(folder);
-        return code;
-    }
+    return code;
+}
+
+err folder_list(struct folder *folder, const struct disk *disk, const char *dir, struct diag *diag)
+{
+    *folder = (struct folder){ 0 };
+    return names_read(folder, disk, dir, diag);
+}
+
+/* The small file is read before the names are: the log may be going on meanwhile, and a segment is there
+ * before it is called the newest. */
+err folder_read(struct folder *folder, const struct disk *disk, const char *dir, struct diag *diag)
+{
+    *folder = (struct folder){ 0 };
+    TRY(newest_read(folder, disk, dir, diag));
+    TRY(names_read(folder, disk, dir, diag));
     if (!folder->newest_known || (folder->count > 0 && folder->firsts[folder->count - 1] >= folder->newest))
         return OK;
     folder_free(folder);

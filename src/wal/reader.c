@@ -12,6 +12,8 @@ struct wal_reader {
     uint64_t limit;
     struct reader records; /* of the frame at hand, from the next one on */
     uint64_t offset;       /* of the next record */
+    bool reads_on;         /* R5: what the folder should have is not asked any more */
+    bool entered_damaged;  /* the segment at hand has been refused once */
 };
 
 err wal_reader_oldest(const struct disk *disk, const char *dir, uint64_t *offset, struct diag *diag)
@@ -41,6 +43,7 @@ static err begins_later(uint64_t first_offset, struct diag *diag)
  * no header yet is entered again by frame_take(). */
 static err segment_enter(struct wal_reader *reader, uint64_t first_offset, bool is_last, struct diag *diag)
 {
+    reader->entered_damaged = false;
     const err code = walk_enter(&reader->walk, first_offset, is_last, diag);
     return code == ERR_CORRUPT ? walk_enter(&reader->walk, first_offset, is_last, diag) : code;
 }
@@ -63,7 +66,7 @@ static err goes_on(struct wal_reader *reader, const struct folder *folder, enum 
     size_t idx;
     if (found == WALK_BROKEN)
         return walk_refuse(walk, "the log goes on in a later segment", diag);
-    if (!folder_find(folder, walk->next_offset, &idx))
+    if (!folder_find(folder, reader->reads_on ? walk->segment.first_offset : walk->next_offset, &idx))
         return begins_later(folder->firsts[0], diag); /* R4 */
     if (folder->firsts[idx] <= walk->segment.first_offset)
         idx++; /* not the one it should be: that is for walk_enter() to refuse */
@@ -87,6 +90,13 @@ static err ends_here(struct wal_reader *reader, enum walk_found found, bool *mor
     return OK; /* R3 */
 }
 
+static err folder_look(const struct wal_reader *reader, struct folder *folder, struct diag *diag)
+{
+    const struct walk *walk = &reader->walk;
+    return reader->reads_on ? folder_list(folder, walk->disk, walk->dir, diag)
+                            : folder_read(folder, walk->disk, walk->dir, diag);
+}
+
 /* No whole frame was found. What looks so in a log that is being written may be the past already: so the names
  * of the files are read, and then the place is looked at once more. */
 static err frame_retry(struct wal_reader *reader, bool *more, struct diag *diag)
@@ -94,7 +104,7 @@ static err frame_retry(struct wal_reader *reader, bool *more, struct diag *diag)
     struct walk *walk = &reader->walk;
     struct folder folder;
     enum walk_found found;
-    TRY(folder_read(&folder, walk->disk, walk->dir, diag));
+    TRY(folder_look(reader, &folder, diag));
     err code = segment_measure(&walk->segment, diag);
     if (code == OK)
         code = frame_try(reader, &found, diag);
@@ -165,17 +175,24 @@ static err segment_begin(struct wal_reader *reader, const struct folder *folder,
     return segment_enter(reader, walk->next_offset, idx + 1 == folder->count, diag);
 }
 
+static struct wal_reader *reader_new(const struct disk *disk, const char *dir, const uint8_t database_id[16],
+                                     uint64_t limit)
+{
+    struct wal_reader *made = memory_new(sizeof *made);
+    made->dir = memory_copy(dir, strlen(dir) + 1);
+    memcpy(made->database_id, database_id, sizeof made->database_id);
+    made->limit = limit;
+    walk_init(&made->walk, disk, made->dir, made->database_id);
+    return made;
+}
+
 err wal_reader_open(struct wal_reader **reader, const struct disk *disk, const char *dir, const uint8_t database_id[16],
                     uint64_t from, uint64_t durable_limit, struct diag *diag)
 {
     *reader = NULL;
     if (from > durable_limit)
         return diag_set(diag, ERR_NOT_FOUND, "the log ends at offset %" PRIu64, durable_limit);
-    struct wal_reader *made = memory_new(sizeof *made);
-    made->dir = memory_copy(dir, strlen(dir) + 1);
-    memcpy(made->database_id, database_id, sizeof made->database_id);
-    made->limit = durable_limit;
-    walk_init(&made->walk, disk, made->dir, made->database_id);
+    struct wal_reader *made = reader_new(disk, dir, database_id, durable_limit);
     struct folder folder;
     err code = folder_read(&folder, disk, dir, diag);
     if (code == OK)
@@ -188,6 +205,83 @@ err wal_reader_open(struct wal_reader **reader, const struct disk *disk, const c
     else
         wal_reader_close(made);
     return code;
+}
+
+uint64_t wal_reader_offset(const struct wal_reader *reader)
+{
+    return reader->offset;
+}
+
+const char *wal_reader_place(const struct wal_reader *reader, uint64_t *position)
+{
+    const struct walk *walk = &reader->walk;
+    *position = reader->offset < walk->next_offset ? walk->frame_position : walk->segment.position;
+    return walk->segment.path;
+}
+
+/* --- Behind damage (R5) --- */
+
+err wal_reader_open_oldest(struct wal_reader **reader, const struct disk *disk, const char *dir,
+                           const uint8_t database_id[16], struct diag *diag)
+{
+    struct folder folder;
+    struct diag ignored;
+    *reader = NULL;
+    const err code = folder_read(&folder, disk, dir, diag);
+    if (code != OK && folder_list(&folder, disk, dir, &ignored) != OK)
+        return code;
+    struct wal_reader *made = reader_new(disk, dir, database_id, WAL_NO_LIMIT);
+    if (folder.count > 0)
+        made->walk.next_offset = made->offset = folder.firsts[0];
+    folder_free(&folder);
+    made->walk.segment.first_offset = UINT64_MAX; /* none yet */
+    made->reads_on = true;
+    *reader = made;
+    return code;
+}
+
+/* The segment behind the one at hand. What is missing before it, the offset of its first record tells. */
+static err next_enter(struct wal_reader *reader, bool *found, struct diag *diag)
+{
+    struct walk *walk = &reader->walk;
+    struct folder folder;
+    TRY(folder_list(&folder, walk->disk, walk->dir, diag));
+    size_t idx = 0;
+    while (idx < folder.count && walk->segment.first_offset != UINT64_MAX &&
+           folder.firsts[idx] <= walk->segment.first_offset)
+        idx++;
+    *found = idx < folder.count;
+    err code = OK;
+    if (*found) {
+        walk->chain = 0;
+        walk->chain_known = folder.firsts[idx] == 0;
+        if (folder.firsts[idx] > walk->next_offset)
+            walk->next_offset = folder.firsts[idx];
+        code = segment_enter(reader, folder.firsts[idx], idx + 1 == folder.count, diag);
+    }
+    folder_free(&folder);
+    return code;
+}
+
+static err refused_enter(struct wal_reader *reader, bool *found, struct diag *diag)
+{
+    reader->entered_damaged = true;
+    return walk_enter_damaged(&reader->walk, reader->walk.segment.first_offset, found, diag);
+}
+
+err wal_reader_resume(struct wal_reader *reader, bool *found, struct diag *diag)
+{
+    struct walk *walk = &reader->walk;
+    *found = false;
+    reader->reads_on = true;
+    if (walk->segment.file != NULL && walk->header_known)
+        TRY(walk_skip(walk, found, diag));
+    else if (walk->segment.file != NULL && !reader->entered_damaged)
+        TRY(refused_enter(reader, found, diag));
+    if (!*found)
+        TRY(next_enter(reader, found, diag));
+    reader->offset = walk->next_offset;
+    return OK;
 }
 
 void wal_reader_set_limit(struct wal_reader *reader, uint64_t durable_limit)

@@ -4,7 +4,7 @@
 
 #include <inttypes.h>
 
-enum { CHUNK_SIZE = 1 << 20 };
+enum { CHUNK_SIZE = 1 << 20, UNREADABLE_STEP = 4096 };
 
 void walk_init(struct walk *walk, const struct disk *disk, const char *dir, const uint8_t database_id[16])
 {
@@ -80,12 +80,14 @@ static err rest_is_zero(const struct walk *walk, uint64_t position, bool *zero, 
 }
 
 /* A whole header is proof enough: it is written only after the frame before is synced (W1), so that the
- * body behind it need not be read. Offset and salt tell it from bytes that merely look like a frame. */
+ * body behind it need not be read. Offset and salt tell it from bytes that merely look like a frame; 0 is no
+ * segment's salt: its header is damaged, and any will do. */
 static size_t header_find(const uint8_t *chunk, size_t size, uint32_t salt, uint64_t offset_min)
 {
     struct frame_header header;
     for (size_t at = 0; at + FRAME_HEADER_SIZE <= size; at += FRAME_ALIGNMENT) {
-        if (frame_header_read(chunk + at, &header) && header.salt == salt && header.first_offset >= offset_min)
+        if (frame_header_read(chunk + at, &header) && (salt == 0 || header.salt == salt) &&
+            header.first_offset >= offset_min)
             return at;
     }
     return size;
@@ -176,15 +178,19 @@ static err frame_accept(struct walk *walk, const struct frame_header *header, st
     struct segment *segment = &walk->segment;
     if (header->salt != segment->salt)
         return walk_refuse(walk, "it belongs to another log", diag);
-    if (header->first_offset != walk->next_offset || header->chain != walk->chain)
+    if (walk->is_lost ? header->first_offset < walk->next_offset
+                      : header->first_offset != walk->next_offset || header->chain != walk->chain)
         return walk_refuse(walk, "it does not continue the frame before", diag);
     if (header->first_offset > UINT64_MAX - header->record_count)
         return walk_refuse(walk, "its offset is out of range", diag);
     const uint64_t body_end = segment->position + FRAME_HEADER_SIZE + header->size;
-    TRY(padding_verify(walk, body_end, segment->position + frame_span(header->size), diag));
+    if (!walk->is_lost)
+        TRY(padding_verify(walk, body_end, segment->position + frame_span(header->size), diag));
     const bytes body = bytes_of(walk->reading.data + FRAME_HEADER_SIZE, header->size);
     TRY(records_verify(walk, body, header->record_count, diag));
 
+    walk->is_lost = false;
+    walk->next_offset = header->first_offset;
     const struct buf older = walk->frame;
     walk->frame = walk->reading;
     walk->reading = older;
@@ -210,6 +216,47 @@ static err frame_read(struct walk *walk, const struct frame_header *header, bool
     struct frame_header again;
     *whole = frame_header_read(at, &again) && again.checksum == header->checksum &&
              crc32c(0, at + FRAME_HEADER_SIZE, header->size) == header->body_sum;
+    return OK;
+}
+
+static err frame_find_readable(const struct walk *walk, uint64_t position, uint64_t *found, struct diag *diag)
+{
+    while (frame_find(walk, position, found, diag) != OK) {
+        if (diag->code != ERR_DISK)
+            return diag->code;
+        position = (position / UNREADABLE_STEP + 1) * UNREADABLE_STEP;
+    }
+    return OK;
+}
+
+/* A frame that is whole and refused for where it stands is taken when the walk is lost; else the search goes on
+ * behind it. */
+static bool is_misplaced(struct walk *walk)
+{
+    struct frame_header header;
+    struct diag ignored;
+    bool present, whole;
+    return !walk->is_lost && header_try(walk, &header, &present, &ignored) == OK && present &&
+           header.salt == walk->segment.salt && header.first_offset >= walk->next_offset &&
+           frame_read(walk, &header, &whole, &ignored) == OK && whole;
+}
+
+err walk_skip(struct walk *walk, bool *found, struct diag *diag)
+{
+    struct frame_header header;
+    struct diag ignored;
+    bool present;
+    uint64_t position = walk->segment.position;
+    *found = true;
+    if (!is_misplaced(walk)) {
+        const bool has_size = header_try(walk, &header, &present, &ignored) == OK && present;
+        position += has_size ? frame_span(header.size) : FRAME_ALIGNMENT;
+        TRY(frame_find_readable(walk, position, &position, diag));
+        *found = position > 0;
+    }
+    if (*found)
+        walk->segment.position = position;
+    walk->is_lost = true;
     return OK;
 }
 
@@ -279,6 +326,40 @@ err walk_enter(struct walk *walk, uint64_t first_offset, bool is_last, struct di
     walk->segment.salt = header.salt;
     walk->chain = header.chain;
     walk->chain_known = true;
+    return OK;
+}
+
+/* Without its header nobody says the salt; then the first frame that is whole does. */
+static err salt_find(struct walk *walk, struct diag *diag)
+{
+    struct frame_header header;
+    uint64_t found;
+    bool present;
+    TRY(frame_find_readable(walk, SEGMENT_HEADER_SIZE, &found, diag));
+    if (found == 0)
+        return OK;
+    walk->segment.position = found;
+    TRY(header_try(walk, &header, &present, diag));
+    walk->segment.salt = header.salt;
+    return OK;
+}
+
+err walk_enter_damaged(struct walk *walk, uint64_t first_offset, bool *usable, struct diag *diag)
+{
+    struct segment_header header;
+    bool present;
+    segment_close(&walk->segment);
+    walk->frame_position = 0;
+    *usable = false;
+    TRY(segment_open(&walk->segment, walk->disk, walk->dir, first_offset, false, diag));
+    TRY(segment_read_header(&walk->segment, &header, &present, diag));
+    if (present && (header.version != SEGMENT_VERSION ||
+                    memcmp(header.database_id, walk->database_id, sizeof header.database_id) != 0))
+        return OK;
+    walk->segment.salt = present ? header.salt : 0;
+    if (!present)
+        TRY(salt_find(walk, diag));
+    walk->header_known = walk->chain_known = walk->is_lost = *usable = true;
     return OK;
 }
 

@@ -21,6 +21,7 @@ struct walk {
     struct buf frame;           /* that frame: header and body */
     uint64_t frame_position;    /* where it stands in the segment; 0: the segment has none yet */
     struct buf reading;
+    bool is_lost; /* after a skip: the next frame is taken wherever it belongs, if only it is later */
 };
 
 enum walk_found {
@@ -45,6 +46,15 @@ err walk_next(struct walk *walk, enum walk_found *found, struct diag *diag);
 /* After WALK_BROKEN: looks for a frame behind the broken one, which proves that the broken one was acknowledged
  * (W1). *proof is its place, 0 when there is none. */
 err walk_find_proof(struct walk *walk, uint64_t *proof, struct diag *diag);
+
+/* For those who go on after damage: the records that come then do not follow those before.
+ *
+ * After walk_next() has failed or found something broken: stands before the next frame that may be whole, further
+ * on in the segment; *found is false when there is none. Parts that cannot be read are passed over. */
+err walk_skip(struct walk *walk, bool *found, struct diag *diag);
+/* After walk_enter() has refused a segment: goes into it all the same. Not into another database's or a newer
+ * format's: *usable is false then. */
+err walk_enter_damaged(struct walk *walk, uint64_t first_offset, bool *usable, struct diag *diag);
 
 /* The records of the last whole frame. */
 struct reader walk_records(const struct walk *walk);
