@@ -251,7 +251,9 @@ static void run_request(struct engine *engine, struct request *request)
         buf_put_format(&request->answer, "{\"followed\":%s}", engine->followers != NULL ? "true" : "false");
         reply(engine, request, 0);
         break;
-    case REQUEST_SNAPSHOT: reply(engine, request, 0); break;
+    case REQUEST_SNAPSHOT:
+    case REQUEST_BACKUP:
+    case REQUEST_RESUME: reply(engine, request, 0); break;
     case REQUEST_LOGS_END:
         end_logs(engine, request->subject);
         reply(engine, request, 0);

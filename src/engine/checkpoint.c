@@ -22,7 +22,7 @@ struct job {
     struct snap_head head;
     struct buf clients;   /* what head.clients points into */
     struct buf publish;   /* what head.publish points into */
-    struct request *request; /* who asked for it, or NULL */
+    struct checkpoint_wish *wishes; /* who asked for it */
     int64_t started_us;
     err code;
     struct diag diag;
@@ -39,7 +39,7 @@ struct checkpoint {
     uint64_t replayed_bytes;  /* of log behind it that the start had to read; counts as new */
     int64_t last_us;          /* when it was taken, monotonic */
     int64_t not_before_us;    /* after a failure */
-    struct request *wanted;   /* asked for, not begun */
+    struct checkpoint_wish *wanted; /* asked for, not begun */
     struct job *job;          /* at work, or NULL */
     pthread_t thread;
     atomic_bool stopping;
@@ -164,7 +164,7 @@ static void begin(struct checkpoint *checkpoint)
     list_clients(engine, &job->clients);
     buf_put_bytes(&job->publish, buf_bytes(&engine->publish));
     job->started_us = clock_monotonic_us();
-    job->request = checkpoint->wanted;
+    job->wishes = checkpoint->wanted;
     checkpoint->wanted = NULL;
     job->frozen = store_freeze(&engine->store);
     job->head = (struct snap_head){ .offset = wal_next_offset(engine->wal),
@@ -182,18 +182,13 @@ static void begin(struct checkpoint *checkpoint)
     check(pthread_create(&checkpoint->thread, NULL, work, checkpoint) == 0);
 }
 
-static void answer(struct checkpoint *checkpoint, struct request *request, const struct job *job)
+static void grant(struct checkpoint *checkpoint, struct checkpoint_wish *wish, const struct job *job)
 {
-    request->status = job->code == OK ? 200 : 503;
-    request->content_type = job->code == OK ? "application/json" : "text/plain; charset=utf-8";
-    if (job->code == OK)
-        buf_put_format(&request->answer, "{\"offset\":%" PRIu64 "}", job->head.offset);
-    else
-        buf_put_text(&request->answer, job->diag.text);
-    struct packet *packet = memory_new(sizeof *packet);
-    packet->kind = PACKET_REPLY;
-    packet->to.request = request;
-    port_send(checkpoint->engine->port, packet);
+    while (wish != NULL) {
+        struct checkpoint_wish *next = wish->next;
+        wish->granted(wish, checkpoint->engine, job->code, job->head.offset, &job->diag);
+        wish = next;
+    }
 }
 
 static void finish(struct checkpoint *checkpoint)
@@ -210,8 +205,7 @@ static void finish(struct checkpoint *checkpoint)
         checkpoint->not_before_us = checkpoint->last_us + RETRY_US;
         log_warn("%s: no snapshot: %s", checkpoint->engine->name, job->diag.text);
     }
-    if (job->request != NULL)
-        answer(checkpoint, job->request, job);
+    grant(checkpoint, job->wishes, job);
     buf_deinit(&job->clients);
     buf_deinit(&job->publish);
     memory_free(job);
@@ -239,14 +233,10 @@ void checkpoint_consider(struct checkpoint *checkpoint)
     }
 }
 
-void checkpoint_request(struct checkpoint *checkpoint, struct request *request)
+void checkpoint_ask(struct checkpoint *checkpoint, struct checkpoint_wish *wish)
 {
-    if (checkpoint->wanted != NULL) {
-        const struct job refused = { .code = ERR_BUSY, .diag = { ERR_BUSY, "a snapshot has been asked for already" } };
-        answer(checkpoint, request, &refused);
-        return;
-    }
-    checkpoint->wanted = request;
+    wish->next = checkpoint->wanted;
+    checkpoint->wanted = wish;
 }
 
 void checkpoint_stop(struct checkpoint *checkpoint)
@@ -254,11 +244,9 @@ void checkpoint_stop(struct checkpoint *checkpoint)
     atomic_store(&checkpoint->stopping, true);
     if (checkpoint->job != NULL)
         finish(checkpoint);
-    if (checkpoint->wanted != NULL) {
-        const struct job stopped = { .code = ERR_BUSY, .diag = { ERR_BUSY, "the database is stopping" } };
-        answer(checkpoint, checkpoint->wanted, &stopped);
-        checkpoint->wanted = NULL;
-    }
+    const struct job stopped = { .code = ERR_BUSY, .diag = { ERR_BUSY, "the database is stopping" } };
+    grant(checkpoint, checkpoint->wanted, &stopped);
+    checkpoint->wanted = NULL;
 }
 
 void checkpoint_free(struct checkpoint *checkpoint)

@@ -16,7 +16,7 @@
 struct checkpoint;
 
 struct checkpoint *checkpoint_new(struct engine *engine, const struct checkpoint_options *options);
-/* Stops a snapshot at work and answers who waits for one. The engine's thread, as its last act. */
+/* Stops a snapshot at work and refuses who waits for one. The engine's thread, as its last act. */
 void checkpoint_stop(struct checkpoint *checkpoint);
 void checkpoint_free(struct checkpoint *checkpoint);
 
@@ -25,5 +25,12 @@ void checkpoint_opened(struct checkpoint *checkpoint, uint64_t snapshot_offset, 
 
 /* Once a turn, between two transactions: starts a snapshot when it is time. */
 void checkpoint_consider(struct checkpoint *checkpoint);
-/* On demand: answers the request when the snapshot has been verified, or says why there is none. */
-void checkpoint_request(struct checkpoint *checkpoint, struct request *request);
+/* Somebody waits for a snapshot that holds what has happened until now. */
+struct checkpoint_wish {
+    struct checkpoint_wish *next;
+    /* Once, on the engine's thread: a snapshot at `offset` has been verified, or `diag` says why there is none. */
+    void (*granted)(struct checkpoint_wish *wish, struct engine *engine, err code, uint64_t offset,
+                    const struct diag *diag);
+};
+/* Wishes that come before the next snapshot begins are granted by the same one. */
+void checkpoint_ask(struct checkpoint *checkpoint, struct checkpoint_wish *wish);

@@ -7,7 +7,9 @@
 #include "engine/call.h"
 #include "engine/checkpoint.h"
 #include "engine/clients.h"
+#include "engine/founding.h"
 #include "engine/publication.h"
+#include "engine/snapshot_request.h"
 #include "engine/startup.h"
 #include "engine/swap.h"
 #include "engine/turn.h"
@@ -28,24 +30,11 @@ static void path_in(char path[static 4096], const struct engine *engine, const c
 /* The database's identity is drawn once and kept in a file of its own: the log's segments name it. */
 static err open_identity(struct engine *engine, struct diag *diag)
 {
-    char path[4096];
-    struct buf text = { 0 };
-    path_in(path, engine, "identity");
-    err code = disk_read_whole(engine->disk, path, &text, diag);
-    if (code == ERR_NOT_FOUND) {
-        random_bytes(engine->identity.at, sizeof engine->identity.at);
-        engine->identity.at[31] = 0xc2; /* identities begin c200 */
-        engine->identity.at[30] = 0x00;
-        identity_print(&text, &engine->identity);
-        buf_put_u8(&text, '\n');
-        code = disk_write_whole(engine->disk, path, buf_bytes(&text), diag);
-    } else if (code == OK) {
-        const bytes digits = bytes_of(text.data, text.size > 0 && text.data[text.size - 1] == '\n' ? text.size - 1 : text.size);
-        if (!identity_parse(digits, &engine->identity))
-            code = diag_set(diag, ERR_CORRUPT, "%s does not hold a database's identity (64 hex digits)", path);
-    }
-    buf_deinit(&text);
-    return code;
+    const err code = founding_read_identity(engine->disk, engine->dir, &engine->identity, diag);
+    if (code != ERR_NOT_FOUND)
+        return code;
+    engine->identity = founding_draw_identity();
+    return founding_write_identity(engine->disk, engine->dir, &engine->identity, diag);
 }
 
 /* A record names only sequences that records before it have made: what init takes waits for its PUBLISH. */
@@ -76,23 +65,28 @@ static err open_module(struct engine *engine, struct module *module, struct diag
     return code;
 }
 
-static err open_parts(struct engine *engine, const struct engine_options *options, struct diag *diag)
+static err open_folder(struct engine *engine, struct diag *diag)
 {
     char path[4096];
-    struct map clients = { 0 };
     TRY(engine->disk->make_dir(engine->disk->self, engine->dir, diag));
     TRY(swap_finish(engine->disk, engine->dir, diag));
     TRY(open_identity(engine, diag));
+    TRY(founding_read_pause(engine->disk, engine->dir, &engine->schedules_paused, diag));
     path_in(path, engine, "module_logs");
     engine->module_log = module_log_new(path, true, engine->port);
     module_log_adopt(engine->module_log);
+    return OK;
+}
 
-    engine->checkpoint = checkpoint_new(engine, &options->checkpoints);
-    engine->aside = aside_new(engine);
-
+/* Loads *module when it is NULL. */
+static err open_state(struct engine *engine, struct module **module, struct diag *diag)
+{
+    struct map clients = { 0 };
     err code = startup_read(engine, &clients, diag);
+    if (code == OK && *module == NULL)
+        code = publication_load(engine, module, diag);
     if (code == OK)
-        code = open_module(engine, options->module, diag);
+        code = open_module(engine, *module, diag);
     startup_disconnect_leftovers(engine, &clients);
     if (code == OK) {
         wal_flush(engine->wal);
@@ -120,11 +114,16 @@ err engine_open(struct engine **out, const struct engine_options *options, struc
     pthread_mutex_init(&engine->publication_lock, NULL);
     pthread_cond_init(&engine->publication_done, NULL);
 
-    const err code = open_parts(engine, options, diag);
+    struct module *module = options->module;
+    engine->checkpoint = checkpoint_new(engine, &options->checkpoints);
+    engine->aside = aside_new(engine);
+    err code = open_folder(engine, diag);
+    if (code == OK)
+        code = open_state(engine, &module, diag);
     module_log_adopt(NULL); /* the engine's own thread takes over */
     if (code != OK) {
-        if (engine->module != options->module)
-            module_free(options->module);
+        if (engine->module != module)
+            module_free(module);
         engine_close(engine);
         return code;
     }
@@ -139,6 +138,7 @@ static void *run(void *context)
     while (!atomic_load(&engine->stopping))
         turn_run(engine);
     clients_disconnect_all(engine);
+    snapshot_request_close(engine);
     checkpoint_stop(engine->checkpoint);
     aside_stop(engine->aside);
     module_log_flush(engine->module_log);

@@ -29,7 +29,7 @@ struct engine_options {
     const char *dir;             /* the database's folder */
     const char *name;
     identity owner;
-    struct module *module;       /* taken over, also on failure */
+    struct module *module;       /* taken over, also on failure; NULL: the version that was published last */
     struct port *port;           /* borrowed */
     struct module_limits limits;
     struct checkpoint_options checkpoints;
@@ -45,6 +45,10 @@ void engine_stop(struct engine *engine);
 void engine_close(struct engine *engine);
 
 const identity *engine_identity(const struct engine *engine); /* of the database; any thread */
+
+/* Any thread: takes a snapshot of what has happened until now, and waits until it has been verified. ERR_BUSY when the
+ * database stops. */
+err engine_snapshot(struct engine *engine, uint64_t *offset, struct diag *diag);
 
 /* Any thread: puts a new version of the module in force between two calls. Takes the module over. Waits for
  * the outcome: OK and a one-line summary in diag->text, or the reason; the old one serves on then. */

@@ -1,6 +1,7 @@
 #include "engine/history.h"
 
 #include "base/text.h"
+#include "engine/founding.h"
 #include "engine/swap.h"
 #include "engine/time_index.h"
 #include "sats/bsatn.h"
@@ -37,19 +38,8 @@ static char *path_join(const char *dir, const char *name)
 
 static err read_identity(struct history *history, const char *dir, struct diag *diag)
 {
-    struct buf text = { 0 };
-    char *path = path_join(dir, "identity");
-    err code = disk_read_whole(history->disk, path, &text, diag);
-    bytes digits = buf_bytes(&text);
-    if (digits.size > 0 && digits.at[digits.size - 1] == '\n')
-        digits.size--;
-    if (code == ERR_NOT_FOUND)
-        code = diag_set(diag, ERR_NOT_FOUND, "there is no database in %s", dir);
-    else if (code == OK && !identity_parse(digits, &history->database))
-        code = diag_set(diag, ERR_CORRUPT, "%s does not hold a database's identity (64 hex digits)", path);
-    memory_free(path);
-    buf_deinit(&text);
-    return code;
+    const err code = founding_read_identity(history->disk, dir, &history->database, diag);
+    return code == ERR_NOT_FOUND ? diag_set(diag, code, "there is no database in %s", dir) : code;
 }
 
 err history_open(struct history **history, const struct disk *disk, const char *dir, struct diag *diag)

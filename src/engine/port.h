@@ -39,8 +39,18 @@ enum request_kind {
     REQUEST_SCHEMA,    /* version */
     REQUEST_INFO,      /* GET /v1/database/:db */
     REQUEST_SNAPSHOT,  /* answered when the snapshot has been read back */
+    REQUEST_BACKUP,    /* answered by an outflow, of a snapshot taken now */
+    REQUEST_RESUME,    /* ends the pause of the schedules */
     REQUEST_LOGS,      /* line_count, follow: answered by PACKET_REPLY, then PACKET_LOG_LINES while followed */
     REQUEST_LOGS_END,  /* the follower went away: answered by PACKET_REPLY, with which net frees it and its subject */
+};
+
+/* An answer too large to be made at once: net asks for it piece by piece as the client takes it, and frees it. */
+struct outflow {
+    uint64_t size; /* of all of it */
+    /* The next bytes; anything but OK cuts the answer short. */
+    err (*read)(struct outflow *outflow, uint8_t *out, size_t size, size_t *done, struct diag *diag);
+    void (*free)(struct outflow *outflow);
 };
 
 /* One HTTP request to a database. Made by net, answered by the engine, freed by net. */
@@ -60,6 +70,7 @@ struct request {
     int status;
     const char *content_type;  /* static */
     struct buf answer;
+    struct outflow *outflow;   /* owned; instead of `answer`, or NULL */
     int64_t duration_us;       /* for the header; -1: none */
     struct request *next;      /* the engine's, while it follows */
 };

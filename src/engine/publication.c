@@ -28,6 +28,15 @@ void publication_bind(struct engine *engine, struct module *module)
     engine->module = module;
 }
 
+err publication_load(const struct engine *engine, struct module **module, struct diag *diag)
+{
+    struct record record;
+    if (!engine->was_published)
+        return diag_set(diag, ERR_NOT_FOUND, "no module has ever been published to it");
+    TRY(record_decode(buf_bytes(&engine->publish), &record, diag));
+    return module_load_kept(module, record.files, record.file_count, &engine->limits, module_log_say, NULL, diag);
+}
+
 static void end_subscription(void *context, struct subscriber *subscriber, uint32_t query_set_id, const struct diag *diag)
 {
     struct engine *engine = context;

@@ -12,5 +12,7 @@ err publication_apply(struct engine *engine, struct module *module, struct diag 
 /* The module that the recovered tables belong to is the one at hand: ties both together, logs nothing. Takes it
  * over. */
 void publication_bind(struct engine *engine, struct module *module);
+/* Loads the version that was published last, from the log's own copy of its files. ERR_NOT_FOUND when none was. */
+err publication_load(const struct engine *engine, struct module **module, struct diag *diag);
 /* Once a turn: applies what engine_publish() left. */
 void publication_run(struct engine *engine);

@@ -5,8 +5,9 @@
 #include "engine/answer.h"
 #include "engine/as_of.h"
 #include "engine/call.h"
-#include "engine/checkpoint.h"
+#include "engine/founding.h"
 #include "engine/past.h"
+#include "engine/snapshot_request.h"
 #include "engine/sql_answer.h"
 #include "sats/json.h"
 
@@ -186,13 +187,19 @@ static void print_info(struct engine *engine, struct request *request)
     request_reply(engine, request, 0);
 }
 
-static void take_snapshot(struct engine *engine, struct request *request)
+static void resume_schedules(struct engine *engine, struct request *request)
 {
-    if (memcmp(&request->who, &engine->owner, sizeof request->who) == 0) {
-        checkpoint_request(engine->checkpoint, request);
-        return;
-    }
-    set_text(request, STATUS_FORBIDDEN, "only the database's owner may take a snapshot");
+    struct diag diag;
+    if (memcmp(&request->who, &engine->owner, sizeof request->who) != 0)
+        set_text(request, STATUS_FORBIDDEN, "only the database's owner may resume its schedules");
+    else if (!engine->schedules_paused)
+        set_text(request, STATUS_OK, "its schedules are not paused");
+    else if (founding_end_pause(engine->disk, engine->dir, &diag) != OK)
+        set_text(request, STATUS_INTERNAL, diag.text);
+    else
+        set_text(request, STATUS_OK, "its schedules run from now on");
+    if (request->status == STATUS_OK)
+        engine->schedules_paused = false;
     request_reply(engine, request, 0);
 }
 
@@ -219,7 +226,9 @@ void requests_run(struct engine *engine, struct request *request)
     case REQUEST_SQL: ask(engine, request); break;
     case REQUEST_SCHEMA: print_schema(engine, request); break;
     case REQUEST_INFO: print_info(engine, request); break;
-    case REQUEST_SNAPSHOT: take_snapshot(engine, request); break;
+    case REQUEST_SNAPSHOT:
+    case REQUEST_BACKUP: snapshot_request_run(engine, request); break;
+    case REQUEST_RESUME: resume_schedules(engine, request); break;
     case REQUEST_LOGS: serve_logs(engine, request); break;
     case REQUEST_LOGS_END: end_logs(engine, request); break;
     }

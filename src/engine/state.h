@@ -31,6 +31,7 @@ struct client {
 struct aside;
 struct checkpoint;
 struct v1_client;
+struct checkpoint_wish;
 struct publication;
 
 struct engine {
@@ -39,6 +40,7 @@ struct engine {
     char *name;                   /* owned */
     identity identity;            /* of the database */
     identity owner;
+    bool schedules_paused;        /* nothing runs by a timetable: a fork, until somebody resumes it */
     struct store store;
     struct txn *txn;              /* owned */
     struct wal *wal;              /* owned */
@@ -71,6 +73,8 @@ struct engine {
     pthread_mutex_t publication_lock;
     pthread_cond_t publication_done;
     struct publication *publication; /* under the lock */
+    struct checkpoint_wish *wishes;  /* under the lock: for snapshots, from other threads */
+    bool wishes_closed;              /* under the lock: nobody grants them any more */
 
     void (*on_failure)(void *context, const struct diag *diag);
     void *context;

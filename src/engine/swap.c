@@ -67,7 +67,7 @@ static void cut_name(char *path)
     *strrchr(path, '/') = '\0';
 }
 
-/* A2. The folder that gets the name first: one that has it twice has lost nothing. */
+/* I2. The folder that gets the name first: one that has it twice has lost nothing. */
 static err rename_stored(const struct disk *disk, char *from, char *to, struct diag *diag)
 {
     TRY(disk->rename(disk->self, from, to, diag));
@@ -77,7 +77,7 @@ static err rename_stored(const struct disk *disk, char *from, char *to, struct d
     return disk->dir_sync(disk->self, from, diag);
 }
 
-/* A1. */
+/* I1. */
 static err make_move(const struct disk *disk, const char *dir, bytes from, bytes to, struct diag *diag)
 {
     char *source = path_join(dir, from), *target = path_join(dir, to), *folder = path_join(dir, to);

@@ -8,9 +8,9 @@
  * opens the folder makes the moves that are left first. A list is stored whole or not at all.
  *
  * Rules
- *   A1  A move is done when its target is there: each target is absent when the list is stored, or an earlier move
+ *   I1  A move is done when its target is there: each target is absent when the list is stored, or an earlier move
  *       of the list takes it away.
- *   A2  Each move is stored before the next is begun, so that those done are the first ones of the list.
+ *   I2  Each move is stored before the next is begun, so that those done are the first ones of the list.
  *
  * Threads  the folder's owner: whoever holds the data directory's lock. */
 #pragma once

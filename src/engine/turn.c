@@ -8,6 +8,7 @@
 #include "engine/clients.h"
 #include "engine/publication.h"
 #include "engine/requests.h"
+#include "engine/snapshot_request.h"
 #include "engine/subscription.h"
 #include "engine/v1.h"
 #include "proto/client_msg.h"
@@ -124,6 +125,7 @@ void turn_run(struct engine *engine)
         }
     }
     publication_run(engine);
+    snapshot_request_take(engine);
     checkpoint_consider(engine->checkpoint);
     aside_finish(engine->aside);
 

@@ -8,6 +8,7 @@ enum {
     BODY_SIZE_MAX = 2 << 20,   /* what SpacetimeDB's clients count on */
     BODY_DRAIN_MAX = 16 << 20, /* a longer one is refused without being read */
     WRITE_SIZE_MAX = 1 << 20,
+    OUTFLOW_PIECE = 256 << 10, /* read on the loop's thread: a piece must not hold it up */
     SEND_TIMEOUT_S = 60,         /* for a client that does not read its answer */
     FOLLOWED_SIZE_MAX = 4 << 20, /* a follower that reads more slowly than the log grows loses lines */
 };
@@ -26,6 +27,8 @@ static void errand_free(struct http *http, struct errand *errand)
     memory_free(errand->request.as_of);
     buf_deinit(&errand->request.body);
     buf_deinit(&errand->request.answer);
+    if (errand->request.outflow != NULL)
+        errand->request.outflow->free(errand->request.outflow);
     memory_free(errand);
 }
 
@@ -98,6 +101,9 @@ static void reset(struct exchange *exchange)
     exchange->closes = exchange->head_only = exchange->shows_caller = false;
     exchange->sent = 0;
     buf_deinit(&exchange->out);
+    if (exchange->outflow != NULL)
+        exchange->outflow->free(exchange->outflow);
+    exchange->outflow = NULL;
 }
 
 void exchange_free(struct exchange *exchange)
@@ -274,11 +280,28 @@ static int finish(struct exchange *exchange)
     return has_early_request(wsi) ? -1 : 0;
 }
 
+/* The next piece of an outflow, when all before it has left. False when the answer cannot go on. */
+static bool refill(struct exchange *exchange)
+{
+    struct diag diag;
+    size_t done;
+    if (exchange->outflow == NULL || exchange->sent < exchange->out.size)
+        return true;
+    buf_clear(&exchange->out);
+    exchange->sent = 0;
+    uint8_t *piece = buf_extend(&exchange->out, OUTFLOW_PIECE);
+    const err code = exchange->outflow->read(exchange->outflow, piece, OUTFLOW_PIECE, &done, &diag);
+    exchange->out.size = code == OK ? done : 0;
+    return code == OK;
+}
+
 int exchange_writable(struct exchange *exchange)
 {
     if (exchange == NULL || (exchange->stage != EXCHANGE_SENDING && exchange->stage != EXCHANGE_STREAMING))
         return 0;
     struct lws *wsi = exchange->wsi;
+    if (!refill(exchange))
+        return -1;
     if (exchange->sent < exchange->out.size) {
         const size_t rest = exchange->out.size - exchange->sent;
         const size_t size = rest < WRITE_SIZE_MAX ? rest : WRITE_SIZE_MAX;
@@ -286,7 +309,8 @@ int exchange_writable(struct exchange *exchange)
             return -1;
         exchange->sent += size;
     }
-    if (exchange->sent < exchange->out.size || lws_partial_buffered(wsi)) {
+    const bool has_more = exchange->sent < exchange->out.size || (exchange->outflow != NULL && exchange->out.size > 0);
+    if (has_more || lws_partial_buffered(wsi)) {
         lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, SEND_TIMEOUT_S);
         lws_callback_on_writable(wsi);
         return 0;
@@ -305,8 +329,9 @@ int exchange_writable(struct exchange *exchange)
 static struct reply reply_of(const struct exchange *exchange, const struct request *request)
 {
     return (struct reply){ .status = request->status,
-                           .content_type = request->answer.size > 0 || request->follow ? request->content_type : NULL,
+                           .content_type = request->answer.size > 0 || request->follow || request->outflow != NULL ? request->content_type : NULL,
                            .body = buf_bytes(&request->answer),
+                           .rest_size = request->outflow != NULL ? request->outflow->size : 0,
                            .duration_us = request->duration_us,
                            .caller = exchange->shows_caller ? &exchange->caller : NULL,
                            .closes = exchange->closes,
@@ -336,6 +361,10 @@ static void answer(struct errand *errand)
         return;
     }
     reply_put(&exchange->out, &reply, REPLY_SIZED);
+    if (!exchange->head_only) {
+        exchange->outflow = errand->request.outflow;
+        errand->request.outflow = NULL;
+    }
     exchange->errand = NULL;
     errand_free(http, errand);
     start_sending(exchange);

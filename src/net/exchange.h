@@ -52,6 +52,7 @@ struct exchange {
     bool shows_caller;
     struct caller caller;
     struct errand *errand;
+    struct outflow *outflow; /* owned: what follows `out`, or NULL */
     struct buf out;
     size_t sent;
     struct exchange *previous_follower, *next_follower;

@@ -76,7 +76,7 @@ void reply_put(struct buf *out, const struct reply *reply, enum reply_body body)
         return;
     }
     if (reply->status != 204)
-        buf_put_format(out, "content-length: %zu\r\n", reply->body.size);
+        buf_put_format(out, "content-length: %" PRIu64 "\r\n", reply->body.size + reply->rest_size);
     buf_put_text(out, "\r\n");
     if (!reply->head_only)
         buf_put_bytes(out, reply->body);

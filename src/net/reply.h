@@ -15,6 +15,7 @@ struct reply {
     int status;
     const char *content_type; /* static; NULL: none */
     bytes body;
+    uint64_t rest_size;          /* of what is sent behind `body` by somebody else */
     const struct caller *caller; /* borrowed; NULL: its headers are not sent */
     int64_t duration_us;         /* -1: none */
     bool allow_headers;          /* answers a preflight */

@@ -187,6 +187,16 @@ static void post_snapshot(const struct visit *visit)
     (void)exchange_ask(visit->exchange, visit->database, REQUEST_SNAPSHOT);
 }
 
+static void post_backup(const struct visit *visit)
+{
+    (void)exchange_ask(visit->exchange, visit->database, REQUEST_BACKUP);
+}
+
+static void post_resume(const struct visit *visit)
+{
+    (void)exchange_ask(visit->exchange, visit->database, REQUEST_RESUME);
+}
+
 static void get_logs(const struct visit *visit)
 {
     struct diag diag;
@@ -228,6 +238,8 @@ static const struct route {
     { "v1/database/:/sql", METHOD_POST, CALLER_ANONYMOUS, post_sql },
     { "v1/database/:/schema", METHOD_GET, CALLER_ANONYMOUS, get_schema },
     { "v1/database/:/snapshot", METHOD_POST, CALLER_ANONYMOUS, post_snapshot },
+    { "v1/database/:/backup", METHOD_POST, CALLER_ANONYMOUS, post_backup },
+    { "v1/database/:/resume", METHOD_POST, CALLER_ANONYMOUS, post_resume },
     { "v1/database/:/logs", METHOD_GET, CALLER_ANONYMOUS, get_logs },
     { "v1/database/:/subscribe", METHOD_GET, CALLER_ANONYMOUS, get_subscribe },
 };

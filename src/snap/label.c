@@ -110,6 +110,14 @@ err label_append(const struct disk *disk, struct disk_file *file, const char *pa
     return code;
 }
 
+err label_replace(const struct disk *disk, struct disk_file *file, const struct snap_label *label, struct diag *diag)
+{
+    uint8_t out[SNAP_LABEL_SIZE];
+    const uint64_t position = label->content_size + 4 * block_count(label->content_size);
+    label_encode(label, out);
+    return disk->write_at(disk->self, file, position, out, sizeof out, diag);
+}
+
 /* --- Reading --- */
 
 err label_read(const struct disk *disk, struct disk_file *file, const char *path, struct snap_label *label,

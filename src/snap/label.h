@@ -28,6 +28,8 @@ struct snap_label {
  * is worked out here. `path` is for the sentences. */
 err label_append(const struct disk *disk, struct disk_file *file, const char *path, struct snap_label *label,
                  struct diag *diag);
+/* Writes another label over the one that is there; of the same content. */
+err label_replace(const struct disk *disk, struct disk_file *file, const struct snap_label *label, struct diag *diag);
 /* ERR_CORRUPT, ERR_NEWER_FORMAT. The label alone: *label is to be believed then, the content is not. */
 err label_read(const struct disk *disk, struct disk_file *file, const char *path, struct snap_label *label,
                struct diag *diag);

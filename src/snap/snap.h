@@ -76,6 +76,9 @@ err snap_write(const struct snap_options *options, const struct frozen *frozen, 
                struct diag *diag);
 /* Gives it its final name (M1: the caller has seen the log durable up to `offset`). */
 err snap_publish(const struct snap_options *options, uint64_t offset, struct diag *diag);
+/* A whole file that was brought under the temporary name becomes the snapshot of another database, synced. ERR_CORRUPT
+ * when it is not the snapshot at `offset`. */
+err snap_relabel(const struct snap_options *options, uint64_t offset, const uint8_t database_id[16], struct diag *diag);
 /* Reads it back whole (M3, M4). ERR_CORRUPT names the file, and the table and chunk where it is about one. */
 err snap_verify(const struct snap_options *options, uint64_t offset, struct diag *diag);
 

@@ -7,6 +7,8 @@
 #include "snap/meta.h"
 #include "snap/scratch.h"
 
+#include <inttypes.h>
+
 struct writing {
     const struct snap_options *options;
     const struct frozen *frozen;
@@ -184,5 +186,33 @@ err snap_write(const struct snap_options *options, const struct frozen *frozen, 
     buf_deinit(&writing.value);
     arena_deinit(&writing.arena);
     memory_free(writing.path);
+    return code;
+}
+
+static err relabel(const struct snap_options *options, struct disk_file *file, const char *path, uint64_t offset,
+                   const uint8_t database_id[16], struct diag *diag)
+{
+    const struct disk *disk = options->disk;
+    struct snap_label label;
+    TRY(label_read(disk, file, path, &label, diag));
+    if (label.offset != offset)
+        return diag_set(diag, ERR_CORRUPT, "%s does not hold what its name says, but the snapshot at offset %" PRIu64, path,
+                        label.offset);
+    memcpy(label.database_id, database_id, sizeof label.database_id);
+    TRY(label_replace(disk, file, &label, diag));
+    return disk->sync(disk->self, file, diag);
+}
+
+err snap_relabel(const struct snap_options *options, uint64_t offset, const uint8_t database_id[16], struct diag *diag)
+{
+    const struct disk *disk = options->disk;
+    struct disk_file *file;
+    char *path = snap_new_path(options->dir, offset);
+    err code = disk->open(disk->self, path, false, &file, diag);
+    if (code == OK) {
+        code = relabel(options, file, path, offset, database_id, diag);
+        disk->close(disk->self, file);
+    }
+    memory_free(path);
     return code;
 }
