@@ -2,7 +2,7 @@
  *
  *     <data dir>/databases/<name>/               a database: it has an identity, or is about to get one (engine/swap.h)
  *     <data dir>/abandoned/<when>-<name>-<why>/  what a restore or a deletion took away, a data directory of its own:
- *                                                log, past and check read it with --data-dir */
+ *                                                log, sql and check read it with --data-dir */
 #pragma once
 
 #include "base/buf.h"

@@ -18,6 +18,7 @@ static const struct {
     { "snapshot", "have a running database take a snapshot now", NULL },
     { "log", "show what happened in a database, transaction by transaction", command_log },
     { "replay", "run a logged call again and compare", command_replay },
+    { "backup", "write a database into one file, while it is served", NULL },
     { "restore", "take a stopped database back to what it was", command_restore },
     { "check", "verify all that a database has on disk", command_check },
     { "salvage", "write out what can still be read of a damaged database", command_salvage },

@@ -47,8 +47,8 @@ void meter_tell(void *context, const char *what, uint64_t done, uint64_t all)
 {
     struct meter *meter = context;
     const int64_t now_us = clock_monotonic_us();
-    if (meter->what != what) {
-        meter->what = what;
+    if (strcmp(meter->what, what) != 0) {
+        snprintf(meter->what, sizeof meter->what, "%s", what);
         meter->begun_us = meter->told_us = now_us;
     }
     const bool is_quiet = meter->is_terminal && now_us - meter->begun_us < QUIET_US;

@@ -9,7 +9,7 @@ struct meter {
     bool is_shown;     /* a bar stands in the terminal's last line */
     int64_t begun_us;  /* the step at hand; 0: none yet */
     int64_t told_us;
-    const char *what;  /* the step */
+    char what[64];     /* the step */
 };
 
 struct meter meter_new(void);

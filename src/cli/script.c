@@ -8,12 +8,19 @@
  *     token(port)                                -> the owner's token of a server on this machine | nil
  *     describe(path)                             -> a module file's schema, version 10, as JSON | nil, message
  *     ask(data_dir, database, as_of, query)      -> /sql's answer as JSON | nil, message; as_of nil: the newest state
+ *     backup_begin(path)                         -> true | nil, message: "<path>.part" is there and empty
+ *     backup_finish(path)                        -> { name, offset, size } as JSON | nil, message: verified, has its name
+ *     backup_abandon(path)
+ *     backup_write(data_dir, database, path)     -> the same as backup_finish, for a stopped server
+ *     meter(what, done, all)                     shows how far a step has come; all 0: nobody knows
  *     bundle(name)                               -> the content of a bundled file
  *     version                                    -> of this program */
 #include "cli/commands.h"
 
 #include "base/text.h"
 #include "cli/args.h"
+#include "cli/keeping.h"
+#include "cli/meter.h"
 #include "cli/offline.h"
 #include "cli/place.h"
 #include "host/bundle.h"
@@ -204,6 +211,66 @@ static int host_ask(lua_State *L)
     return 1;
 }
 
+/* Shared by the functions of one command. */
+static struct meter script_meter;
+
+static int refuse(lua_State *L, const struct diag *diag)
+{
+    meter_wipe(&script_meter);
+    lua_pushnil(L);
+    lua_pushstring(L, diag->text);
+    return 2;
+}
+
+static int describe_backup(lua_State *L, const struct backup_head *head)
+{
+    meter_wipe(&script_meter);
+    lua_pushfstring(L, "{\"name\":\"%s\",\"offset\":%f,\"size\":%f}", database_name_is_legal(head->name) ? head->name : "a database", (double)head->offset,
+                    (double)(head->snapshot_size + BACKUP_HEAD_SIZE + BACKUP_TAIL_SIZE));
+    return 1;
+}
+
+static int host_backup_begin(lua_State *L)
+{
+    struct diag diag;
+    if (keeping_begin(luaL_checkstring(L, 1), &diag) != OK)
+        return refuse(L, &diag);
+    lua_pushboolean(L, true);
+    return 1;
+}
+
+static int host_backup_finish(lua_State *L)
+{
+    struct backup_head head;
+    struct diag diag;
+    if (keeping_finish(luaL_checkstring(L, 1), &head, &script_meter, &diag) != OK)
+        return refuse(L, &diag);
+    return describe_backup(L, &head);
+}
+
+static int host_backup_abandon(lua_State *L)
+{
+    keeping_abandon(luaL_checkstring(L, 1));
+    return 0;
+}
+
+static int host_backup_write(lua_State *L)
+{
+    struct archive archive = { .data_dir = luaL_checkstring(L, 1), .database = luaL_checkstring(L, 2) };
+    struct backup_head head;
+    struct diag diag;
+    if (keeping_write(&archive, luaL_checkstring(L, 3), &head, &script_meter, &diag) != OK)
+        return refuse(L, &diag);
+    return describe_backup(L, &head);
+}
+
+static int host_meter(lua_State *L)
+{
+    const char *what = luaL_checkstring(L, 1);
+    meter_tell(&script_meter, what, (uint64_t)luaL_checknumber(L, 2), (uint64_t)luaL_checknumber(L, 3));
+    return 0;
+}
+
 static int host_bundle(lua_State *L)
 {
     const bytes content = bundle_find(luaL_checkstring(L, 1));
@@ -236,6 +303,8 @@ static void push_host(lua_State *L)
 {
     static const luaL_Reg functions[] = {
         { "http", host_http }, { "token", host_token }, { "describe", host_describe }, { "ask", host_ask },
+        { "backup_begin", host_backup_begin }, { "backup_finish", host_backup_finish },
+        { "backup_abandon", host_backup_abandon }, { "backup_write", host_backup_write }, { "meter", host_meter },
         { "bundle", host_bundle }, { NULL, NULL },
     };
     lua_newtable(L);
@@ -346,6 +415,7 @@ int command_script(const char *name, int argc, char **argv)
 {
     lua_State *L = luaL_newstate();
     check(L != NULL);
+    script_meter = meter_new();
     luaL_openlibs(L);
     install_loader(L);
     lua_getglobal(L, "require");

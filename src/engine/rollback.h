@@ -2,7 +2,7 @@
  *
  * The log is copied up to the moment, each record verified, and then changed for the old one, together with the
  * snapshots that are later than the moment (swap.h). The folder that gets the old files is a database's folder of
- * its own: log, past, check and another rollback read it.
+ * its own: log, sql, check and another rollback read it.
  *
  * Rules
  *   J1  Nothing of the old state is changed or deleted; files only move.
