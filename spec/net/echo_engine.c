@@ -251,6 +251,7 @@ static void run_request(struct engine *engine, struct request *request)
         buf_put_format(&request->answer, "{\"followed\":%s}", engine->followers != NULL ? "true" : "false");
         reply(engine, request, 0);
         break;
+    case REQUEST_UNDO:
     case REQUEST_SNAPSHOT:
     case REQUEST_BACKUP:
     case REQUEST_RESUME: reply(engine, request, 0); break;

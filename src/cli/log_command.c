@@ -230,6 +230,7 @@ static err print_text_deed(const struct history_event *event, struct buf *out, s
                        BYTES_FORMAT(find_sequence_name(event->schema, record->sequence_id)));
         number_print(out, (const uint8_t *)&record->reserved, sizeof record->reserved, true);
         break;
+    case RECORD_UNDO: buf_put_format(out, "undo %.*s", BYTES_FORMAT(record->args)); break;
     }
     return OK;
 }
@@ -299,6 +300,10 @@ static err print_json_deed(const struct history_event *event, struct buf *out, s
         buf_put_text(out, ",\"up_to\":");
         number_print(out, (const uint8_t *)&record->reserved, sizeof record->reserved, true);
         break;
+    case RECORD_UNDO:
+        buf_put_text(out, ",\"selection\":");
+        json_print_string(out, record->args);
+        break;
     }
     return OK;
 }
@@ -351,7 +356,7 @@ static err read_question(struct log_command *command, struct diag *diag)
     if (command->format != NULL && strcmp(command->format, "text") != 0 && strcmp(command->format, "json") != 0)
         return diag_set(diag, ERR_BAD_USAGE, "--format is text or json, not %.80s", command->format);
     if (command->kind_name != NULL && (command->kind = record_kind_find(command->kind_name)) == 0)
-        return diag_set(diag, ERR_BAD_USAGE, "--kind is call, connect, disconnect, publish or reserve, not %.80s",
+        return diag_set(diag, ERR_BAD_USAGE, "--kind is call, connect, disconnect, publish, reserve or undo, not %.80s",
                         command->kind_name);
     command->as_json = command->format != NULL && strcmp(command->format, "json") == 0;
     return OK;
@@ -422,7 +427,7 @@ int command_log(int argc, char **argv)
         { "--since", "TIME", "only what happened at this time or later (2026-11-20T08:15:30Z)", &command.since_text,
           NULL },
         { "--until", "TIME", "only what happened at this time or before", &command.until_text, NULL },
-        { "--kind", "KIND", "only records of this kind: call, connect, disconnect, publish or reserve",
+        { "--kind", "KIND", "only records of this kind: call, connect, disconnect, publish, reserve or undo",
           &command.kind_name, NULL },
         { "--reducer", "NAME", "only calls of this reducer", &command.reducer, NULL },
         { "--caller", "HEX", "only what this identity did; its first digits will do", &command.caller, NULL },

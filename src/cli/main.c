@@ -19,6 +19,7 @@ static const struct {
     { "log", "show what happened in a database, transaction by transaction", command_log },
     { "replay", "run a logged call again and compare", command_replay },
     { "backup", "write a database into one file, while it is served", NULL },
+    { "undo", "take back what some calls changed, on a running database", NULL },
     { "restore", "take a stopped database back to what it was", command_restore },
     { "check", "verify all that a database has on disk", command_check },
     { "salvage", "write out what can still be read of a damaged database", command_salvage },

@@ -264,7 +264,8 @@ static void follow_connect(struct history *history, const struct record *record)
 static const struct caller *find_caller(struct history *history, const struct record *record)
 {
     switch (record->kind) {
-    case RECORD_PUBLISH: history->owner.who = record->who; return &history->owner;
+    case RECORD_PUBLISH:
+    case RECORD_UNDO: history->owner.who = record->who; return &history->owner;
     case RECORD_DISCONNECT:
         return history->leaving = map_remove(&history->clients, map_u64_key(&record->client));
     default: return map_find(&history->clients, map_u64_key(&record->client));
@@ -302,6 +303,14 @@ err history_next(struct history *history, bool *found, struct history_event *eve
     event->hash = history->hash;
     event->publish_offset = history->publish_offset;
     return OK;
+}
+
+bytes history_event_name(const struct history_event *event)
+{
+    const struct record *record = &event->record;
+    if (record->kind == RECORD_CALL && event->schema != NULL && record->reducer < event->schema->reducer_count)
+        return event->schema->reducers[record->reducer].name;
+    return bytes_of_text(record_kind_name(record->kind));
 }
 
 /* --- What a record changed --- */

@@ -52,6 +52,8 @@ err history_begin(struct history *history, uint64_t *offset, int64_t *time_us, s
 err history_seek(struct history *history, uint64_t offset, struct diag *diag);
 /* After history_seek(). *found is false at the end of the log. */
 err history_next(struct history *history, bool *found, struct history_event *event, struct diag *diag);
+/* The reducer's name for a call, else the record's kind. */
+bytes history_event_name(const struct history_event *event);
 /* Walks what the event changed: `left` begins as reader_of(event->record.delta) after history_change_count(). */
 err history_change_count(const struct history_event *event, struct reader *left, uint32_t *count, struct diag *diag);
 err history_change_next(const struct history_event *event, struct reader *left, struct history_change *change,

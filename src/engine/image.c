@@ -110,7 +110,8 @@ static err apply_event(struct image *image, uint64_t offset, const struct record
         break;
     }
     case RECORD_DISCONNECT: memory_free(map_remove(&image->clients, map_u64_key(&record->client))); break;
-    case RECORD_CALL: break;
+    case RECORD_CALL:
+    case RECORD_UNDO: break;
     }
     return OK;
 }

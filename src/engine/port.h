@@ -38,6 +38,7 @@ enum request_kind {
     REQUEST_SQL,       /* body: statement */
     REQUEST_SCHEMA,    /* version */
     REQUEST_INFO,      /* GET /v1/database/:db */
+    REQUEST_UNDO,      /* body: which records (selection.h); is_trial, leaves_conflicts */
     REQUEST_SNAPSHOT,  /* answered when the snapshot has been read back */
     REQUEST_BACKUP,    /* answered by an outflow, of a snapshot taken now */
     REQUEST_RESUME,    /* ends the pause of the schedules */
@@ -62,6 +63,8 @@ struct request {
     struct buf body;           /* in */
     char *as_of;               /* owned: REQUEST_SQL: the moment that is asked about; NULL: now, or as the body says */
     uint32_t version;
+    bool is_trial;             /* REQUEST_UNDO: show what would be done */
+    bool leaves_conflicts;     /* REQUEST_UNDO: leave rows alone that others have changed later */
     int64_t line_count;        /* -1: not given */
     bool follow;
     bool confirmed;            /* wait for durability before the answer leaves */

@@ -2,7 +2,7 @@
 
 static const char *const kind_names[] = {
     [RECORD_CALL] = "call",       [RECORD_CONNECT] = "connect", [RECORD_DISCONNECT] = "disconnect",
-    [RECORD_PUBLISH] = "publish", [RECORD_RESERVE] = "reserve",
+    [RECORD_PUBLISH] = "publish", [RECORD_RESERVE] = "reserve", [RECORD_UNDO] = "undo",
 };
 
 const char *record_kind_name(enum record_kind kind)
@@ -53,6 +53,10 @@ void record_encode(struct buf *out, const struct record *record, const struct de
         buf_put_u32(out, record->sequence_id);
         buf_put(out, &record->reserved, sizeof record->reserved);
         return;
+    case RECORD_UNDO:
+        buf_put(out, record->who.at, sizeof record->who.at);
+        buf_put_sized(out, record->args);
+        break;
     }
     put_delta(out, delta);
 }
@@ -100,6 +104,10 @@ err record_decode(bytes from, struct record *record, struct diag *diag)
     case RECORD_RESERVE:
         record->sequence_id = reader_get_u32(&reader);
         get_fixed(&reader, &record->reserved, sizeof record->reserved);
+        break;
+    case RECORD_UNDO:
+        get_fixed(&reader, record->who.at, sizeof record->who.at);
+        record->args = reader_get_sized(&reader);
         break;
     default:
         return diag_set(diag, ERR_NEWER_FORMAT, "a record of unknown kind %d: a newer stdb-lua wrote this log", record->kind);

@@ -14,6 +14,7 @@
  *   PUBLISH     u8[32] identity, u8[32] hash, sized RawModuleDefV10, u32 files, per file sized name and sized text,
  *               delta of init
  *   RESERVE     u32 sequence id, i128 value up to which the sequence is taken
+ *   UNDO        u8[32] identity, sized selection as text (selection.h), delta
  *
  * The module in force is that of the last PUBLISH before the record. A delta without tables is 4 zero bytes. */
 #pragma once
@@ -23,7 +24,7 @@
 #include "sats/ident.h"
 #include "txn/delta.h"
 
-enum record_kind { RECORD_CALL = 1, RECORD_CONNECT, RECORD_DISCONNECT, RECORD_PUBLISH, RECORD_RESERVE };
+enum record_kind { RECORD_CALL = 1, RECORD_CONNECT, RECORD_DISCONNECT, RECORD_PUBLISH, RECORD_RESERVE, RECORD_UNDO };
 
 struct record {
     enum record_kind kind;
@@ -31,8 +32,8 @@ struct record {
     uint64_t client;
     uint64_t seed;
     uint16_t reducer;         /* CALL */
-    bytes args;               /* CALL */
-    identity who;             /* CONNECT, PUBLISH */
+    bytes args;               /* CALL; UNDO: what was to be undone */
+    identity who;             /* CONNECT, PUBLISH, UNDO */
     connection_id connection; /* CONNECT */
     uint8_t hash[32];         /* PUBLISH */
     bytes def;                /* PUBLISH */

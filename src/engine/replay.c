@@ -56,6 +56,7 @@ static err find_reducer(const struct history_event *event, const struct image *i
             return refuse_kind(event, "the publish of a later version", diag);
         return find_lifecycle(event, LIFECYCLE_INIT, "a publish, and the module has no init", reducer, diag);
     case RECORD_RESERVE: return refuse_kind(event, "a reservation of a sequence's values", diag);
+    case RECORD_UNDO: return refuse_kind(event, "an undo", diag);
     case RECORD_CALL: break;
     }
     if (event->schema == NULL || *reducer >= event->schema->reducer_count)

@@ -9,6 +9,7 @@
 #include "engine/past.h"
 #include "engine/snapshot_request.h"
 #include "engine/sql_answer.h"
+#include "engine/undo.h"
 #include "sats/json.h"
 
 enum {
@@ -224,6 +225,7 @@ void requests_run(struct engine *engine, struct request *request)
     switch (request->kind) {
     case REQUEST_CALL: run_as_client(engine, request, run_call); break;
     case REQUEST_SQL: ask(engine, request); break;
+    case REQUEST_UNDO: undo_begin(engine, request); break;
     case REQUEST_SCHEMA: print_schema(engine, request); break;
     case REQUEST_INFO: print_info(engine, request); break;
     case REQUEST_SNAPSHOT:

@@ -172,6 +172,21 @@ static void post_sql(const struct visit *visit)
     request->as_of = code == OK ? memory_copy(as_of, size + 1) : NULL;
 }
 
+static void post_undo(const struct visit *visit)
+{
+    struct diag diag;
+    bool is_trial = false, leaves_conflicts = false;
+    if (head_query_bool(visit->exchange->wsi, "dry_run", &is_trial, &diag) != OK ||
+        head_query_bool(visit->exchange->wsi, "skip_conflicts", &leaves_conflicts, &diag) != OK) {
+        reply_refusal(visit->exchange, &diag);
+        return;
+    }
+    struct request *request = exchange_ask(visit->exchange, visit->database, REQUEST_UNDO);
+    request->is_trial = is_trial;
+    request->leaves_conflicts = leaves_conflicts;
+    request->confirmed = true;
+}
+
 static void get_schema(const struct visit *visit)
 {
     struct diag diag;
@@ -236,6 +251,7 @@ static const struct route {
     { "v1/database/:/names", METHOD_GET, CALLER_ANONYMOUS, get_names },
     { "v1/database/:/call/:", METHOD_POST, CALLER_ANONYMOUS, post_call },
     { "v1/database/:/sql", METHOD_POST, CALLER_ANONYMOUS, post_sql },
+    { "v1/database/:/undo", METHOD_POST, CALLER_ANONYMOUS, post_undo },
     { "v1/database/:/schema", METHOD_GET, CALLER_ANONYMOUS, get_schema },
     { "v1/database/:/snapshot", METHOD_POST, CALLER_ANONYMOUS, post_snapshot },
     { "v1/database/:/backup", METHOD_POST, CALLER_ANONYMOUS, post_backup },
