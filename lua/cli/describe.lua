@@ -1,4 +1,4 @@
---- stdb-lua describe: a database's tables and reducers, from a running server or a module file.
+--- stdb-lua describe: a database's tables, views and reducers, from a running server or a module file.
 local json = require "cli.json"
 local schema = require "cli.schema"
 local server = require "cli.server"
@@ -31,8 +31,7 @@ local function print_wide_index(one, index)
   print(("  %s%s index over %s"):format(is_unique(one, index) and "unique " or "", index.algorithm, table.concat(names, ", ")))
 end
 
-local function print_table(read, one)
-  print(("table %s%s%s"):format(one.name, one.public and " (public)" or " (private)", one.is_event and " (event)" or ""))
+local function print_columns(read, one)
   for idx, column in ipairs(one.columns) do
     print(("  %s: %s%s"):format(column.name, schema.type_text(read, column.type), column_notes(one, idx - 1)))
   end
@@ -41,16 +40,28 @@ local function print_table(read, one)
   end
 end
 
+local function print_table(read, one)
+  local access = one.public and " (public)" or " (private)"
+  local schedule = one.schedule and ("  -- each row runs %s when its time has come"):format(one.schedule) or ""
+  print(("table %s%s%s%s"):format(one.name, access, one.is_event and " (event)" or "", schedule))
+  print_columns(read, one)
+end
+
+local function print_view(read, one)
+  print(("view %s%s"):format(one.name, one.anonymous and "  -- the same for everyone" or "  -- to each caller their own"))
+  print_columns(read, one)
+end
+
 local function print_reducer(read, one)
   local params = {}
   for idx, param in ipairs(one.params) do params[idx] = param.name .. ": " .. schema.type_text(read, param.type) end
-  print(("reducer %s(%s)%s"):format(one.name, table.concat(params, ", "), one.lifecycle and "  -- runs by itself" or ""))
+  print(("reducer %s(%s)%s"):format(one.name, table.concat(params, ", "), one.private and "  -- runs by itself" or ""))
 end
 
 return {
   arguments = "DATABASE|MODULE",
-  about = "Shows the tables and reducers of a running database, or of a module's file (a path that ends in .lua or\n" ..
-    "names a folder).",
+  about = "Shows the tables, views and reducers of a running database, or of a module's file (a path that ends in .lua\n" ..
+    "or names a folder).",
   options = server.with_options {
     { "--json", false, "the raw description, as official tools read it" },
   },
@@ -71,7 +82,9 @@ return {
     end
     local read = schema.read(value)
     for _, one in ipairs(read.tables) do print_table(read, one) end
+    for _, one in ipairs(read.views) do print_view(read, one) end
     for _, one in ipairs(read.reducers) do print_reducer(read, one) end
+    for _, sql in ipairs(read.filters) do print("filter " .. sql) end
     return 0
   end,
 }

@@ -93,19 +93,68 @@ local function read_table(value, types)
   return one
 end
 
---- { types = {...}, type_names = { [ref] = name }, tables = {...}, reducers = {...} }; refs and columns count from 0.
+-- Where the column of this name stands, counted from 0.
+local function place_of(columns, name)
+  for idx, column in ipairs(columns) do
+    if column.name == name then return idx - 1 end
+  end
+end
+
+-- Of an option, an array, or a product of one field `__query__`: the row's type, and whether it is a query.
+local function read_returns(value)
+  local name, body = only(value)
+  if name == "Array" then return tonumber(body.Ref.number), false end
+  local first = name == "Sum" and body.variants[1] or body.elements[1]
+  return tonumber(first.algebraic_type.Ref.number), name == "Product"
+end
+
+-- A view in the shape of a table. A query has the key of the table whose rows it gives.
+local function read_view(value, read, keys)
+  local ref, is_query = read_returns(value.return_type)
+  local one = {
+    name = value.source_name, ref = ref, public = value.is_public, anonymous = value.is_anonymous, is_event = false,
+    columns = read.types[ref + 1].fields, indexes = {}, uniques = {}, auto_inc = {}, is_query = is_query,
+  }
+  one.primary_key = keys[one.name] and place_of(one.columns, keys[one.name])
+  for _, source in ipairs(read.tables) do
+    if is_query and not one.primary_key and source.ref == ref then one.primary_key = source.primary_key end
+  end
+  if one.primary_key then
+    local column = one.columns[one.primary_key + 1].name
+    one.indexes[1] = {
+      name = ("%s_%s_idx_btree"):format(one.name, column), accessor = column, algorithm = "btree",
+      columns = { one.primary_key },
+    }
+    one.uniques[1] = { name = ("%s_%s_key"):format(one.name, column), columns = { one.primary_key } }
+  end
+  return one
+end
+
+local function read_views(sections, read)
+  local keys = {}
+  for _, value in ipairs(sections.ViewPrimaryKeys or {}) do keys[value.view_source_name] = value.columns[1] end
+  for idx, value in ipairs(sections.Views or {}) do read.views[idx] = read_view(value, read, keys) end
+end
+
+--- { types = {...}, type_names = { [ref] = name }, tables = {...}, views = {...}, reducers = {...}, filters = {...} };
+--- refs and columns count from 0.
 function schema.read(json_value)
   local sections = {}
   for _, section in ipairs(json_value.sections) do
     local name, body = only(section)
     sections[name] = body
   end
-  local read = { types = {}, type_names = {}, tables = {}, reducers = {} }
+  local read = { types = {}, type_names = {}, tables = {}, views = {}, reducers = {}, filters = {} }
   for idx, value in ipairs(sections.Typespace.types) do read.types[idx] = read_type(value) end
   for _, value in ipairs(sections.Types or {}) do
     read.type_names[tonumber(value.ty.number)] = value.source_name.source_name
   end
   for idx, value in ipairs(sections.Tables or {}) do read.tables[idx] = read_table(value, read.types) end
+  read_views(sections, read)
+  local schedules = {}
+  for _, value in ipairs(sections.Schedules or {}) do schedules[value.table_name] = value.function_name end
+  for _, one in ipairs(read.tables) do one.schedule = schedules[one.name] end
+  for idx, value in ipairs(sections.RowLevelSecurity or {}) do read.filters[idx] = value.sql end
   local lifecycle = {}
   for _, value in ipairs(sections.LifeCycleReducers or {}) do
     lifecycle[value.function_name] = only(value.lifecycle_spec)

@@ -1,6 +1,6 @@
 --- Writes client bindings for the npm package `spacetimedb` from a description (cli.schema's shape).
 --
--- What the package needs (read from its own type definitions, 2.x): columns in wire order, since order and types
+-- A view is to clients what a table is. What the package needs (read from its own type definitions, 2.x): columns in wire order, since order and types
 -- decide decoding; the wire name of each table and reducer; one primary key column; unique columns marked as such,
 -- since that decides whether an index has `find` or `filter`; every index as a B-tree, since its client cache knows
 -- no other. Columns and accessors are camelCase, types PascalCase; a column whose stored name differs carries it, for
@@ -343,7 +343,10 @@ end
 ---@param read table what cli.schema.read returns
 function typescript.generate(read)
   local self = setmetatable({ read = read, names = {}, reached = {}, nameless = 0 }, writer)
-  local tables = chosen(read.tables, function(one) return one.public end)
+  local relations = {}
+  for _, one in ipairs(read.tables) do relations[#relations + 1] = one end
+  for _, one in ipairs(read.views) do relations[#relations + 1] = one end
+  local tables = chosen(relations, function(one) return one.public end)
   local reducers = chosen(read.reducers, function(one) return not one.private and not one.lifecycle end)
   for _, one in ipairs(tables) do self:reach { kind = "ref", ref = one.ref } end
   for _, one in ipairs(reducers) do self:reach { kind = "product", fields = one.params } end

@@ -240,6 +240,36 @@ describe("a command", function()
   end)
 end)
 
+describe("describing a file", function()
+  it("tells of schedules, views and filters", function()
+    local folder = server.new_folder()
+    local path = folder .. "/module.lua"
+    server.write_file(path, [[
+      local stdb = require "stdb"
+      local t = stdb.types
+      local job = stdb.table("job", { schedule = "run", { "id", t.u64, primary_key = true }, { "at", t.schedule_at } })
+      stdb.reducer("run", { { "job", job } }, print)
+      stdb.view("next", { returns = t.query(job), anonymous = true }, print)
+      stdb.view("mine", t.array(job), print)
+      stdb.filter "SELECT * FROM job"]])
+    local _, output = program.run("describe", path)
+    server.remove_folder(folder)
+    assert.equal([[
+table job (private)  -- each row runs run when its time has come
+  id: u64  -- primary key, btree index
+  at: schedule_at
+view next  -- the same for everyone
+  id: u64  -- primary key, btree index
+  at: schedule_at
+view mine  -- to each caller their own
+  id: u64
+  at: schedule_at
+reducer run(job: Job)  -- runs by itself
+filter SELECT * FROM job
+]], output)
+  end)
+end)
+
 describe("a followed log", function()
   it("shows what comes and ends when the server does", function()
     local world = server.start { module = MODULE }

@@ -17,10 +17,10 @@ local Point = t.struct("Point", { { "x", t.f32 }, { "class", t.u8 } })
 local Deep = t.struct("deep_thing", {
   { "at", Point }, { "maybe", t.option(t.option(Point)) }, { "outcome", t.result(t.array(Shape), t.string) },
 })
-local Hidden = t.struct("Hidden", { { "a", t.u8 } })
+local Hidden, Unseen = t.struct("Hidden", { { "a", t.u8 } }), t.struct("Unseen", { { "a", t.u8 } })
 local Shared = t.struct("Shared", { { "a", t.u8 } })
 
-stdb.table("everything", { public = true,
+local everything = stdb.table("everything", { public = true,
   { "id", t.u64, primary_key = true, auto_inc = true },
   { "bool", t.bool }, { "i8", t.i8 }, { "u8", t.u8 }, { "i16", t.i16 }, { "u16", t.u16 }, { "i32", t.i32 }, { "u32", t.u32 },
   { "i64", t.i64 }, { "i128", t.i128 }, { "u128", t.u128 }, { "i256", t.i256 }, { "u256", t.u256 }, { "f32", t.f32 },
@@ -36,12 +36,18 @@ stdb.table("everything", { public = true,
 stdb.table("default", { public = true, { "color", Color, primary_key = true } })
 stdb.table("Date", { public = true, { "a", t.u8 } })
 stdb.table("empty", { public = true })
-stdb.table("secret", { { "hidden", Hidden }, { "shared", Shared } })
+stdb.table("secret", { { "unseen", Unseen }, { "shared", Shared } })
 stdb.table("bell", { public = true, event = true, { "shared", Shared } })
 stdb.reducer("do_it", { { "class", t.u8 }, { "shape", Shape }, { "point", t.option(Point) } }, function() end)
 stdb.reducer("delete", function() end)
 stdb.reducer("import", { { "function", t.string } }, function() end)
 stdb.on.connect(function() end)
+]]
+
+local VIEWS = [[
+stdb.view("my_points", { returns = t.array(Point), primary_key = "class" }, function() end)
+stdb.view("ringing", { returns = t.query(everything), anonymous = true }, function() end)
+stdb.view("one_hidden", t.option(Hidden), function() end)
 ]]
 
 local USE = [[
@@ -60,6 +66,8 @@ export function use(c: DbConnection, row: Everything): void {
   c.db.everything.byTwo.filter([1, 2]);
   c.db.default.color.find(row.color);
   c.db.bell.onInsert((_context: EventContext, bell) => console.log(bell.shared.a, row._1st, row.deep.maybe?.class));
+  c.db.myPoints.onUpdate((_context: EventContext, _old, point) => console.log(point.x));
+  console.log(c.db.myPoints.class.find(1)?.x, c.db.oneHidden.count(), c.db.ringing.id.find(3n)?.string, tables.ringing);
   console.log(tables.everything.where(one => one.uPPER.eq(3)), reducers, nothing);
   // @ts-expect-error a column has its own type
   console.log(row.string === 3);
@@ -117,7 +125,7 @@ describe("TypeScript bindings", function()
   end
 
   it("of every type, and of names that are words of the language, satisfy a strict compiler and who uses them", function()
-    assert.equal(0, (generate(EVERYTHING)))
+    assert.equal(0, (generate(EVERYTHING .. VIEWS)))
     assert.equal("", complaints_about(USE))
   end)
 
@@ -129,12 +137,13 @@ describe("TypeScript bindings", function()
   end)
 
   it("hold the types that clients can meet, and no others", function()
-    assert.equal(0, (generate(EVERYTHING)))
+    assert.equal(0, (generate(EVERYTHING .. VIEWS)))
     local types = text_of "types.ts"
     for _, name in ipairs { "Everything", "Color", "Shape", "Point", "DeepThing", "Shared", "Bell", "Default", "Empty" } do
       assert.truthy(types:find("export type " .. name .. " = ", 1, true), name)
     end
-    assert.is_nil(types:find("Hidden", 1, true))
+    assert.truthy(types:find("export type Hidden = ", 1, true))
+    assert.is_nil(types:find("Unseen", 1, true))
     assert.is_nil(types:find("Secret", 1, true))
     assert.is_nil(text_of "secret_table.ts")
     assert.is_nil(text_of "client_connected_reducer.ts")
