@@ -21,8 +21,16 @@ local stdb = {}
 ---@field primary_key? stdb.IndexKind rows are told apart, found and updated by it; one a table
 ---@field unique? stdb.IndexKind no two rows have the same value
 ---@field index? stdb.IndexKind  rows are found by it
----@field auto_inc? boolean      a new row gets the next number where this column is 0 or left out
+---@field auto_inc? boolean|stdb.Sequence a new row gets the next number where this column is 0 or left out
 ---@field default? any           the value of a new row that leaves the column out, and of old rows when the column is added
+
+---@class stdb.Sequence The numbers of an auto_inc column: 1, 2, 3 unless told otherwise. A number is given once, whatever is
+--- rolled back or crashes, so there may be gaps; a number of your own does not move it; when none is left, inserting is an
+--- error.
+---@field start? number|stdb.Wide the first; by default `min`, or `max` when counting down
+---@field min? number|stdb.Wide  1 by default; when counting down, what the column holds
+---@field max? number|stdb.Wide  what the column holds, by default
+---@field step? number           1 by default; below zero counts down
 
 ---@class stdb.Index An index over columns in order: { name = "by_place", "x", "y" }.
 ---@field [integer] string       the columns
@@ -55,7 +63,7 @@ local stdb = {}
 --- Declares a table. Returns the type of its rows, for use in other types.
 ---
 --- Errors: a name declared twice; a type, option or column that is none; a second primary key; a key column of a type
---- that cannot be one (floats, arrays, products, options, enums with payload); a default that does not fit its column;
+--- that cannot be one (arrays, products, enums with payload); a default that does not fit its column;
 --- an index called like a table's function (insert, iter, count, delete); a schedule without its reducer, key or time.
 ---@param name string
 ---@param columns stdb.TableOptions
@@ -176,8 +184,8 @@ stdb.log = log
 ---@field [string] any
 
 ---@class stdb.Table
----@field [string] stdb.UniqueIndex the table's indexes; that over one column has the column's name. find, get, update
---- and upsert are for unique ones
+---@field [string] stdb.UniqueIndex the table's indexes; that over one column has the column's name. find, get, update,
+--- upsert and insert_or_get are for unique ones
 local Table = {}
 
 --- Adds a row. Columns left out get their default, the next number (auto_inc) or none (option). Returns the row as
@@ -220,7 +228,9 @@ local Index = {}
 ---     for player in ctx.db.player.level:filter { from = 3, below = 9 } do ... end
 ---     for coin in ctx.db.coin.by_place:filter(x, { from = 0 }) do ... end
 ---
---- Errors: a value of another type than the column's; too many values; a range or a prefix on a hash index.
+--- Rows whose option has no value are found by stdb.none, and are in no range.
+---
+--- Errors: a value of another type than the column's; NaN; too many values; a range or a prefix on a hash index.
 ---@param ... any|stdb.Range
 ---@return fun(walk: any): stdb.Row?
 ---@return any walk
@@ -252,8 +262,7 @@ function Unique:find(...) end
 function Unique:get(...) end
 
 --- Changes the row that has the key of this one. A row that came from the database is written whole. A table of your
---- own changes the columns that it names: update { id = 7, online = false }. So an option is cleared in a row that came
---- from the database. Returns the row as stored.
+--- own changes the columns that it names: update { id = 7, online = false, boss = stdb.none }. Returns the row as stored.
 ---
 --- Errors: no row has this key; a value that does not fit its column; another key that is taken.
 ---@param row table
@@ -264,6 +273,19 @@ function Unique:update(row) end
 ---@param row table
 ---@return stdb.Row stored
 function Unique:upsert(row) end
+
+--- The row with this key; where there is none, this one, inserted.
+---
+--- Errors: those of `insert`.
+---@param row table
+---@return stdb.Row stored
+---@return boolean inserted
+function Unique:insert_or_get(row) end
+
+--- Deletes the row with this key, or the rows of a range as every index does.
+---@param ... any|stdb.Range
+---@return boolean|integer deleted of a whole key: whether there was a row; else how many
+function Unique:delete(...) end
 
 -- Types -------------------------------------------------------------------------------------------------------------
 
@@ -352,6 +374,9 @@ function types.enum(name, variants) end
 
 -- Values ------------------------------------------------------------------------------------------------------------
 -- Small and immutable. Equal ones are the same table key, compare with == and join with .. as texts.
+
+--- An option without a value, where nil would say nothing: in a key, and in what `update` is to change.
+stdb.none = {}
 
 ---@class stdb.Identity Prints as 64 hex digits.
 ---@operator concat(any): string

@@ -9,6 +9,7 @@ return core.names({
   on = core.names(core.on, "stdb.on", "hook"),
   reject = core.reject,
   types = core.types,
+  none = core.values.none,
   log = core.log,
   -- values wider than a Lua number
   identity = core.values.identity.make,

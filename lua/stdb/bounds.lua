@@ -56,15 +56,24 @@ end
 --- Statements that write v1 to v`count` at offset `n`, which ends up behind them.
 local function add_leading(text, columns, count, misfit)
   for place = 1, count do
-    text:add("n = %s(n, v%d) or %s(%d, v%d)", text:bind(codec.writer(columns[place].type), "write"), place, misfit, place,
-      place)
+    text:add("n = %s(n, v%d) or %s(%d, v%d)", text:bind(codec.key_writer(columns[place].type), "write"), place, misfit,
+      place, place)
   end
 end
 
 --- Statements that write `value`, when there is one, as the column behind the leading ones.
 local function add_end(text, columns, leading, value, misfit)
   text:add("if %s ~= nil then n = %s(n, %s) or %s(%d, %s) %s_columns = %d end", value,
-    text:bind(codec.writer(columns[leading + 1].type), "write"), value, misfit, leading + 1, value, value, leading + 1)
+    text:bind(codec.key_writer(columns[leading + 1].type), "write"), value, misfit, leading + 1, value, value, leading + 1)
+end
+
+--- The same for the upper end. Rows whose option is empty stand above all others: a range that is open above ends
+-- before them.
+local function add_upper_end(text, columns, leading, misfit)
+  if columns[leading + 1].type.kind == "option" then
+    text:add "if high == nil then high, with_high = none, 0 end"
+  end
+  add_end(text, columns, leading, "high", misfit)
 end
 
 --- Statements that set both bounds, to the bytes up to `middle` and to those from `start` to `n`.
@@ -99,7 +108,7 @@ local function ranged(path, columns, leading, check, misfit_key)
   add_end(text, columns, leading, "low", misfit)
   text:add "local middle = n"
   add_leading(text, columns, leading, misfit)
-  add_end(text, columns, leading, "high", misfit)
+  add_upper_end(text, columns, leading, misfit)
   add_set(text, "middle")
   text:add "return rawget(range, 'reverse') and 1 or 0 end"
   return text:compile()
@@ -125,6 +134,9 @@ local function add_short_ways(text, path, columns, kind, misfit_key)
     blame.raise("%s: a hash index finds equal values of all its columns; a btree index answers more", path)
   end, "refuse")
   local misfit = text:bind(misfit_key, "misfit")
+  local function refuse_nil()
+    blame.raise("%s: nil says nothing here; stdb.none finds the rows without a value", path)
+  end
   local check = kind ~= "hash" and range_checker(path)
   for place = 1, #columns do
     local leading = bounds.argument_names(place - 1)
@@ -135,7 +147,7 @@ local function add_short_ways(text, path, columns, kind, misfit_key)
       range = text:bind(ranged(path, columns, place - 1, check, misfit_key), "ranged")
     end
     if place == 1 then
-      text:add("if v1 == nil then %s(1, nil) end", misfit)
+      text:add("if v1 == nil then %s(1, nil) end", columns[1].type.kind == "option" and text:bind(refuse_nil, "nil") or misfit)
     else
       text:add("if v%d == nil then return (%s(%s)) end", place, short, leading)
     end

@@ -249,14 +249,15 @@ local function array_reader(type_)
   return text:compile()
 end
 
--- An option is its value or nil. An option of an option would be nil twice over, so it is { some = value }.
+-- An option is its value or nil, which may be written as stdb.none. An option of an option would be nil twice over, so
+-- it is { some = value }.
 
 local function option_writer(type_)
   local text = source.new("write option")
   text:add [[
 return function(n, v)
   local p = room(n, 1)
-  if v == nil then cast(word, p).u8 = 1 return n + 1 end
+  if v == nil or v == none then cast(word, p).u8 = 1 return n + 1 end
   cast(word, p).u8 = 0]]
   if type_.some.kind == "option" then
     text:add 'if type(v) ~= "table" then return nil end v = rawget(v, "some")'
@@ -365,6 +366,14 @@ end
 --- function(n, value) -> n or nil
 codec.writer = once(function(type_)
   return type_.size and fixed_to_writer(type_) or variable_writers[type_.kind](type_)
+end)
+
+--- function(n, value) -> n or nil, for a value that is looked for in an index
+codec.key_writer = once(function(type_)
+  local settle, write = fixed.settle_text(type_, "v"), codec.writer(type_)
+  return settle == "" and write
+    or source.compile("key " .. type_.name, "return function(n, v) " .. settle .. " return (write(n, v)) end",
+      { write = write })
 end)
 
 --- function(at) -> value, at

@@ -1,7 +1,7 @@
 --- What a module declares while it loads: tables, reducers, hooks, views, filters, named types, each with where that
 -- was.
 local use = ...
-local blame, types, codec, misfit = use "blame", use "types", use "codec", use "misfit"
+local blame, types, codec, misfit, values = use "blame", use "types", use "codec", use "misfit", use "times"
 local host = use "host"
 
 local PARAMS_MAX = 40 -- a reducer's arguments are locals of one function
@@ -92,9 +92,13 @@ local function index_kind(owner, option, given)
   return kind
 end
 
+local KEY_KINDS = { bool = true, string = true, bytes = true, f32 = true, f64 = true }
+
 local function can_be_key(type_)
-  return type_.is_integer or type_.value or type_.kind == "bool" or type_.kind == "string" or type_.kind == "bytes"
-    or type_.kind == "sum" and type_.is_plain
+  while type_.kind == "option" do
+    type_ = type_.some
+  end
+  return type_.is_integer or type_.value or KEY_KINDS[type_.kind] or type_.kind == "sum" and type_.is_plain
 end
 
 local function check_key(owner, column, kind)
@@ -169,15 +173,27 @@ local function add_default(made, column, place)
   table.insert(made.default_bytes, { column = place - 1, bytes = bytes })
 end
 
+local SEQUENCE_OPTIONS = { "start", "min", "max", "step" }
+
 local function add_sequence(made, column, place)
+  local owner = made.name .. "." .. column.name
   local auto_inc = column.given.auto_inc
   if auto_inc == nil or auto_inc == false then
     return
-  elseif auto_inc ~= true or not column.type.is_integer then
-    blame.raise("%s.%s: auto_inc is `true`, on a column of whole numbers", made.name, column.name)
+  elseif not column.type.is_integer then
+    blame.raise("%s: auto_inc is for columns of whole numbers, not for %s", owner, column.type.name)
+  elseif auto_inc ~= true and (type(auto_inc) ~= "table" or getmetatable(auto_inc) == false) then
+    blame.raise("%s: auto_inc is `true` or { start = 1000, step = 10 }, got %s", owner, blame.show(auto_inc))
   end
   made.defaults[column.name] = 0 -- C puts the next value where it finds zero
-  table.insert(made.sequences, { name = ("%s_%s_seq"):format(made.name, column.name), column = place - 1 })
+  local sequence = { name = ("%s_%s_seq"):format(made.name, column.name), column = place - 1 }
+  if auto_inc ~= true then
+    check_options(auto_inc, SEQUENCE_OPTIONS, owner .. ": auto_inc")
+    for option, given in pairs(auto_inc) do
+      sequence[option] = values.i128.bytes[values.i128.make(given)]
+    end
+  end
+  table.insert(made.sequences, sequence)
 end
 
 local function add_table_index(made, given, number)

@@ -35,9 +35,6 @@ local function u32(value)
   return ffi.string(ffi.new("uint32_t[1]", value), 4)
 end
 
-local function i128(value)
-  return ffi.string(ffi.new("int64_t[2]", value, value < 0 and -1 or 0), 16)
-end
 
 local function sized(text)
   return u32(#text) .. text
@@ -133,8 +130,15 @@ local function constraints(made)
   end)
 end
 
+local function optional(bytes)
+  return bytes and some(bytes) or NONE
+end
+
+--- Its numbers are bytes of an i128 already.
 local function sequence(made)
-  return some(sized(made.name)) .. u16(made.column) .. NONE .. NONE .. NONE .. i128(1)
+  local ONE = "\1" .. ("\0"):rep(15)
+  return some(sized(made.name)) .. u16(made.column) .. optional(made.start) .. optional(made.min) .. optional(made.max)
+    .. (made.step or ONE)
 end
 
 local USER_TABLE, PUBLIC, PRIVATE = u8(1), u8(0), u8(1)

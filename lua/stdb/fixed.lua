@@ -6,6 +6,7 @@ local source, values = use "source", use "values"
 local fixed = {}
 
 source.common.integer = values.integer
+source.common.none = values.none
 
 local function put_u64(at, value)
   local integer = values.to_u64(value)
@@ -114,6 +115,22 @@ function fixed.write_text(text, type_, at, v, fail)
     form = "if not $write($at, $v) then $fail end"
   end
   return (form:gsub("%$(%a+)", put))
+end
+
+-- What becomes zero as an f32, however small it was.
+local ROUNDS_TO_ZERO = { f32 = "-2^-150", f64 = "0" }
+
+--- The statement that takes the sign from a zero in `v`, of a float that is to be found in an index, where zeros have
+-- none; an empty text for other types.
+function fixed.settle_text(type_, v)
+  local kind = (type_.some or type_).kind
+  local least = ROUNDS_TO_ZERO[kind]
+  if not least then
+    return ""
+  end
+  return (('if type($v) == "number" and $v <= 0 and $v >= $least then $v = 0 end'):gsub("%$(%a+)", {
+    v = v, least = least,
+  }))
 end
 
 --- The expression that reads the fixed-size value at pointer `at`.

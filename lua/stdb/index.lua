@@ -1,14 +1,14 @@
 --- An index as a module uses it: ctx.db.player.id:find(7), :filter { from = 3, to = 9 }.
 --
--- Unique indexes have find, get, update and upsert; all have filter, count and delete.
+-- Unique indexes have find, get, update, upsert and insert_or_get; all have filter, count and delete.
 local use = ...
 local blame, bounds, codec, fixed, frozen, misfit, out, source =
   use "blame", use "bounds", use "codec", use "fixed", use "frozen", use "misfit", use "out", use "source"
 
 local index = {}
 
-local ONLY_UNIQUE = { find = true, get = true, update = true, upsert = true }
-local FUNCTIONS = { "find", "get", "update", "upsert", "filter", "count", "delete" }
+local ONLY_UNIQUE = { find = true, get = true, update = true, upsert = true, insert_or_get = true }
+local FUNCTIONS = { "find", "get", "update", "upsert", "insert_or_get", "filter", "count", "delete" }
 
 --- Bindings of both, for one text.
 local function with(some, more)
@@ -35,7 +35,7 @@ local function key_writer(path, columns, misfit_key)
     local buffer = text:bind(out.buffer(size), "buffer")
     local offset = 0
     for place, column in ipairs(columns) do
-      text:add("do local v = v%d", place)
+      text:add("do local v = v%d %s", place, fixed.settle_text(column.type, "v"))
       text:add("%s end", fixed.write_text(text, column.type, buffer .. " + " .. offset, "v",
         ("%s(%d, v%d)"):format(fail, place, place)))
       offset = offset + column.type.size
@@ -44,16 +44,16 @@ local function key_writer(path, columns, misfit_key)
   else
     text:add "local n, m = 0, 0"
     for place, column in ipairs(columns) do
-      text:add("m = %s(n, v%d) if not m then %s(%d, v%d) end n = m", text:bind(codec.writer(column.type), "write"), place,
-        fail, place, place)
+      text:add("m = %s(n, v%d) if not m then %s(%d, v%d) end n = m", text:bind(codec.key_writer(column.type), "write"),
+        place, fail, place, place)
     end
     text:add "return out.at, n end"
   end
   return text:compile()
 end
 
--- Texts with $values for the arguments v1, v2, ..., $row_values for the same columns of `row`, and
--- $walk_values for the arguments and one that is too many.
+-- Texts with $values for the arguments v1, v2, ..., $row_values for the same columns of `row`, $new_values for those a
+-- new row would get, and $walk_values for the arguments and one that is too many.
 local UNIQUE = [[
 local function find(self, $values)
   if vm.in_call == 0 then outside() end
@@ -88,7 +88,7 @@ end
 local function upsert(self, row)
   if vm.in_call == 0 then outside() end
   if type(row) ~= "table" then misfit(row) end
-  local stored = find(self, $row_values)
+  local stored = find(self, $new_values)
   if stored == nil then return (insert(nil, row)) end
   if getmetatable(row) ~= label then
     check_names(row)
@@ -97,7 +97,15 @@ local function upsert(self, row)
   return (replace(row))
 end
 
-return { find = find, get = get, update = update, upsert = upsert }]]
+local function insert_or_get(self, row)
+  if vm.in_call == 0 then outside() end
+  if type(row) ~= "table" then misfit(row) end
+  local stored = find(self, $new_values)
+  if stored ~= nil then return stored, false end
+  return (insert(nil, row)), true
+end
+
+return { find = find, get = get, update = update, upsert = upsert, insert_or_get = insert_or_get }]]
 
 local WALKS = [[
 local function filter(self, $walk_values)
@@ -120,21 +128,36 @@ local function delete(self, $walk_values)
   if vm.in_call == 0 then outside() end
   bounds($walk_values)
   if C.stdb_delete_range(vm, place, index, lower, upper) < 0 then failed() end
+  $one_deleted
   return vm.count
 end
 
 return { filter = filter, count = count, delete = delete }]]
 
-local function fill(form, columns)
-  local from_row = {}
+-- Of a unique index, a whole key says whether there was a row.
+local ONE_DELETED = "if v%d ~= nil and (type(v%d) ~= 'table' or getmetatable(v%d) ~= nil) then return vm.count == 1 end"
+
+local function fill(form, columns, is_unique)
+  local from_row, new = {}, {}
   for place, column in ipairs(columns) do
     from_row[place] = ("rawget(row, %q)"):format(column.name)
+    new[place] = ("or_default(%s, defaults[%d])"):format(from_row[place], place)
   end
+  local last = #columns
   return (form:gsub("$(%a[%a_]*)", {
-    values = bounds.argument_names(#columns),
-    walk_values = bounds.argument_names(#columns + 1),
+    values = bounds.argument_names(last),
+    walk_values = bounds.argument_names(last + 1),
     row_values = table.concat(from_row, ", "),
+    new_values = table.concat(new, ", "),
+    one_deleted = is_unique and ONE_DELETED:format(last, last, last) or "",
   }))
+end
+
+local function or_default(value, default)
+  if value == nil then
+    return default
+  end
+  return value
 end
 
 --- merge(stored, row): the columns that `row` has go over those of `stored`.
@@ -159,9 +182,10 @@ end
 --- The index `declared`, at `number` of its table, as a module sees it. `functions` are the table's: see rows.lua.
 function index.new(made, declared, number, functions)
   local path = made.name .. "." .. declared.accessor
-  local columns = {}
+  local columns, defaults = {}, {}
   for place, column in ipairs(declared.columns) do
     columns[place] = made.columns[column]
+    defaults[place] = made.defaults[columns[place].name]
   end
   local function misfit_key(place, value)
     misfit.raise(columns[place].type, value, made.name .. "." .. columns[place].name)
@@ -175,16 +199,18 @@ function index.new(made, declared, number, functions)
     upper = bounds.upper,
     bounds = bounds.maker(path, columns, declared.kind, key, misfit_key),
   })
-  local members = source.compile("index " .. path, fill(WALKS, columns), bindings)
+  local members = source.compile("index " .. path, fill(WALKS, columns, declared.unique), bindings)
   if declared.unique then
     bindings = with(bindings, {
       write = functions.write_whole,
       merge = merger(made),
+      or_default = or_default,
+      defaults = defaults,
       missing = function(...)
         blame.raise("%s: no row with %s", path, shown_key(...))
       end,
     })
-    members = with(members, source.compile("index " .. path, fill(UNIQUE, columns), bindings))
+    members = with(members, source.compile("index " .. path, fill(UNIQUE, columns, true), bindings))
   end
   setmetatable(members, {
     __index = function(_, name)

@@ -82,7 +82,7 @@ local function explain_sum(type_, value, path)
 end
 
 local function explain_option(type_, value, path)
-  if value == nil then
+  if value == nil or value == values.none then
     return nil
   elseif type_.some.kind ~= "option" then
     return explain(type_.some, value, path)

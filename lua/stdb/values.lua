@@ -253,5 +253,21 @@ for _, name in ipairs { "u128", "i128", "u256", "i256" } do
   end)
 end
 
+--- Stands for an option without value where nil would mean that nothing was said: in keys, and in what `update` is to
+-- change.
+values.none = setmetatable({}, {
+  __newindex = function()
+    blame.raise "stdb.none cannot be changed"
+  end,
+  __tostring = function()
+    return "none"
+  end,
+  __metatable = false,
+})
+
+blame.teach(function(value)
+  return value == values.none and "stdb.none" or nil
+end)
+
 values.kind_of, values.new_meta, values.text_of_vm = kind_of, new_meta, text_of_vm
 return values

@@ -223,10 +223,16 @@ describe("upsert", function()
 end)
 
 describe("delete", function()
-  it("tells how many rows it took", function()
+  it("tells how many rows it took, or for a unique key whether there was one", function()
     run [[
       five(db)
-      same(1, db.player.id:delete(1)) same(0, db.player.id:delete(1))
+      same(true, db.player.id:delete(1)) same(false, db.player.id:delete(1))
+      same(2, db.player.id:delete { from = 4 }) same(0, db.player.id:delete { from = 4 })
+      for number = 1, 5 do db.player:delete(db.player.id:find(number) or { name = "x" }) end
+      five(db)
+      db.seat:insert { row = 1, place = 2 } db.seat:insert { row = 1, place = 3 }
+      same(true, db.seat.at:delete(1, 2)) same(1, db.seat.at:delete(1))
+      same(true, db.player.name:delete("ann"))
       same(2, db.player.zone:delete("odd"))
       same(2, db.player.level:delete { from = 2, to = 4 })
       same(0, db.player:count())]]

@@ -62,6 +62,9 @@ local reducers = {
   upsert = function(ctx, id)
     ctx.db.player.id:upsert { id = id, name = "bob" }
   end,
+  insert_or_get = function(ctx, id)
+    return select(2, ctx.db.player.id:insert_or_get { id = id, name = "bob" })
+  end,
   filter = function(ctx, id) -- the loop itself is the module's
     local step, walk = ctx.db.player.column:filter { from = id, below = id + 10 }
     local sum = step(walk).x
@@ -77,7 +80,7 @@ local reducers = {
     return a.who == b.who and c.at == d.at and e.name == f.name and g.who == h.who
   end,
   count = function(ctx, id)
-    return ctx.db.player:count() + ctx.db.player.cell:count(id) + ctx.db.player.id:delete(id)
+    return ctx.db.player:count() + ctx.db.player.cell:count(id) + (ctx.db.player.id:delete(id) and 1 or 0)
   end,
   speak = function(ctx, id, amount)
     return text.format("%d gets %s of %d", id, amount, 5) .. ctx.random(6) .. ctx.random()

@@ -73,6 +73,25 @@ describe("a migration", function()
         assert(world:migrate { player { sequences = { { "id", min = 100, start = 100 } } } })
     end)
 
+    it("refuses a float as a key while a row holds NaN or minus zero in it", function()
+        local function point(indexed)
+            local indexes = { { "id", unique = true }, indexed and { "x" } or nil }
+            return { name = "point", columns = { { "id", "u32" }, { "x", "f64" } }, indexes = indexes }
+        end
+        assert(world:migrate { player(), point(false) })
+        local points = world:table "point"
+        for why, x in pairs { NaN = 0 / 0, ["minus zero"] = -1 / (1 / 0) } do
+            local row = points:row { id = 1, x = x }
+            points:restore(row)
+            local _, refusal = world:migrate { player(), point(true) }
+            assert.equal("column `x` of table `point` cannot be a key: a row holds " .. why .. " in it", refusal)
+            assert(points:erase(row))
+        end
+        points:restore(points:row { id = 1, x = 2 })
+        assert(world:migrate { player(), point(true) })
+        assert.equal(1, #world:table("point"):walk(2, { 2 }, { 2 }))
+    end)
+
     it("lets an enum grow by variants with content, and indexes behind it follow", function()
         local few, more = "< 0 a: unit | 1 b: unit >", "< 0 a: unit | 1 b: unit | 2 c: string >"
         local function item(kind, index)

@@ -34,6 +34,44 @@ describe("a sequence", function()
         assert.same({ 1, 2, 3 }, { draw(), draw(), draw() })
     end)
 
+    --- Gives the running sequence other limits.
+    local function change(sequence)
+        sequence[1] = "id"
+        txn:commit()
+        assert(world:migrate { counter("u32", sequence) })
+        txn:begin()
+    end
+
+    it("goes on where it stood when its limits change, or at its own start when that lies further on", function()
+        with "u32"
+        assert.same({ 1, 2 }, { draw(), draw() })
+        change { max = 1000000 }
+        assert.equal(3, draw())
+        change { min = 100 } -- inside of what is reserved
+        assert.equal(4097, draw())
+        change { min = 50000 }
+        assert.equal(50000, draw())
+    end)
+
+    it("leaves out the rest of its batch when its step changes", function()
+        with "u32"
+        assert.equal(1, draw())
+        local reserved = {}
+        txn:watch_reservations(function(_, value) reserved[#reserved + 1] = value end)
+        change { increment = 10 }
+        assert.equal(4097, draw())
+        assert.same({ 4097 + 40960 }, reserved)
+    end)
+
+    it("counts the other way only where no row is", function()
+        with "u32"
+        draw()
+        txn:commit()
+        local _, why = world:migrate { counter("u32", { "id", increment = -1 }) }
+        assert.equal("column `id` of table `item` cannot count up by itself: rows hold values of its range", why)
+        txn:begin()
+    end)
+
     it("is not moved by values given to it", function()
         with "u32"
         assert.same({ 1, 3 }, { draw(), draw(3) })

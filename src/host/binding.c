@@ -1,13 +1,14 @@
 #include "host/binding.h"
 
 #include "sats/bsatn.h"
+#include "store/float_key.h"
 
 static int32_t plain_size(const struct table_def *table, const struct index_def *index)
 {
     int32_t size = 0;
     for (uint32_t idx = 0; idx < index->column_count; idx++) {
         const struct type *type = table->columns[index->columns[idx]].type;
-        if (!type->plain)
+        if (!type->plain || float_key_is_in(type)) /* B3 */
             return -1;
         size += type->fixed_size;
     }
@@ -54,6 +55,8 @@ static err check_columns(const struct bound_table *table, const struct bound_ind
         const struct column_def *column = &table->table->def->columns[index->def->columns[idx]];
         size_t used;
         TRY(bsatn_check(column->type, key, &used, diag));
+        if (float_key_is_in(column->type) && float_key_is_nan(column->type, key.at))
+            return diag_set(diag, ERR_BAD_VALUE, "NaN cannot be one");
         key = bytes_of(key.at + used, key.size - used);
     }
     if (key.size > 0)

@@ -15,7 +15,8 @@ bool builder_type_can_be_key(const struct type *type)
     switch (type->kind) {
     case TYPE_ARRAY: return type->element->kind == TYPE_U8;
     case TYPE_PRODUCT: return type->special != SPECIAL_NONE;
-    case TYPE_SUM: return type_is_enum(type);
+    case TYPE_SUM:
+        return type_is_enum(type) || (type->special == SPECIAL_OPTION && builder_type_can_be_key(type->fields[0].type));
     case TYPE_REF: return false;
     case TYPE_STRING:
     case TYPE_BOOL:
@@ -139,7 +140,7 @@ static err index_make(struct maker *maker, const struct def_index *raw, struct i
                             "index `%.*s`: the type of column `%.*s`, %.*s, cannot be the key of %s",
                             BYTES_FORMAT(raw->name), BYTES_FORMAT(column->name),
                             BYTES_FORMAT(builder_type_text(builder, column->type)),
-                            index->kind == INDEX_DIRECT ? "a direct index" : "an index in this version");
+                            index->kind == INDEX_DIRECT ? "a direct index" : "an index");
     }
     for (uint32_t idx = 0; idx < maker->raw->constraint_count; idx++)
         if (same_columns(index->columns, index->column_count, maker->raw->constraints[idx].columns))

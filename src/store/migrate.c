@@ -1,6 +1,7 @@
 /* Puts a new schema in force. Everything that can be refused is tried on new tables beside the old ones;
  * then they change places, which cannot fail. */
 #include "schema/migration.h"
+#include "store/float_key.h"
 #include "store/table.h"
 
 /* The new store in the making: `fresh[i]` is a table built for schema->tables[i], or NULL where the old one
@@ -80,17 +81,32 @@ static err check_sequence(const struct table *old, const struct sequence_def *de
     return OK;
 }
 
+static bool is_before_range(const struct sequence_def *def, __int128 value)
+{
+    return def->increment > 0 ? value < def->min : value > def->max;
+}
+
+/* B2: goes on where the old one stood, or at its own start when that lies further on. A batch is counted in steps
+ * of one size, so with another step the rest of it is left out. */
+static void carry_sequence(struct sequence *sequence, const struct sequence *before)
+{
+    const struct sequence_def *def = sequence->def;
+    if (is_before_range(def, before->reserved))
+        return;
+    const bool keeps_batch = def->increment == before->def->increment && !is_before_range(def, before->next);
+    sequence->reserved = before->reserved;
+    sequence->next = keeps_batch ? before->next : before->reserved;
+}
+
 static err carry_sequences(struct table *fresh, const struct table *old, struct diag *diag)
 {
     for (uint32_t idx = 0; idx < fresh->sequence_count; idx++) {
         struct sequence *sequence = &fresh->sequences[idx];
         const struct sequence *before = find_sequence(old, sequence->def->id);
-        if (before != NULL) { /* B2 */
-            sequence->next = before->next;
-            sequence->reserved = before->reserved;
-        } else if (sequence->def->column < old->def->column_count) {
+        if (before != NULL && (before->def->increment > 0) == (sequence->def->increment > 0))
+            carry_sequence(sequence, before);
+        else if (sequence->def->column < old->def->column_count)
             TRY(check_sequence(old, sequence->def, diag));
-        }
     }
     return OK;
 }
@@ -102,6 +118,20 @@ static err check_unique(const struct table *fresh, const uint8_t *row, struct di
         if (def->unique && index_find_row(fresh->indexes[idx], row) != ROWREF_NONE)
             return diag_set(diag, ERR_MIGRATION, "`%.*s` of table `%.*s` cannot be unique: rows hold equal values",
                             BYTES_FORMAT(def->name), BYTES_FORMAT(fresh->def->name));
+    }
+    return OK;
+}
+
+/* B3. Rows are not changed here: clients would not hear of it. */
+static err check_floats(const struct table *fresh, const uint8_t *row, struct diag *diag)
+{
+    for (uint32_t idx = 0; idx < fresh->float_key_count; idx++) {
+        const struct column_def *column = &fresh->def->columns[fresh->float_keys[idx]];
+        const uint8_t *at = table_column(fresh, row, fresh->float_keys[idx]);
+        if (float_key_is_nan(column->type, at) || float_key_is_negative_zero(column->type, at))
+            return diag_set(diag, ERR_MIGRATION, "column `%.*s` of table `%.*s` cannot be a key: a row holds %s in it",
+                            BYTES_FORMAT(column->name), BYTES_FORMAT(fresh->def->name),
+                            float_key_is_nan(column->type, at) ? "NaN" : "minus zero");
     }
     return OK;
 }
@@ -123,6 +153,7 @@ static err carry_row(struct table *fresh, const struct table *old, const struct 
                         BYTES_FORMAT(fresh->def->name));
     buf_put_u8(row, 0); /* a row of no bytes has an address, too */
     row->size--;
+    TRY(check_floats(fresh, row->data, diag));
     TRY(check_unique(fresh, row->data, diag));
     if (!table_put(fresh, buf_bytes(row)))
         return diag_set(diag, ERR_MIGRATION, "table `%.*s` is full", BYTES_FORMAT(fresh->def->name));

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "sats/json.h"
+#include "store/float_key.h"
 #include "store/key.h"
 
 #include <stdio.h>
@@ -15,6 +16,27 @@ static void sequences_new(struct table *table)
         const struct sequence_def *sequence = &def->sequences[idx];
         check(sequence->increment != 0);
         table->sequences[idx] = (struct sequence){ sequence, sequence->start, sequence->start };
+    }
+}
+
+static bool column_is_indexed(const struct table_def *def, uint32_t column)
+{
+    for (uint32_t idx = 0; idx < def->index_count; idx++)
+        for (uint32_t place = 0; place < def->indexes[idx].column_count; place++)
+            if (def->indexes[idx].columns[place] == column)
+                return true;
+    return false;
+}
+
+static void float_keys_new(struct table *table)
+{
+    const struct table_def *def = table->def;
+    for (uint32_t column = 0; column < def->column_count; column++) {
+        if (!float_key_is_in(def->columns[column].type) || !column_is_indexed(def, column))
+            continue;
+        table->float_keys =
+            memory_resize(table->float_keys, (table->float_key_count + 1) * sizeof *table->float_keys);
+        table->float_keys[table->float_key_count++] = (uint16_t)column;
     }
 }
 
@@ -43,6 +65,7 @@ struct table *table_new(const struct table_def *def)
     hashindex_init(&table->row_set);
     random_bytes(&table->row_seed, sizeof table->row_seed);
     sequences_new(table);
+    float_keys_new(table);
     return table;
 }
 
@@ -56,6 +79,7 @@ void table_free(struct table *table)
     pages_deinit(&table->pages);
     memory_free(table->indexes);
     memory_free(table->sequences);
+    memory_free(table->float_keys);
     memory_free(table);
 }
 

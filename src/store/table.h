@@ -7,7 +7,8 @@
  *   B1  Tables are sets: no two live rows have the same bytes. Where no unique index gives that, a
  *       hidden hash index over whole rows does.
  *   B2  A sequence's reservation is never handed out twice, whatever is rolled back or crashes: a batch is
- *       logged before its first value is used, and a restart goes on behind the last batch. */
+ *       logged before its first value is used, and a restart goes on behind the last batch.
+ *   B3  A float in a column of an index is neither NaN nor minus zero (store/float_key.h). */
 #pragma once
 
 #include "store/hashindex.h"
@@ -33,6 +34,8 @@ struct table {
     uint32_t sequence_count;
     struct sequence *sequences;  /* owned */
     void *writes;                /* the running transaction's list for this table, or NULL; txn's */
+    uint32_t float_key_count;
+    uint16_t *float_keys;        /* owned: columns that B3 is about */
 };
 
 /* All tables of one database, by id. */

@@ -2,6 +2,7 @@
 
 #include "sats/bsatn.h"
 #include "sats/json.h"
+#include "store/float_key.h"
 #include "txn/writes.h"
 
 enum { KEPT_BYTES_MAX = 1 << 20 }; /* a larger buffer is given back at the end of its transaction */
@@ -24,7 +25,7 @@ struct txn {
     uint32_t writes_count;
     uint32_t writes_capacity;
     struct buf old_rows; /* rows as they were before they were changed in place */
-    struct buf filled;   /* the row at hand, with its sequences' values */
+    struct buf filled;   /* the row at hand, with its sequences' values and settled floats */
     struct delta delta;
     struct delta_table *delta_tables; /* owned: as many as writes_capacity */
 };
@@ -199,7 +200,33 @@ static err check_successor(const struct table *table, const uint8_t *row, const 
     return OK;
 }
 
-/* --- Sequences --- */
+/* --- What is stored otherwise than it was given --- */
+
+/* The row where it may be changed: a copy, made once. */
+static uint8_t *own_row(struct txn *txn, bytes *row)
+{
+    if (row->at != txn->filled.data) {
+        buf_clear(&txn->filled);
+        buf_put_bytes(&txn->filled, *row);
+        *row = buf_bytes(&txn->filled);
+    }
+    return txn->filled.data;
+}
+
+/* B3 */
+static err settle_floats(struct txn *txn, const struct table *table, bytes *row, struct diag *diag)
+{
+    for (uint32_t idx = 0; idx < table->float_key_count; idx++) {
+        const struct column_def *column = &table->def->columns[table->float_keys[idx]];
+        const size_t place = (size_t)(table_column(table, row->at, table->float_keys[idx]) - row->at);
+        if (float_key_is_nan(column->type, row->at + place))
+            return diag_set(diag, ERR_BAD_VALUE, "a row of table `%.*s`: column `%.*s` is a key, and NaN cannot be one",
+                            BYTES_FORMAT(table->def->name), BYTES_FORMAT(column->name));
+        if (float_key_is_negative_zero(column->type, row->at + place))
+            float_key_settle(column->type, own_row(txn, row) + place);
+    }
+    return OK;
+}
 
 static bool is_zero(const uint8_t *at, size_t size)
 {
@@ -217,12 +244,8 @@ static err fill_sequences(struct txn *txn, struct table *table, bytes *row, stru
         const size_t place = (size_t)(table_column(table, row->at, column) - row->at);
         if (!is_zero(row->at + place, (size_t)table->def->columns[column].type->fixed_size))
             continue;
-        if (row->at != txn->filled.data) {
-            buf_clear(&txn->filled);
-            buf_put_bytes(&txn->filled, *row);
-            *row = buf_bytes(&txn->filled);
-        }
-        TRY(sequence_take(table, idx, txn->reserve, txn->reserve_context, txn->filled.data + place, diag));
+        uint8_t *value = own_row(txn, row) + place;
+        TRY(sequence_take(table, idx, txn->reserve, txn->reserve_context, value, diag));
     }
     return OK;
 }
@@ -263,6 +286,7 @@ err txn_insert(struct txn *txn, struct table *table, bytes row, rowref *stored, 
 {
     check(txn->state == TXN_OPEN);
     TRY(check_row(txn, table, row, diag));
+    TRY(settle_floats(txn, table, &row, diag));
     TRY(fill_sequences(txn, table, &row, diag));
     TRY(check_new(table, row, stored, diag));
     return *stored != ROWREF_NONE ? OK : add_row(txn, table, row, stored, diag);
@@ -282,6 +306,7 @@ err txn_update(struct txn *txn, struct table *table, struct index *index, bytes 
         return diag_set(diag, ERR_WRONG_INDEX, "the index `%.*s` is not unique: it cannot say which row to update",
                         BYTES_FORMAT(index_def(index)->name));
     TRY(check_row(txn, table, row, diag));
+    TRY(settle_floats(txn, table, &row, diag));
     *stored = index_find_row(index, row.at);
     if (*stored == ROWREF_NONE)
         return refuse_missing(table, index, row.at, diag);
