@@ -71,7 +71,8 @@ describe("a snapshot", function()
 
     it("brings back what it was taken of", function()
         local what = { offset = 7, timestamp = 1700000000000000, publish_offset = 5, last_client = 9,
-            clients = { ann, bob }, publish = ("source\0text"):rep(20000), first_hash = ("f"):rep(32) }
+            clients = { ann, bob }, ticks = { { 5, 2 ^ 40, 1700000000000000 }, { 6, 1, -1 } },
+            publish = ("source\0text"):rep(20000), first_hash = ("f"):rep(32) }
         folder:take(world, what)
         assert(folder:verify(7))
 

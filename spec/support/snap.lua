@@ -13,9 +13,11 @@ require("spec.support.schema") -- for struct schema_table
 -- All specs share one FFI, so structs and functions have names of this file's own.
 ffi.cdef [[
 struct snap_client { uint64_t number; uint8_t who[32]; uint8_t connection[16]; };
+struct snap_tick { uint32_t schedule_id; uint64_t row_id; int64_t last_us; };
 struct snap_head {
     uint8_t database_id[16]; uint64_t offset; int64_t timestamp_us; uint64_t publish_offset; uint8_t first_hash[32];
-    uint64_t last_client; uint32_t client_count; const struct snap_client *clients; store_bytes publish;
+    uint64_t last_client; uint32_t client_count; const struct snap_client *clients;
+    uint32_t tick_count; const struct snap_tick *ticks; store_bytes publish;
 };
 struct snap_options {
     const void *disk; const char *dir; bool (*progress)(void *context, uint64_t rows_done, uint64_t rows_all); void *context;
@@ -104,7 +106,9 @@ local function head_of(id, what, kept)
     ffi.copy(head.first_hash, what.first_hash or ("h"):rep(32), 32)
     head.offset, head.timestamp_us, head.publish_offset = what.offset, what.timestamp or 0, what.publish_offset or 0
     head.last_client, head.client_count, head.clients = what.last_client or 0, #(what.clients or {}), clients
-    kept.publish, kept.clients = what.publish or "", clients
+    local ticks = ffi.new("struct snap_tick[?]", math.max(#(what.ticks or {}), 1), what.ticks or {})
+    head.tick_count, head.ticks = #(what.ticks or {}), ticks
+    kept.publish, kept.clients, kept.ticks = what.publish or "", clients, ticks
     head.publish = store.bytes(kept.publish)
     return head
 end
@@ -144,7 +148,12 @@ local function head_read(head)
         clients[place + 1] = { number = tonumber(client.number), who = ffi.string(client.who, 32),
             connection = ffi.string(client.connection, 16) }
     end
-    return { offset = tonumber(head.offset), timestamp = tonumber(head.timestamp_us),
+    local ticks = {}
+    for place = 0, head.tick_count - 1 do
+        local tick = head.ticks[place]
+        ticks[place + 1] = { tick.schedule_id, tonumber(tick.row_id), tonumber(tick.last_us) }
+    end
+    return { ticks = ticks, offset = tonumber(head.offset), timestamp = tonumber(head.timestamp_us),
         publish_offset = tonumber(head.publish_offset), last_client = tonumber(head.last_client), clients = clients,
         first_hash = ffi.string(head.first_hash, 32), publish = ffi.string(head.publish.at, head.publish.size),
         id = ffi.string(head.database_id, 16) }

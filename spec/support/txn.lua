@@ -29,7 +29,8 @@ const struct txn_delta *txn_commit_(void *txn) __asm__("txn_commit");
 void txn_abort_(void *txn) __asm__("txn_abort");
 void txn_end_(void *txn) __asm__("txn_end");
 void txn_delta_encode(struct store_buf *out, const struct txn_delta *delta) __asm__("delta_encode");
-int txn_delta_apply(struct store_store *store, store_bytes encoded, struct store_diag *diag) __asm__("delta_apply");
+int txn_delta_apply(struct store_store *store, store_bytes encoded, void *told, void *context,
+                    struct store_diag *diag) __asm__("delta_apply");
 ]]
 
 local core, diag = store.core, store.diag
@@ -152,7 +153,7 @@ end
 
 --- Applies what the log has kept to the tables of another world.
 function transactions.replay(world, encoded)
-    return store.refused(core.txn_delta_apply(world.store, store.bytes(encoded), diag))
+    return store.refused(core.txn_delta_apply(world.store, store.bytes(encoded), nil, nil, diag))
 end
 
 return transactions

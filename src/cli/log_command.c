@@ -212,6 +212,21 @@ static void print_text_version(struct buf *out, const struct history_event *even
     buf_put_format(out, "@%" PRIu64 "  ", event->publish_offset);
 }
 
+static const struct schedule_def *find_schedule(const struct history_event *event)
+{
+    for (uint32_t idx = 0; event->schema != NULL && idx < event->schema->schedule_count; idx++) {
+        if (event->schema->schedules[idx].id == event->record.schedule_id)
+            return &event->schema->schedules[idx];
+    }
+    return NULL;
+}
+
+static bytes scheduled_reducer_name(const struct history_event *event)
+{
+    const struct schedule_def *schedule = find_schedule(event);
+    return schedule != NULL ? event->schema->reducers[schedule->reducer].name : BYTES_LITERAL("?");
+}
+
 static err print_text_deed(const struct history_event *event, struct buf *out, struct diag *diag)
 {
     const struct record *record = &event->record;
@@ -225,6 +240,10 @@ static err print_text_deed(const struct history_event *event, struct buf *out, s
     case RECORD_CONNECT:
     case RECORD_DISCONNECT:
     case RECORD_PUBLISH: buf_put_text(out, record_kind_name(record->kind)); break;
+    case RECORD_TICK:
+        buf_put_format(out, "tick %.*s %" PRIu64 "%s", BYTES_FORMAT(scheduled_reducer_name(event)), record->row_id,
+                       record->tick_failed ? " failed" : "");
+        break;
     case RECORD_RESERVE:
         buf_put_format(out, "reserve %.*s up to ",
                        BYTES_FORMAT(find_sequence_name(event->schema, record->sequence_id)));
@@ -294,6 +313,12 @@ static err print_json_deed(const struct history_event *event, struct buf *out, s
     case RECORD_CONNECT:
     case RECORD_DISCONNECT: break;
     case RECORD_PUBLISH: print_json_files(out, record); break;
+    case RECORD_TICK:
+        buf_put_text(out, ",\"reducer\":");
+        json_print_string(out, scheduled_reducer_name(event));
+        buf_put_format(out, ",\"row\":%" PRIu64 ",\"due_us\":%" PRId64 ",\"failed\":%s", record->row_id, record->tick_us,
+                       record->tick_failed ? "true" : "false");
+        break;
     case RECORD_RESERVE:
         buf_put_text(out, ",\"sequence\":");
         json_print_string(out, find_sequence_name(event->schema, record->sequence_id));

@@ -2,6 +2,7 @@
 
 #include "base/hash.h"
 #include "engine/answer.h"
+#include "engine/schedule.h"
 #include "engine/v1.h"
 #include "proto/server_msg.h"
 #include "sats/bsatn.h"
@@ -75,7 +76,8 @@ uint64_t call_log(struct engine *engine, const struct record *record, const stru
  * the outcome is told. Clients coming and going, and publishing, are always logged. */
 static bool must_be_logged(const struct record *record, const struct delta *delta)
 {
-    return delta != NULL || record->kind != RECORD_CALL;
+    const bool may_be_left_out = record->kind == RECORD_CALL || (record->kind == RECORD_TICK && !record->tick_counts);
+    return delta != NULL || !may_be_left_out;
 }
 
 uint64_t call_commit(struct engine *engine, const struct record *record, struct client *client, call_tell_fn *tell, void *context)
@@ -84,6 +86,8 @@ uint64_t call_commit(struct engine *engine, const struct record *record, struct 
     const uint64_t needs = must_be_logged(record, delta) ? call_log(engine, record, delta) : wal_next_offset(engine->wal);
 
     struct delivery delivery = { engine, client, tell, context, needs, false };
+    if (delta != NULL && engine->schedule != NULL)
+        schedule_follow(engine->schedule, delta);
     if (delta != NULL)
         subs_publish(engine->subs, &engine->store, delta, deliver, &delivery);
     if (tell != NULL && !delivery.told)

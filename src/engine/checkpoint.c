@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "engine/schedule.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@ const struct checkpoint_options checkpoint_options_default = {
 struct job {
     struct frozen *frozen;
     struct snap_head head;
+    struct buf ticks;     /* what head.ticks points into */
     struct buf clients;   /* what head.clients points into */
     struct buf publish;   /* what head.publish points into */
     struct checkpoint_wish *wishes; /* who asked for it */
@@ -147,6 +149,7 @@ static void *work(void *context)
 
 /* --- On the engine's thread --- */
 
+/* snap_head's lists are views: the job owns what they look at. */
 static void list_clients(const struct engine *engine, struct buf *out)
 {
     for (const struct client *client = engine->clients; client != NULL; client = client->next) {
@@ -162,6 +165,7 @@ static void begin(struct checkpoint *checkpoint)
     struct engine *engine = checkpoint->engine;
     struct job *job = memory_new(sizeof *job);
     list_clients(engine, &job->clients);
+    schedule_list_ticks(engine->schedule, &job->ticks);
     buf_put_bytes(&job->publish, buf_bytes(&engine->publish));
     job->started_us = clock_monotonic_us();
     job->wishes = checkpoint->wanted;
@@ -173,6 +177,8 @@ static void begin(struct checkpoint *checkpoint)
                                     .last_client = engine->last_client,
                                     .client_count = (uint32_t)(job->clients.size / sizeof(struct snap_client)),
                                     .clients = (const struct snap_client *)job->clients.data,
+                                    .tick_count = (uint32_t)(job->ticks.size / sizeof(struct snap_tick)),
+                                    .ticks = (const struct snap_tick *)job->ticks.data,
                                     .publish = buf_bytes(&job->publish) };
     memcpy(job->head.database_id, engine->identity.at, sizeof job->head.database_id);
     memcpy(job->head.first_hash, engine->first_hash, sizeof job->head.first_hash);
@@ -207,6 +213,7 @@ static void finish(struct checkpoint *checkpoint)
     }
     grant(checkpoint, job->wishes, job);
     buf_deinit(&job->clients);
+    buf_deinit(&job->ticks);
     buf_deinit(&job->publish);
     memory_free(job);
 }

@@ -9,6 +9,7 @@
 #include "engine/clients.h"
 #include "engine/founding.h"
 #include "engine/publication.h"
+#include "engine/schedule.h"
 #include "engine/snapshot_request.h"
 #include "engine/startup.h"
 #include "engine/swap.h"
@@ -174,6 +175,7 @@ void engine_close(struct engine *engine)
         return;
     checkpoint_free(engine->checkpoint);
     aside_free(engine->aside);
+    schedule_free(engine->schedule);
     wal_close(engine->wal);
     while (engine->clients != NULL) {
         struct client *client = engine->clients;

@@ -86,6 +86,11 @@ void history_close(struct history *history)
     memory_free(history);
 }
 
+const identity *history_database(const struct history *history)
+{
+    return &history->database;
+}
+
 const uint8_t *history_database_id(const struct history *history)
 {
     return history->database.at;

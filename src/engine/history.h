@@ -37,6 +37,7 @@ struct history_change {
 /* `dir` is the database's folder. ERR_NOT_FOUND when there is no database, ERR_CORRUPT. */
 err history_open(struct history **history, const struct disk *disk, const char *dir, struct diag *diag);
 void history_close(struct history *history); /* NULL is fine */
+const identity *history_database(const struct history *history);
 const uint8_t *history_database_id(const struct history *history);
 const char *history_log_dir(const struct history *history);
 const struct snap_options *history_snaps(const struct history *history);

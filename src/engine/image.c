@@ -7,6 +7,7 @@ void image_init(struct image *image)
     *image = (struct image){ 0 };
     store_init(&image->store);
     map_init(&image->clients);
+    timers_init(&image->timers);
 }
 
 void image_deinit(struct image *image)
@@ -15,6 +16,7 @@ void image_deinit(struct image *image)
     for (struct map_entry *entry; (entry = map_next(&image->clients, &place)) != NULL;)
         memory_free(entry->value);
     map_deinit(&image->clients);
+    timers_deinit(&image->timers);
     store_deinit(&image->store);
     buf_deinit(&image->publish);
 }
@@ -50,6 +52,9 @@ static err take_head(struct image *image, const struct snap_head *head, struct d
         const struct caller caller = { client->who, client->connection, client->number };
         remember_client(image, &caller);
     }
+    timers_rebuild(&image->timers, &image->store, head->timestamp_us);
+    for (uint32_t idx = 0; idx < head->tick_count; idx++)
+        timers_ticked(&image->timers, head->ticks[idx].schedule_id, head->ticks[idx].row_id, head->ticks[idx].last_us);
     image->last_client = head->last_client;
     image->next_offset = head->offset;
     return OK;
@@ -86,9 +91,28 @@ err image_migrate(struct image *image, const struct record *record, struct diag 
     if (code == OK)
         code = store_migrate(&image->store, schema, &plan, diag);
     arena_deinit(&arena);
-    if (code != OK)
+    if (code == OK)
+        timers_rebuild(&image->timers, &image->store, record->timestamp_us);
+    else
         schema_free(schema);
     return code;
+}
+
+struct change {
+    struct image *image;
+    int64_t timestamp_us;
+};
+
+static void follow_row(void *context, const struct table *table, bytes row, bool has_come)
+{
+    const struct change *change = context;
+    struct image *image = change->image;
+    if (table->def->schedule < 0)
+        return;
+    if (has_come)
+        timers_row_came(&image->timers, image->store.schema, table, row, change->timestamp_us);
+    else
+        timers_row_gone(&image->timers, image->store.schema, table, row);
 }
 
 /* All that a record says beside its rows. */
@@ -110,6 +134,7 @@ static err apply_event(struct image *image, uint64_t offset, const struct record
         break;
     }
     case RECORD_DISCONNECT: memory_free(map_remove(&image->clients, map_u64_key(&record->client))); break;
+    case RECORD_TICK: timers_ticked(&image->timers, record->schedule_id, record->row_id, record->tick_us); break;
     case RECORD_CALL:
     case RECORD_UNDO: break;
     }
@@ -128,7 +153,9 @@ err image_apply(struct image *image, uint64_t offset, bytes content, struct diag
 {
     struct record record;
     err code = image_follow(image, offset, content, &record, diag);
+    struct change change = { image, record.timestamp_us };
     if (code == OK && record.kind != RECORD_RESERVE)
-        code = delta_apply(&image->store, record.delta, diag);
+        code = delta_apply(&image->store, record.delta, follow_row, &change, diag);
+    timers_settle(&image->timers);
     return code == OK ? OK : diag_note(diag, "replaying the log at offset %llu: ", (unsigned long long)offset);
 }

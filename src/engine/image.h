@@ -5,6 +5,7 @@
 
 #include "base/map.h"
 #include "engine/record.h"
+#include "engine/timers.h"
 #include "snap/snap.h"
 #include "store/table.h"
 
@@ -18,6 +19,7 @@ struct caller {
 struct image {
     struct store store;
     struct map clients;       /* number -> struct caller *, owned: who is connected */
+    struct timers timers;     /* what the rows of schedule tables wait for */
     uint64_t next_offset;     /* of the first record that is not in it */
     uint64_t last_client;     /* the highest client number given */
     bool was_published;       /* there is a module */

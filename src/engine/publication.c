@@ -5,6 +5,7 @@
 #include "engine/answer.h"
 #include "engine/call.h"
 #include "engine/clients.h"
+#include "engine/schedule.h"
 #include "engine/v1.h"
 #include "proto/server_msg.h"
 #include "schema/migration.h"
@@ -128,18 +129,18 @@ static void take_over(struct engine *engine, struct module *module, const struct
     publication_bind(engine, module);
     subs_recompile(engine->subs, engine->store.schema, end_subscription, engine);
     v1_drop_ended(engine);
+    schedule_rebuild(engine->schedule);
     if (plan->breaks_clients) {
         module_log_system(engine->module_log, 2, "Disconnecting all users");
         clients_close_all(engine, "the module's tables have changed: reconnect with new bindings");
     }
 }
 
-/* What a module may declare and the engine does not run is refused: left out in silence, a schedule would never fire
- * and a filter would hide nothing. */
+/* What a module may declare and the engine does not run is refused: left out in silence, a filter would hide
+ * nothing. */
 static err check_served(const struct schema *schema, struct diag *diag)
 {
-    const char *what = schema->schedule_count > 0 ? "schedules"
-                       : schema->view_count > 0   ? "views"
+    const char *what = schema->view_count > 0     ? "views"
                        : schema->filter_count > 0 ? "filters of row-level security"
                                                   : NULL;
     return what == NULL ? OK : diag_set(diag, ERR_SCHEMA, "the module declares %s, which this server does not run", what);

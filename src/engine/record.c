@@ -3,6 +3,7 @@
 static const char *const kind_names[] = {
     [RECORD_CALL] = "call",       [RECORD_CONNECT] = "connect", [RECORD_DISCONNECT] = "disconnect",
     [RECORD_PUBLISH] = "publish", [RECORD_RESERVE] = "reserve", [RECORD_UNDO] = "undo",
+    [RECORD_TICK] = "tick",
 };
 
 const char *record_kind_name(enum record_kind kind)
@@ -48,6 +49,12 @@ void record_encode(struct buf *out, const struct record *record, const struct de
         buf_put_sized(out, record->def);
         buf_put_u32(out, record->file_count);
         buf_put_bytes(out, record->files);
+        break;
+    case RECORD_TICK:
+        buf_put_u32(out, record->schedule_id);
+        buf_put_u64(out, record->row_id);
+        buf_put_u64(out, (uint64_t)record->tick_us);
+        buf_put_u8(out, record->tick_failed);
         break;
     case RECORD_RESERVE:
         buf_put_u32(out, record->sequence_id);
@@ -100,6 +107,12 @@ err record_decode(bytes from, struct record *record, struct diag *diag)
         record->def = reader_get_sized(&reader);
         record->file_count = reader_get_u32(&reader);
         record->files = get_files(&reader, record->file_count);
+        break;
+    case RECORD_TICK:
+        record->schedule_id = reader_get_u32(&reader);
+        record->row_id = reader_get_u64(&reader);
+        record->tick_us = (int64_t)reader_get_u64(&reader);
+        record->tick_failed = reader_get_u8(&reader) != 0;
         break;
     case RECORD_RESERVE:
         record->sequence_id = reader_get_u32(&reader);

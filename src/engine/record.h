@@ -13,6 +13,7 @@
  *   DISCONNECT  delta of client_disconnected
  *   PUBLISH     u8[32] identity, u8[32] hash, sized RawModuleDefV10, u32 files, per file sized name and sized text,
  *               delta of init
+ *   TICK        u32 schedule id, u64 row id, i64 the time that it was for, u8 1 if the reducer failed, delta
  *   RESERVE     u32 sequence id, i128 value up to which the sequence is taken
  *   UNDO        u8[32] identity, sized selection as text (selection.h), delta
  *
@@ -24,7 +25,9 @@
 #include "sats/ident.h"
 #include "txn/delta.h"
 
-enum record_kind { RECORD_CALL = 1, RECORD_CONNECT, RECORD_DISCONNECT, RECORD_PUBLISH, RECORD_RESERVE, RECORD_UNDO };
+enum record_kind {
+    RECORD_CALL = 1, RECORD_CONNECT, RECORD_DISCONNECT, RECORD_PUBLISH, RECORD_RESERVE, RECORD_UNDO, RECORD_TICK
+};
 
 struct record {
     enum record_kind kind;
@@ -41,6 +44,11 @@ struct record {
     bytes files;              /* PUBLISH: file_count times sized name, sized text */
     uint32_t sequence_id;     /* RESERVE */
     __int128 reserved;        /* RESERVE */
+    uint32_t schedule_id;     /* TICK */
+    uint64_t row_id;          /* TICK */
+    int64_t tick_us;          /* TICK */
+    bool tick_failed;         /* TICK: the changes are those of the failure alone */
+    bool tick_counts;         /* TICK, not encoded: it is logged even if nothing changed */
     bytes delta;              /* decoded: the encoded delta */
 };
 

@@ -1,6 +1,7 @@
 #include "engine/replay.h"
 
 #include "engine/engine.h"
+#include "engine/tick.h"
 #include "sats/bsatn.h"
 #include "sats/json.h"
 #include "txn/txn.h"
@@ -40,6 +41,19 @@ static err find_lifecycle(const struct history_event *event, enum lifecycle life
     return OK;
 }
 
+static err find_scheduled(const struct history_event *event, uint32_t *reducer, struct diag *diag)
+{
+    for (uint32_t idx = 0; event->schema != NULL && idx < event->schema->schedule_count; idx++) {
+        const struct schedule_def *schedule = &event->schema->schedules[idx];
+        if (schedule->id == event->record.schedule_id) {
+            *reducer = schedule->reducer;
+            return OK;
+        }
+    }
+    return diag_set(diag, ERR_CORRUPT, "the log's record at offset %" PRIu64 " is of the unknown schedule %" PRIu32,
+                    event->offset, event->record.schedule_id);
+}
+
 static err find_reducer(const struct history_event *event, const struct image *image, uint32_t *reducer,
                         struct diag *diag)
 {
@@ -55,6 +69,7 @@ static err find_reducer(const struct history_event *event, const struct image *i
         if (image->was_published)
             return refuse_kind(event, "the publish of a later version", diag);
         return find_lifecycle(event, LIFECYCLE_INIT, "a publish, and the module has no init", reducer, diag);
+    case RECORD_TICK: return find_scheduled(event, reducer, diag);
     case RECORD_RESERVE: return refuse_kind(event, "a reservation of a sequence's values", diag);
     case RECORD_UNDO: return refuse_kind(event, "an undo", diag);
     case RECORD_CALL: break;
@@ -227,6 +242,29 @@ static err compare(struct replay *replay, const struct history_event *logged, by
 
 /* --- Running --- */
 
+/* Runs what the record ran, in a transaction that is open when it comes back with OK. */
+static err run_code(const struct history_event *event, uint32_t reducer, struct module *module, struct txn *txn,
+                    const struct call_context *context, struct diag *diag)
+{
+    const struct record *record = &event->record;
+    if (record->kind != RECORD_TICK) {
+        txn_begin(txn);
+        const err code = module_call(module, txn, context, reducer, record->args, diag);
+        if (code != OK)
+            txn_abort(txn);
+        return code;
+    }
+    struct tick tick;
+    err code = diag_set(diag, ERR_NO_ROW, "the row of the tick is not there");
+    if (tick_init(&tick, txn_store(txn), record->schedule_id, record->row_id, record->tick_us)) {
+        code = tick_run(&tick, module, txn, context, diag);
+        if (code != OK && !record->tick_failed)
+            txn_abort(txn);
+    }
+    tick_deinit(&tick);
+    return record->tick_failed && txn_is_open(txn) ? OK : code;
+}
+
 /* Appends the delta of what the reducer does; an empty one when it fails. */
 static void run_reducer(struct replay *replay, const struct history_event *event, uint32_t reducer,
                         struct module *module, struct store *store, struct buf *delta)
@@ -240,13 +278,12 @@ static void run_reducer(struct replay *replay, const struct history_event *event
         context.connection = event->caller->connection;
     }
     module_bind(module, store);
-    txn_begin(txn);
-    if (module_call(module, txn, &context, reducer, event->record.args, &refusal) == OK) {
+    if (event->record.kind == RECORD_TICK)
+        context.sender = *history_database(replay->history);
+    if (run_code(event, reducer, module, txn, &context, &refusal) == OK)
         made = txn_commit(txn);
-    } else {
-        txn_abort(txn);
+    else
         buf_put_format(&replay->failure, "%s", refusal.text);
-    }
     if (made != NULL)
         delta_encode(delta, made);
     else

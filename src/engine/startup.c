@@ -5,6 +5,7 @@
 #include "engine/call.h"
 #include "engine/checkpoint.h"
 #include "engine/image.h"
+#include "engine/schedule.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -83,6 +84,7 @@ static void take_over(struct engine *engine, struct image *image, struct map *cl
     store_init(&image->store);
     *clients = image->clients;
     map_init(&image->clients);
+    engine->schedule = schedule_new(engine, &image->timers);
     engine->publish = image->publish;
     buf_init(&image->publish);
     engine->publish_offset = image->publish_offset;

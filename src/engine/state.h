@@ -30,9 +30,10 @@ struct client {
 
 struct aside;
 struct checkpoint;
-struct v1_client;
 struct checkpoint_wish;
 struct publication;
+struct schedule;
+struct v1_client;
 
 struct engine {
     const struct disk *disk;      /* borrowed */
@@ -58,6 +59,7 @@ struct engine {
     uint64_t publish_offset;
     uint64_t logged_bytes;        /* size of all records appended since the start */
     struct checkpoint *checkpoint; /* owned */
+    struct schedule *schedule;    /* owned */
     struct aside *aside;          /* owned */
     uint64_t last_client;         /* the highest client number given */
     struct client *clients;       /* all connected */

@@ -8,6 +8,7 @@
 #include "engine/clients.h"
 #include "engine/publication.h"
 #include "engine/requests.h"
+#include "engine/schedule.h"
 #include "engine/snapshot_request.h"
 #include "engine/subscription.h"
 #include "engine/v1.h"
@@ -116,7 +117,7 @@ static void run_post(struct engine *engine, struct post *post)
 
 void turn_run(struct engine *engine)
 {
-    struct block *blocks = port_receive(engine->port, TURN_WAIT_US);
+    struct block *blocks = port_receive(engine->port, schedule_wait_us(engine->schedule, TURN_WAIT_US));
     for (struct block *block = blocks; block != NULL; block = block->next) {
         for (size_t at = 0; at < block->used;) {
             struct post *post = (struct post *)(block->data + at);
@@ -125,6 +126,7 @@ void turn_run(struct engine *engine)
         }
     }
     publication_run(engine);
+    schedule_run(engine->schedule);
     snapshot_request_take(engine);
     checkpoint_consider(engine->checkpoint);
     aside_finish(engine->aside);

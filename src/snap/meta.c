@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-enum { EXTENT_SIZE = 16, CLIENT_SIZE = 56 };
+enum { EXTENT_SIZE = 16, CLIENT_SIZE = 56, TICK_SIZE = 20 };
 
 /* --- The order of tables --- */
 
@@ -99,6 +99,33 @@ err clients_decode(bytes from, struct arena *arena, struct snap_head *head, stru
         memcpy(clients[idx].connection.at, at + 40, sizeof clients[idx].connection.at);
     }
     head->clients = clients;
+    return OK;
+}
+
+/* --- Ticks --- */
+
+void ticks_encode(struct buf *out, const struct snap_tick *ticks, uint32_t count)
+{
+    for (uint32_t idx = 0; idx < count; idx++) {
+        buf_put_u32(out, ticks[idx].schedule_id);
+        buf_put_u64(out, ticks[idx].row_id);
+        buf_put_u64(out, (uint64_t)ticks[idx].last_us);
+    }
+}
+
+err ticks_decode(bytes from, struct arena *arena, struct snap_head *head, struct diag *diag)
+{
+    struct reader reader = reader_of(from);
+    if (from.size % TICK_SIZE != 0 || from.size / TICK_SIZE > UINT32_MAX)
+        return diag_set(diag, ERR_CORRUPT, "its size is not that of a number of ticks");
+    head->tick_count = (uint32_t)(from.size / TICK_SIZE);
+    struct snap_tick *ticks = ARENA_ARRAY(arena, struct snap_tick, head->tick_count);
+    for (uint32_t idx = 0; idx < head->tick_count; idx++) {
+        ticks[idx].schedule_id = reader_get_u32(&reader);
+        ticks[idx].row_id = reader_get_u64(&reader);
+        ticks[idx].last_us = (int64_t)reader_get_u64(&reader);
+    }
+    head->ticks = ticks;
     return OK;
 }
 

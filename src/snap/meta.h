@@ -45,6 +45,9 @@ bool inventory_fits(const struct snap_inventory *inventory, const struct snap_or
 void clients_encode(struct buf *out, const struct snap_client *clients, uint32_t count);
 err clients_decode(bytes from, struct arena *arena, struct snap_head *head, struct diag *diag);
 
+void ticks_encode(struct buf *out, const struct snap_tick *ticks, uint32_t count);
+err ticks_decode(bytes from, struct arena *arena, struct snap_head *head, struct diag *diag);
+
 void sequences_encode(struct buf *out, const struct frozen *frozen);
 /* `store` NULL: only looks. */
 err sequences_decode(bytes from, const struct schema *schema, struct store *store, struct diag *diag);

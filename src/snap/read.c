@@ -116,6 +116,13 @@ static err read_clients(struct reading *reading, struct snap_head *head, struct 
     return clients_decode(value, storage, head, diag) == OK ? OK : blame_value(reading, "clients", diag);
 }
 
+static err read_ticks(struct reading *reading, struct snap_head *head, struct arena *storage, struct diag *diag)
+{
+    bytes value;
+    TRY(content_get(&reading->content, "ticks", &value, diag));
+    return ticks_decode(value, storage, head, diag) == OK ? OK : blame_value(reading, "ticks", diag);
+}
+
 static err read_sequences(struct reading *reading, struct diag *diag)
 {
     bytes value;
@@ -180,6 +187,7 @@ static err read_all(struct reading *reading, uint64_t offset, struct diag *diag)
     TRY(read_schema(reading, diag));
     TRY(read_inventory(reading, diag));
     TRY(read_clients(reading, &head, &reading->arena, diag));
+    TRY(read_ticks(reading, &head, &reading->arena, diag));
     TRY(content_get(&reading->content, "publish", &publish, diag));
     TRY(read_sequences(reading, diag));
     return read_rows(reading, diag);
@@ -240,7 +248,8 @@ static err take_head(struct reading *reading, struct snap_head *head, struct are
     bytes publish;
     TRY(content_get(&reading->content, "publish", &publish, diag));
     head->publish = arena_copy(storage, publish);
-    return read_clients(reading, head, storage, diag);
+    TRY(read_clients(reading, head, storage, diag));
+    return read_ticks(reading, head, storage, diag);
 }
 
 static err load_all(struct reading *reading, uint64_t offset, const uint8_t database_id[16], struct store *store,

@@ -13,6 +13,7 @@
  *                         "schema"     the description of the schema in force; empty before the first publish
  *                         "ids"        the id of every table, index and sequence by name, and the next id (S1)
  *                         "clients"    who was connected: number, identity, connection id
+ *                         "ticks"      up to when rows of catching-up schedules have ticked
  *                         "sequences"  id and reservation of each, in the schema's order
  *       database "rows"   key: u32 table id, u32 chunk number, both big-endian; value: u32 count, BSATN rows
  *     sums      the crc32c of each 64 KiB of the content
@@ -48,6 +49,13 @@ struct snap_client {
     connection_id connection;
 };
 
+/* A row of a schedule that catches up, and the time that its last tick was for. */
+struct snap_tick {
+    uint32_t schedule_id;
+    uint64_t row_id;
+    int64_t last_us;
+};
+
 struct snap_head {
     uint8_t database_id[16];
     uint64_t offset;            /* records below it are in the snapshot */
@@ -57,6 +65,8 @@ struct snap_head {
     uint64_t last_client;
     uint32_t client_count;
     const struct snap_client *clients;
+    uint32_t tick_count;
+    const struct snap_tick *ticks;
     bytes publish;              /* the PUBLISH record's bytes */
 };
 

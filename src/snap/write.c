@@ -110,6 +110,8 @@ static err put_meta(struct writing *writing, struct diag *diag)
     TRY(content_put(&writing->content, "publish", &writing->value, diag));
     clients_encode(value_begin(writing), writing->head->clients, writing->head->client_count);
     TRY(content_put(&writing->content, "clients", &writing->value, diag));
+    ticks_encode(value_begin(writing), writing->head->ticks, writing->head->tick_count);
+    TRY(content_put(&writing->content, "ticks", &writing->value, diag));
     sequences_encode(value_begin(writing), writing->frozen);
     return content_put(&writing->content, "sequences", &writing->value, diag);
 }

@@ -50,7 +50,14 @@ static err read_row(struct reader *from, const struct table *table, bytes *row, 
     return OK;
 }
 
-static err apply_rows(struct reader *from, struct table *table, uint32_t count, bool are_deletes, struct diag *diag)
+struct applying {
+    struct store *store;
+    delta_row_fn *told; /* may be NULL */
+    void *context;
+};
+
+static err apply_rows(const struct applying *applying, struct reader *from, struct table *table, uint32_t count,
+                      bool are_deletes, struct diag *diag)
 {
     if (count > 1 && table->def->row_type->min_size == 0) /* rows of no bytes are all equal */
         return diag_set(diag, ERR_CORRUPT, "a logged change counts %u empty rows in table `%.*s`", count,
@@ -66,32 +73,35 @@ static err apply_rows(struct reader *from, struct table *table, uint32_t count, 
             return diag_note(diag, "a logged row of table `%.*s` cannot be put there: ", BYTES_FORMAT(table->def->name));
         else
             table_restore(table, row);
+        if (applying->told != NULL)
+            applying->told(applying->context, table, row, !are_deletes);
     }
     return OK;
 }
 
-static err apply_table(struct store *store, struct reader *from, struct diag *diag)
+static err apply_table(const struct applying *applying, struct reader *from, struct diag *diag)
 {
     const uint32_t table_id = reader_get_u32(from);
     const uint32_t delete_count = reader_get_u32(from);
     const uint32_t insert_count = reader_get_u32(from);
     if (from->failed)
         return diag_set(diag, ERR_CORRUPT, "a logged change ends within the head of a table");
-    struct table *table = store_find(store, table_id);
+    struct table *table = store_find(applying->store, table_id);
     if (table == NULL)
         return diag_set(diag, ERR_CORRUPT, "a logged change names the unknown table %u", table_id);
-    TRY(apply_rows(from, table, delete_count, true, diag));
-    return apply_rows(from, table, insert_count, false, diag);
+    TRY(apply_rows(applying, from, table, delete_count, true, diag));
+    return apply_rows(applying, from, table, insert_count, false, diag);
 }
 
-err delta_apply(struct store *store, bytes encoded, struct diag *diag)
+err delta_apply(struct store *store, bytes encoded, delta_row_fn *told, void *context, struct diag *diag)
 {
+    const struct applying applying = { store, told, context };
     struct reader from = reader_of(encoded);
     const uint32_t table_count = reader_get_u32(&from);
     if (from.failed)
         return diag_set(diag, ERR_CORRUPT, "a logged change is cut off");
     for (uint32_t idx = 0; idx < table_count; idx++)
-        TRY(apply_table(store, &from, diag));
+        TRY(apply_table(&applying, &from, diag));
     if (reader_left(&from) > 0)
         return diag_set(diag, ERR_CORRUPT, "a logged change has %zu bytes too many", reader_left(&from));
     return OK;

@@ -41,7 +41,10 @@ struct delta {
  * where each ends). */
 void delta_encode(struct buf *out, const struct delta *delta);
 
-/* Applies an encoded delta to the tables, for replay. Event rows are skipped. ERR_CORRUPT when a row does
- * not decode, a table is unknown, or a row to delete is not there. */
+/* Told of each row that has come or gone, event rows excepted. */
+typedef void delta_row_fn(void *context, const struct table *table, bytes row, bool has_come);
+
+/* Applies an encoded delta to the tables, for replay. Event rows are skipped. `told` may be NULL. ERR_CORRUPT when a
+ * row does not decode, a table is unknown, or a row to delete is not there. */
 struct store;
-err delta_apply(struct store *store, bytes encoded, struct diag *diag);
+err delta_apply(struct store *store, bytes encoded, delta_row_fn *told, void *context, struct diag *diag);
