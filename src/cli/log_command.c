@@ -388,23 +388,18 @@ static err read_question(struct log_command *command, struct diag *diag)
 }
 
 /* Narrows what is read to what the times leave. */
-static err seek_times(struct log_command *command, struct history *history, uint64_t begin, int64_t begin_us,
-                      struct diag *diag)
+static err seek_times(struct log_command *command, struct history *history, struct diag *diag)
 {
-    const struct moment since = { .is_time = true, .time_us = command->since_us - 1 };
     const struct moment until = { .is_time = true, .time_us = command->until_us };
-    uint64_t from = 0, end = begin;
-    if (command->from_text == NULL)
-        command->from = begin;
-    if (command->since_us > begin_us)
-        TRY(history_find(history, &since, &from, diag));
-    if (from > command->from)
-        command->from = from;
-    if (command->until_us == INT64_MAX)
-        return OK;
-    if (command->until_us >= begin_us)
+    uint64_t since, end;
+    int64_t begin_us;
+    TRY(history_begin(history, &end, &begin_us, diag));
+    TRY(history_find_since(history, command->since_us, &since, diag));
+    if (command->from_text == NULL || (command->since_text != NULL && since > command->from))
+        command->from = since;
+    if (command->until_text != NULL && command->until_us >= begin_us)
         TRY(history_find(history, &until, &end, diag));
-    if (end < command->end)
+    if (command->until_text != NULL && end < command->end)
         command->end = end;
     return OK;
 }
@@ -412,11 +407,8 @@ static err seek_times(struct log_command *command, struct history *history, uint
 static err print_history(struct log_command *command, struct history *history, struct diag *diag)
 {
     struct history_event event;
-    uint64_t begin;
-    int64_t begin_us;
     bool found = true;
-    TRY(history_begin(history, &begin, &begin_us, diag));
-    TRY(seek_times(command, history, begin, begin_us, diag));
+    TRY(seek_times(command, history, diag));
     TRY(history_seek(history, command->from, diag));
     while (found) {
         TRY(history_next(history, &found, &event, diag));

@@ -385,6 +385,16 @@ err history_find(struct history *history, const struct moment *moment, uint64_t 
     return code == ERR_NOT_FOUND ? refuse_outside(history, diag) : code;
 }
 
+err history_find_since(struct history *history, int64_t time_us, uint64_t *offset, struct diag *diag)
+{
+    int64_t begin_us;
+    TRY(history_begin(history, offset, &begin_us, diag));
+    if (time_us <= begin_us)
+        return OK;
+    const struct moment before = { .is_time = true, .time_us = time_us - 1 };
+    return history_find(history, &before, offset, diag);
+}
+
 static err tell_progress(const struct history *history, struct diag *diag)
 {
     const struct snap_options *snaps = &history->snaps;

@@ -93,15 +93,10 @@ err selection_parse(bytes text, struct selection *selection, struct diag *diag)
 
 err selection_begin(const struct selection *selection, struct history *history, uint64_t *begin, struct diag *diag)
 {
-    const struct moment before = { .is_time = true, .time_us = selection->since_us - 1 };
-    uint64_t kept, since = 0;
-    int64_t kept_us;
-    TRY(history_begin(history, &kept, &kept_us, diag));
+    uint64_t since = 0;
     *begin = selection->from;
-    if (selection->since_us > kept_us)
-        TRY(history_find(history, &before, &since, diag));
-    else if (selection->since_us != INT64_MIN)
-        since = kept;
+    if (selection->since_us != INT64_MIN)
+        TRY(history_find_since(history, selection->since_us, &since, diag));
     if (since > *begin)
         *begin = since;
     return OK;
@@ -111,7 +106,9 @@ err selection_begin(const struct selection *selection, struct history *history, 
 
 static bool begins_with(const struct buf *hex, bytes digits)
 {
-    return digits.size <= hex->size && strncasecmp((const char *)hex->data, (const char *)digits.at, digits.size) == 0;
+    if (digits.size == 0 || digits.size > hex->size)
+        return digits.size == 0;
+    return strncasecmp((const char *)hex->data, (const char *)digits.at, digits.size) == 0;
 }
 
 static bool is_by(const struct selection *selection, const struct caller *caller)
