@@ -176,13 +176,13 @@ describe("a snapshot", function()
     server.wait("snapshots", function() return #snapshots(world) >= 2 end)
     assert.is_true(most <= 4, most .. " snapshots at once")
     local first_segment = files(folder(world, "log"))[1]
+    assert.not_equal(("0"):rep(20) .. ".wal", first_segment)
 
     world:kill()
     world:restart()
 
     assert.truthy(world:output():find "snapshot at offset", world:output())
     assert.equal(150000, #connect():ask "SELECT * FROM thing")
-    assert.truthy(first_segment)
   end)
 
   it("does not stand in the way of calls, nor of an orderly end in the middle of it", function()

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 enum { KEPT_MIN = 2, WAIT_STEP_US = 1000, RETRY_US = 60000000 };
+enum { SEGMENTS_KEPT = 16, SEGMENT_MIN = 1 << 20, SEGMENT_MAX = 64 << 20 };
 
 const struct checkpoint_options checkpoint_options_default = {
     .log_bytes = 256ull << 20,
@@ -61,6 +62,13 @@ struct checkpoint *checkpoint_new(struct engine *engine, const struct checkpoint
     check(snprintf(checkpoint->dir, sizeof checkpoint->dir, "%s/snapshots", engine->dir) < (int)sizeof checkpoint->dir);
     checkpoint->snap = (struct snap_options){ engine->disk, checkpoint->dir, go_on, checkpoint };
     return checkpoint;
+}
+
+/* C4 */
+uint64_t checkpoint_segment_size(const struct checkpoint *checkpoint)
+{
+    const uint64_t share = checkpoint->options.keep_bytes / SEGMENTS_KEPT;
+    return share < SEGMENT_MIN ? SEGMENT_MIN : share > SEGMENT_MAX ? SEGMENT_MAX : share;
 }
 
 void checkpoint_opened(struct checkpoint *checkpoint, uint64_t snapshot_offset, uint64_t replayed_bytes)

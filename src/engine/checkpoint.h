@@ -7,7 +7,8 @@
  * Rules
  *   C1  The snapshot before is kept until the new one has been read back whole (M3); two are always kept.
  *   C2  The log is kept from the oldest kept snapshot on: every kept moment can be reached.
- *   C3  A snapshot that fails is said and tried again later. It never stops the database. */
+ *   C3  A snapshot that fails is said and tried again later. It never stops the database.
+ *   C4  The log is given up by whole segments: they are small enough for the window's size to be met. */
 #pragma once
 
 #include "engine/state.h"
@@ -19,6 +20,9 @@ struct checkpoint *checkpoint_new(struct engine *engine, const struct checkpoint
 /* Stops a snapshot at work and refuses who waits for one. The engine's thread, as its last act. */
 void checkpoint_stop(struct checkpoint *checkpoint);
 void checkpoint_free(struct checkpoint *checkpoint);
+
+/* How long the log's segments are to be (C4). */
+uint64_t checkpoint_segment_size(const struct checkpoint *checkpoint);
 
 /* The start loaded the snapshot at this offset (0: none) and read so much log behind it. */
 void checkpoint_opened(struct checkpoint *checkpoint, uint64_t snapshot_offset, uint64_t replayed_bytes);

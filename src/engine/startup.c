@@ -57,6 +57,7 @@ static err open_log(struct engine *engine, struct image *image, struct wal_repor
     check(snprintf(dir, sizeof dir, "%s/log", engine->dir) < (int)sizeof dir);
     struct wal_options options = { .disk = engine->disk,
                                    .dir = dir,
+                                   .segment_size = checkpoint_segment_size(engine->checkpoint),
                                    .from = image->next_offset,
                                    .on_durable = on_durable,
                                    .on_failure = on_log_failure,
