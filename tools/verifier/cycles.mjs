@@ -1,0 +1,135 @@
+// A cycle: the server is started, inspected, put under load, disturbed, and killed; then its log is read.
+import { copyFileSync, mkdirSync, readFileSync, renameSync, watch, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { execFileSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { Model, mix } from './bank.mjs';
+import { inspect } from './inspect.mjs';
+import { Ledger } from './ledger.mjs';
+import { loadAndKill } from './load.mjs';
+import { LogReader } from './log_reader.mjs';
+import { Server, sleep, within } from './server.mjs';
+
+const HERE = dirname(fileURLToPath(import.meta.url));
+const COMMON = ['--call-limit', '20000'];
+const ROOMY = [...COMMON, '--snapshot-every', '64'], BUSY = [...COMMON, '--snapshot-every', '1'];
+
+/** What happens in a cycle: how the server is run, what goes on beside the load, and what the kill waits for. */
+export const KINDS = {
+  load: { options: ROOMY },
+  recovery: { options: ROOMY, killsAtStart: 4 },
+  snapshot: { options: BUSY, beside: askForSnapshots, moment: whenASnapshotGetsOn },
+  retention: { options: [...BUSY, '--keep-size', '1'], beside: askForSnapshots },
+  reload: { options: ROOMY, beside: saveTheModule },
+};
+
+async function askForSnapshots(run, isOver) {
+  while (!isOver()) {
+    await run.server.snapshot().catch(() => {}); // the kill cuts an answer short
+    await sleep(run.below(20));
+  }
+}
+
+/** A snapshot is begun, or gets its name. */
+async function whenASnapshotGetsOn(run) {
+  const dir = join(dirname(run.server.logDir), 'snapshots');
+  mkdirSync(dir, { recursive: true });
+  let watcher;
+  await Promise.race([new Promise(resolve => (watcher = watch(dir, resolve))), sleep(1000)]);
+  watcher.close();
+  if (run.below(2) === 0) await sleep(run.below(30));
+}
+
+/** In place, as simple editors do, and by a new name, as careful ones do. */
+async function saveTheModule(run, isOver) {
+  for (let version = run.below(1000); !isOver(); version++) {
+    const text = run.moduleText.replace('HAS_AMOUNT_INDEX = false', `HAS_AMOUNT_INDEX = ${version % 2 === 0}`);
+    const path = version % 3 === 0 ? run.server.module : `${run.server.module}.new~`;
+    writeFileSync(path, `${text}-- version ${version}\n`);
+    if (path !== run.server.module) renameSync(path, run.server.module);
+    await sleep(10 + run.below(40));
+  }
+}
+
+export class Run {
+  cycle = 0;
+  kills = 0;
+  draws = 0;
+
+  constructor({ program, dir, seed, seconds }) {
+    mkdirSync(join(dir, 'server'), { recursive: true });
+    const module = join(dir, 'server', 'module.lua');
+    copyFileSync(join(HERE, 'module.lua'), module);
+    this.moduleText = readFileSync(module, 'utf8');
+    this.seconds = seconds;
+    this.ledger = new Ledger(join(dir, 'ledger'), seed);
+    this.seed = this.ledger.seed;
+    this.model = new Model(this.seed);
+    this.server = new Server(program, join(dir, 'server'), module);
+    this.log = new LogReader(this.server.logDir, join(dir, 'table-ids'));
+    this.library = join(dir, 'lossy_disk.so');
+    execFileSync('cc', ['-shared', '-fPIC', '-O1', '-Wall', '-Wextra', '-o', this.library, join(HERE, 'lossy_disk.c'), '-ldl'], { stdio: 'inherit' });
+  }
+
+  /** Chance, the same for a seed; when a kill falls it does not decide alone. */
+  below(limit) {
+    return mix(this.seed, 0x5eed, ++this.draws) % limit;
+  }
+
+  #environment(isLossy) {
+    if (!isLossy) return {};
+    // Under sanitizers the library that is loaded first is not theirs.
+    const asan = `verify_asan_link_order=0:${process.env.ASAN_OPTIONS ?? ''}`;
+    return { LD_PRELOAD: this.library, STDB_LOSSY_SEED: String(1 + this.below(1e9)), ASAN_OPTIONS: asan };
+  }
+
+  /** A start that is killed on its way, when recovery has just begun or is nearly over. */
+  async #killAtStart(options, isLossy) {
+    this.server.launch(options, this.#environment(isLossy));
+    await sleep(this.below(60));
+    await this.server.kill();
+    this.kills++;
+    this.log.read();
+  }
+
+  /** Holds the server against the ledger, the model and the log's files. */
+  async #inspect() {
+    const inspected = inspect(this.server, this.ledger, this.model);
+    const found = await within('answers to queries', Promise.race([inspected, this.server.ended]));
+    if (this.log.next === 0) this.log.read(); // the first start: what it was asked for is on disk by now
+    this.log.compare(found);
+    this.log.settle(found);
+  }
+
+  /** One cycle of a kind; `isLossy`: on a disk that loses what was not synced. */
+  async turn(kind, isLossy) {
+    const { options, beside, moment, killsAtStart = 0 } = KINDS[kind];
+    this.cycle++;
+    for (let count = 0; count < killsAtStart && this.cycle > 1; count++) await this.#killAtStart(options, isLossy);
+    await this.server.start(options, this.#environment(isLossy));
+    await this.#inspect();
+
+    const duration = 30 + this.below(this.seconds * 1000);
+    await loadAndKill(this.server, this.ledger, this.model.sequences, async () => {
+      let isOver = false;
+      const company = beside?.(this, () => isOver);
+      await sleep(duration);
+      await moment?.(this);
+      isOver = true;
+      company?.catch(() => {});
+    });
+    this.kills++;
+    this.log.read();
+  }
+
+  /** The last start: what is there after all, and once more after an end in order. */
+  async finish() {
+    for (let count = 0; count < 2; count++) {
+      await this.server.start(ROOMY, {});
+      await this.#inspect();
+      await this.server.stop();
+      this.log.read();
+    }
+    this.ledger.close();
+  }
+}
