@@ -1,6 +1,6 @@
 --- What a commit costs beside live queries that it does not touch: 10 of them, 1,000 and 10,000, of every kind.
 ---
----     luajit spec/sub/cost.lua [ROUNDS]
+---     luajit spec/sub/cost.lua [ROUNDS [COMMITS]]
 ---
 --- Printed are the best of the rounds in nanoseconds a commit, from the rows that changed to nobody to be told, and
 --- the ratio of the last to the first. Nothing is asserted: a machine at work gives any number.
@@ -9,9 +9,11 @@ local sub = require "spec.support.sub"
 local rounds = tonumber(arg and arg[1]) or 7
 local sizes = { 10, 1000, 10000 }
 
-local item = { name = "item", key = "id",
+local item = { name = "item", key = "id", indexes = { { "zone" } },
   columns = { { "id", "u32" }, { "zone", "u32" }, { "score", "u32" }, { "label", "string" } } }
+local zone = { name = "zone", key = "id", indexes = { { "owner" } }, columns = { { "id", "u32" }, { "owner", "u32" } } }
 local UNTOUCHED = 1000000
+local commits = tonumber(arg and arg[2]) or 2000
 
 local kinds = {
   { "equality", function(n) return "SELECT * FROM item WHERE zone = " .. n end },
@@ -19,10 +21,26 @@ local kinds = {
   { "range", function(n) return ("SELECT * FROM item WHERE score >= %d AND score < %d"):format(n * 10, n * 10 + 500) end },
   { "half range", function(n) return ("SELECT * FROM item WHERE score < %d"):format(n) end },
   { "text range", function(n) return ("SELECT * FROM item WHERE label > 'a%05d' AND label < 'a%05d'"):format(n, n + 5) end },
+  { "join", function(n) return "SELECT item.* FROM item JOIN zone ON item.zone = zone.id WHERE zone.owner = " .. n end },
+  { "join, both", function(n)
+    return ("SELECT item.* FROM item JOIN zone ON item.zone = zone.id WHERE zone.owner = %d AND item.score > 5"):format(n)
+  end },
+  { "top of some", function(n) return ("SELECT * FROM item WHERE zone = %d ORDER BY score DESC LIMIT 10"):format(n) end },
+  { "top of all", function(n) return ("SELECT * FROM item WHERE id <> %d ORDER BY score LIMIT 10"):format(UNTOUCHED + n * 1000) end },
 }
 
+--- A few rows, so that windows are full and joins have partners: of the row that changes, none that is asked for.
+local function fill(world)
+  local changes = { { "insert", "zone", { id = UNTOUCHED, owner = UNTOUCHED } } }
+  for id = 1, 500 do
+    changes[#changes + 1] = { "insert", "item", { id = id, zone = 0, score = id, label = "thing" } }
+  end
+  world:commit(changes)
+end
+
 local function measure(text_of, count)
-  local world, client_texts = sub.world { item }, {}
+  local world, client_texts = sub.world { item, zone }, {}
+  fill(world)
   for n = 1, count do
     client_texts[n] = text_of(n)
   end
@@ -30,7 +48,7 @@ local function measure(text_of, count)
   local best = math.huge
   for round = 1, rounds do
     local row = { id = UNTOUCHED + round, zone = UNTOUCHED, score = UNTOUCHED, label = "zebra" }
-    best = math.min(best, world:time_publish({ { "insert", "item", row } }, 20000) / 20000)
+    best = math.min(best, world:time_publish({ { "insert", "item", row } }, commits) / commits)
   end
   world:free()
   return best * 1e9

@@ -68,7 +68,8 @@ int subs_subscribe(void *subs, struct sub_subscriber *subscriber, const struct s
 int subs_unsubscribe(void *subs, struct sub_subscriber *subscriber, const struct sub_store *store,
                      uint32_t query_set_id, struct sub_buf *out, struct sub_diag *diag);
 void subs_drop(void *subs, struct sub_subscriber *subscriber);
-void subs_publish(void *subs, const struct sub_store *store, const void *delta, sub_deliver_fn *deliver, void *context);
+void subs_publish(void *subs, const struct sub_store *store, const void *delta, sub_deliver_fn *deliver,
+                  sub_ended_fn *ended, void *context);
 void subs_recompile(void *subs, const void *schema, sub_ended_fn *ended, void *context);
 uint32_t subs_query_count(const void *subs);
 uint64_t subs_offer_count(const void *subs);
@@ -113,6 +114,19 @@ local function product(columns)
     return { tag = "Product", value = { elements = elements } }
 end
 
+--- An index over some columns: { "zone" } or { "zone", "score", kind = "Hash" }.
+local function index_def(declared, place, index)
+    local columns = {}
+    for position, name in ipairs(index) do
+        for at, column in ipairs(declared.columns) do
+            columns[position] = column[1] == name and at - 1 or columns[position]
+        end
+    end
+    local name = ("%s_index_%d"):format(declared.name, place)
+    return { source_name = some(name), accessor_name = some(name),
+        algorithm = { tag = index.kind or "BTree", value = columns } }
+end
+
 local function table_def(declared, ref)
     local def = { source_name = declared.name, product_type_ref = ref, primary_key = {}, indexes = {}, constraints = {},
         sequences = {}, table_type = { tag = "User" }, table_access = { tag = declared.private and "Private" or "Public" },
@@ -125,6 +139,9 @@ local function table_def(declared, ref)
             def.constraints = { { source_name = some(declared.name .. "_unique"),
                 data = { tag = "Unique", value = { columns = { place - 1 } } } } }
         end
+    end
+    for place, index in ipairs(declared.indexes or {}) do
+        def.indexes[#def.indexes + 1] = index_def(declared, place, index)
     end
     return def
 end
@@ -211,14 +228,25 @@ local function change(self, kind, name, row)
     must(core.sub_txn_delete(self.txn, stored, ref, diag))
 end
 
+--- A list that fills with the sets that end: { client = …, set = …, reason = … }; and the callback, to be freed.
+function world:listen_for_endings()
+    local endings = {}
+    return endings, ffi.cast("sub_ended_fn *", function(_, subscriber, query_set_id, reason)
+        local of = self.clients[address(subscriber)]
+        of.bags[query_set_id] = nil
+        endings[#endings + 1] = { client = of, set = query_set_id, reason = ffi.string(reason.text) }
+    end)
+end
+
 --- Callbacks from C must not come out of compiled traces.
-local function publish(self, delta, deliver)
-    core.subs_publish(self.subs, self.store, delta, deliver, nil)
+local function publish(self, delta, deliver, ended)
+    core.subs_publish(self.subs, self.store, delta, deliver, ended, nil)
 end
 jit.off(publish)
 
 --- Commits changes { "insert" | "delete", table, row values or bytes } and lets every client concerned apply its
---- update. Returns the updates as { client = …, update = …, parts = …, size = … } in the order delivered.
+--- update. Returns the updates as { client = …, update = …, parts = …, size = … } in the order delivered, and the sets
+--- that ended.
 function world:commit(changes)
     core.sub_txn_begin(self.txn)
     for _, each in ipairs(changes) do
@@ -229,13 +257,15 @@ function world:commit(changes)
     local deliver = ffi.cast("sub_deliver_fn *", function(_, subscriber, parts, part_count)
         deliveries[#deliveries + 1] = self.clients[address(subscriber)]:receive(parts, part_count)
     end)
+    local endings, ended = self:listen_for_endings()
     local delta = core.sub_txn_commit(self.txn)
     if delta ~= nil then
-        publish(self, delta, deliver)
+        publish(self, delta, deliver, ended)
     end
     core.sub_txn_end(self.txn)
     deliver:free()
-    return deliveries
+    ended:free()
+    return deliveries, endings
 end
 
 --- The time that publishing one delta `count` times takes, in seconds, with updates thrown away.
@@ -248,7 +278,7 @@ function world:time_publish(changes, count)
     local delta = core.sub_txn_commit(self.txn)
     local begin = os.clock()
     for _ = 1, count do
-        publish(self, delta, ignore)
+        publish(self, delta, ignore, nil)
     end
     local seconds = os.clock() - begin
     core.sub_txn_end(self.txn)
@@ -264,12 +294,7 @@ jit.off(recompile)
 --- Changes the schema; returns what ended: { client = …, set = …, reason = … }.
 function world:migrate(tables)
     migrate(self, tables)
-    local endings = {}
-    local ended = ffi.cast("sub_ended_fn *", function(_, subscriber, query_set_id, reason)
-        local of = self.clients[address(subscriber)]
-        of.bags[query_set_id] = nil
-        endings[#endings + 1] = { client = of, set = query_set_id, reason = ffi.string(reason.text) }
-    end)
+    local endings, ended = self:listen_for_endings()
     recompile(self, ended)
     ended:free()
     return endings
@@ -413,11 +438,15 @@ function client:receive(parts, part_count)
     return { client = self, update = update, shared = shared, size = #text }
 end
 
---- What the same queries show now, evaluated anew, in the form of `bags`.
+--- What the same queries show now, evaluated anew, in the form of `bags`: spelled otherwise, they share nothing with
+--- those that are live.
 function client:evaluate(texts)
-    local fresh = self.world:client()
+    local fresh, spelled = self.world:client(), {}
+    for place, text in ipairs(texts) do
+        spelled[place] = text:gsub("^SELECT", "select")
+    end
     fresh.caller = self.caller
-    local rows = assert(fresh:subscribe(1, texts))
+    local rows = assert(fresh:subscribe(1, spelled))
     fresh:drop()
     return bags_of(rows)
 end

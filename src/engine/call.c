@@ -3,6 +3,7 @@
 #include "base/hash.h"
 #include "engine/answer.h"
 #include "engine/schedule.h"
+#include "engine/subscription.h"
 #include "engine/v1.h"
 #include "proto/server_msg.h"
 #include "sats/bsatn.h"
@@ -41,6 +42,7 @@ struct delivery {
     void *context;
     uint64_t needs;
     bool told;
+    bool has_ended; /* a subscription, of anybody */
 };
 
 static void deliver(void *context, struct subscriber *subscriber, const struct update_part *parts, uint32_t count)
@@ -61,6 +63,13 @@ static void deliver(void *context, struct subscriber *subscriber, const struct u
     server_msg_transaction_update(answer_begin(delivery->engine, client));
     answer_add_parts(client, parts, count);
     answer_end(client, delivery->needs);
+}
+
+static void end_subscription(void *context, struct subscriber *subscriber, uint32_t query_set_id, const struct diag *diag)
+{
+    struct delivery *delivery = context;
+    delivery->has_ended = true;
+    subscription_tell_ended(delivery->engine, subscriber, query_set_id, diag);
 }
 
 uint64_t call_log(struct engine *engine, const struct record *record, const struct delta *delta)
@@ -85,11 +94,13 @@ uint64_t call_commit(struct engine *engine, const struct record *record, struct 
     const struct delta *delta = txn_commit(engine->txn);
     const uint64_t needs = must_be_logged(record, delta) ? call_log(engine, record, delta) : wal_next_offset(engine->wal);
 
-    struct delivery delivery = { engine, client, tell, context, needs, false };
+    struct delivery delivery = { engine, client, tell, context, needs, false, false };
     if (delta != NULL && engine->schedule != NULL)
         schedule_follow(engine->schedule, delta);
     if (delta != NULL)
-        subs_publish(engine->subs, &engine->store, delta, deliver, &delivery);
+        subs_publish(engine->subs, &engine->store, delta, deliver, end_subscription, &delivery);
+    if (delivery.has_ended)
+        v1_drop_ended(engine);
     if (tell != NULL && !delivery.told)
         tell(context, NULL, 0, needs);
     txn_end(engine->txn);

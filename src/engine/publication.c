@@ -6,8 +6,8 @@
 #include "engine/call.h"
 #include "engine/clients.h"
 #include "engine/schedule.h"
+#include "engine/subscription.h"
 #include "engine/v1.h"
-#include "proto/server_msg.h"
 #include "schema/migration.h"
 
 struct publication {
@@ -40,16 +40,7 @@ err publication_load(const struct engine *engine, struct module **module, struct
 
 static void end_subscription(void *context, struct subscriber *subscriber, uint32_t query_set_id, const struct diag *diag)
 {
-    struct engine *engine = context;
-    struct client *client = container_of(subscriber, struct client, subscriber);
-    if (client->closing)
-        return;
-    if (client->v1 != NULL) {
-        v1_query_ended(engine, client, query_set_id, diag);
-        return;
-    }
-    server_msg_subscription_error(answer_begin(engine, client), NULL, query_set_id, bytes_of_text(diag->text));
-    answer_end(client, 0);
+    subscription_tell_ended(context, subscriber, query_set_id, diag);
 }
 
 static void put_files(struct buf *out, const struct module *module)

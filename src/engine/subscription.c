@@ -1,6 +1,7 @@
 #include "engine/subscription.h"
 
 #include "engine/answer.h"
+#include "engine/v1.h"
 #include "proto/server_msg.h"
 
 static struct query_caller query_caller_of(const struct client *client)
@@ -43,6 +44,20 @@ void subscription_end(struct engine *engine, struct client *client, const struct
         answer_end(client, wal_next_offset(engine->wal));
     else
         answer_error(engine, client, start, msg, &diag);
+}
+
+void subscription_tell_ended(struct engine *engine, struct subscriber *subscriber, uint32_t query_set_id,
+                             const struct diag *diag)
+{
+    struct client *client = container_of(subscriber, struct client, subscriber);
+    if (client->closing)
+        return;
+    if (client->v1 != NULL) {
+        v1_query_ended(engine, client, query_set_id, diag);
+        return;
+    }
+    server_msg_subscription_error(answer_begin(engine, client), NULL, query_set_id, bytes_of_text(diag->text));
+    answer_end(client, 0);
 }
 
 static bool add_row(void *context, bytes row)

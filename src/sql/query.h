@@ -108,3 +108,6 @@ int query_order_compare(const struct query *query, bytes left, bytes right);
 struct store;
 err query_run(const struct query *query, const struct store *store, struct budget *budget,
               bool (*each)(void *context, bytes row), void *context);
+/* The same for a query with an order and another limit. */
+err query_run_first(const struct query *query, uint64_t limit, const struct store *store, struct budget *budget,
+                    bool (*each)(void *context, bytes row), void *context);

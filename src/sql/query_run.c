@@ -8,6 +8,7 @@ struct query_runner {
     const struct query *query;
     struct budget *budget;
     struct top top; /* with an order */
+    uint64_t limit; /* likewise */
     uint32_t output;
     bool (*each)(void *context, bytes row);
     void *context;
@@ -45,8 +46,7 @@ static bool offer_row(void *context, const uint8_t *const *rows)
 
 static err run_in_order(struct query_runner *runner, const struct plan *plan)
 {
-    runner->top =
-        (struct top){ .limit = runner->query->limit, .compare = compare_rows, .context = (void *)runner->query };
+    runner->top = (struct top){ .limit = runner->limit, .compare = compare_rows, .context = (void *)runner->query };
     const err code = plan_run(plan, runner->budget, offer_row, runner);
     if (code == OK) {
         bool goes_on = true;
@@ -68,11 +68,11 @@ static bool find_tables(const struct relation *relation, const struct store *sto
     return true;
 }
 
-err query_run(const struct query *query, const struct store *store, struct budget *budget,
-              bool (*each)(void *context, bytes row), void *context)
+err query_run_first(const struct query *query, uint64_t limit, const struct store *store, struct budget *budget,
+                    bool (*each)(void *context, bytes row), void *context)
 {
     const struct table *tables[SQL_SOURCES_MAX];
-    struct query_runner runner = { .query = query, .budget = budget, .each = each, .context = context };
+    struct query_runner runner = { .query = query, .budget = budget, .limit = limit, .each = each, .context = context };
     if (query->never)
         return OK;
     check(find_tables(query->relation, store, tables));
@@ -85,4 +85,10 @@ err query_run(const struct query *query, const struct store *store, struct budge
     const err code = query->order_count > 0 ? run_in_order(&runner, &plan) : plan_run(&plan, budget, give_row, &runner);
     arena_deinit(&arena);
     return code;
+}
+
+err query_run(const struct query *query, const struct store *store, struct budget *budget,
+              bool (*each)(void *context, bytes row), void *context)
+{
+    return query_run_first(query, query->limit, store, budget, each, context);
 }

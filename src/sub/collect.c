@@ -11,10 +11,15 @@ static void offer(const struct arrival *arrival, struct watcher *watcher)
 {
     struct shared_query *query = watcher->query;
     arrival->collector->offers++;
-    if (!query_matches(query->query, arrival->row.at))
+    const bool passes = query->query->join != NULL ? query_side_matches(query->query, watcher->side, arrival->row.at)
+                                                   : query_matches(query->query, arrival->row.at);
+    if (!passes)
         return;
     shared_query_touch(query, arrival->collector->touched);
-    row_list_add(arrival->is_insert ? &query->inserts : &query->deletes, arrival->row);
+    if (shared_query_is_plain(query))
+        row_list_add(arrival->is_insert ? &query->inserts : &query->deletes, arrival->row);
+    else
+        change_list_add(&query->changes[watcher->side], arrival->row, arrival->is_insert);
 }
 
 static void offer_once(void *context, struct watcher *watcher)
@@ -50,7 +55,7 @@ static void collect_rows(struct collector *collector, const struct table_watch *
     for (uint32_t idx = 0; idx < count; idx++) {
         struct arrival arrival = { collector, rows[idx], are_inserts };
         collector->rows++;
-        table_watch_find(watch, collector->store, rows[idx].at, offer_once, &arrival);
+        table_watch_find(watch, collector->partners, rows[idx].at, offer_once, &arrival);
     }
 }
 

@@ -10,7 +10,7 @@
 #include "txn/delta.h"
 
 struct collector {
-    const struct store *store;  /* the tables as they are after the commit */
+    struct partners *partners;  /* of this commit */
     struct query_list *touched; /* queries that took a row */
     uint64_t rows;              /* handed over since the start: numbers a row */
     uint64_t offers;            /* rows put to a query's predicate since the start: what Q1 keeps low */

@@ -36,8 +36,15 @@ static void put_update(struct buf *out, const struct shared_query *query)
         row_list_update(out, &query->inserts, &query->deletes);
 }
 
+static bool has_news(const struct shared_query *query)
+{
+    return query->inserts.count + query->deletes.count > 0;
+}
+
 static void encode_query(struct fanout *fanout, struct shared_query *query)
 {
+    if (!has_news(query))
+        return;
     const size_t rows_size = row_list_encoded_size(&query->inserts) + row_list_encoded_size(&query->deletes);
     if (rows_size <= INLINE_SIZE_MAX) {
         query->update_start = fanout->updates.size;
@@ -62,7 +69,7 @@ static void note_concerned(struct fanout *fanout, struct subscriber *subscriber)
 
 static void hand_out(struct fanout *fanout, const struct shared_query *query)
 {
-    for (uint32_t i = 0; i < query->holder_count; i++) {
+    for (uint32_t i = 0; has_news(query) && i < query->holder_count; i++) {
         struct holding *holding = query->holders[i];
         struct subscriber *subscriber = holding->set->subscriber;
         if (subscriber->item_count == 0)
@@ -229,6 +236,15 @@ static void clear_rows(struct row_list *list)
     row_list_init(list);
 }
 
+static void clear_changes(struct change_list *list)
+{
+    list->count = 0;
+    if (list->capacity * sizeof *list->rows <= KEPT_CAPACITY_MAX)
+        return;
+    memory_free(list->rows);
+    *list = (struct change_list){ 0 };
+}
+
 static void clear_query(struct shared_query *query)
 {
     query->touched = false;
@@ -236,6 +252,8 @@ static void clear_query(struct shared_query *query)
     query->update = NULL;
     clear_rows(&query->inserts);
     clear_rows(&query->deletes);
+    for (uint32_t side = 0; side < 2; side++)
+        clear_changes(&query->changes[side]);
 }
 
 void fanout_deliver(struct fanout *fanout, subs_deliver_fn *deliver, void *context)
@@ -251,5 +269,4 @@ void fanout_deliver(struct fanout *fanout, subs_deliver_fn *deliver, void *conte
     fanout->concerned_count = 0;
     for (uint32_t i = 0; i < touched->count; i++)
         clear_query(touched->queries[i]);
-    touched->count = 0;
 }

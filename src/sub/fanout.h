@@ -23,5 +23,5 @@ struct fanout {
 void fanout_init(struct fanout *fanout);
 void fanout_deinit(struct fanout *fanout);
 
-/* Delivers what stands in fanout->touched, and clears it. */
+/* Delivers what the queries on fanout->touched have, and clears them. */
 void fanout_deliver(struct fanout *fanout, subs_deliver_fn *deliver, void *context);

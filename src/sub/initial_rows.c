@@ -2,6 +2,7 @@
 
 #include "store/table.h"
 #include "sub/subs.h"
+#include "sub/window.h"
 
 /* The rows of one query, up to what is left of the bound. */
 struct gathering {
@@ -22,11 +23,21 @@ static bool gather_row(void *context, bytes row)
     return true;
 }
 
-static bool put_query(struct buf *out, const struct query *query, const struct store *store,
+static void gather_shown(struct gathering *gathering, const struct window *window)
+{
+    for (uint32_t i = 0; i < window_shown_count(window); i++)
+        (void)gather_row(gathering, window_shown(window, i));
+}
+
+static bool put_query(struct buf *out, struct shared_query *shared, const struct store *store,
                       struct gathering *gathering)
 {
+    const struct query *query = shared->query;
     row_list_clear(&gathering->rows);
-    (void)query_run(query, store, NULL, gather_row, gathering);
+    if (shared->window != NULL)
+        gather_shown(gathering, shared->window);
+    else
+        (void)query_run(query, store, NULL, gather_row, gathering);
     if (gathering->overflowed)
         return false;
     buf_put_sized(out, query->table->name);
@@ -34,15 +45,27 @@ static bool put_query(struct buf *out, const struct query *query, const struct s
     return true;
 }
 
+static bool is_empty(const struct store *store, const struct table_def *def)
+{
+    const struct table *table = store_find(store, def->id);
+    check(table != NULL);
+    return table->pages.row_count == 0;
+}
+
+static bool reads_empty_table(const struct query *query, const struct store *store)
+{
+    if (query->join == NULL)
+        return is_empty(store, query->table);
+    return is_empty(store, query->join->tables[0]) || is_empty(store, query->join->tables[1]);
+}
+
 static bool put_queries(struct buf *out, const struct query_set *set, const struct store *store, uint32_t *tables)
 {
     struct gathering gathering = { .room = SUBS_ROWS_SIZE_MAX };
     row_list_init(&gathering.rows);
     for (uint32_t i = 0; i < set->count && !gathering.overflowed; i++) {
-        const struct query *query = set->holdings[i].query->query;
-        const struct table *table = store_find(store, query->table->id);
-        check(table != NULL);
-        if (table->pages.row_count > 0 && put_query(out, query, store, &gathering))
+        struct shared_query *query = set->holdings[i].query;
+        if (!reads_empty_table(query->query, store) && put_query(out, query, store, &gathering))
             (*tables)++;
     }
     row_list_deinit(&gathering.rows);

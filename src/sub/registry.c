@@ -1,5 +1,7 @@
 #include "sub/registry.h"
 
+#include "sub/window.h"
+
 void registry_init(struct registry *registry)
 {
     memset(registry, 0, sizeof *registry);
@@ -56,25 +58,41 @@ static struct table_watch *need_watch(struct registry *registry, const struct ta
     return registry->watches[place];
 }
 
-/* A query that contradicts itself is found by no row. */
+/* A query that contradicts itself is found by no row; one that an event table drives is found by events alone. */
 static void watch_query(struct registry *registry, struct shared_query *query)
 {
-    if (query->query->never)
+    const struct query *plan = query->query;
+    shared_query_aim(query);
+    if (plan->never)
         return;
-    query->watcher = (struct watcher){ .query = query, .gates = &query->query->filter.gates };
-    table_watch_add(need_watch(registry, query->query->table), &query->watcher);
+    if (plan->join == NULL) {
+        table_watch_add(need_watch(registry, plan->table), &query->watchers[0]);
+        return;
+    }
+    for (uint32_t side = 0; side < 2; side++) {
+        if (!plan->join->tables[1 - side]->is_event)
+            table_watch_add(need_watch(registry, plan->join->tables[side]), &query->watchers[side]);
+    }
 }
 
-static void unwatch_query(struct registry *registry, struct shared_query *query)
+static void unwatch_table(struct registry *registry, const struct table_def *table, struct watcher *watcher)
 {
-    if (query->watcher.posts == NULL)
+    if (watcher->posts == NULL)
         return;
-    table_watch_remove(&query->watcher);
-    struct table_watch **watch = &registry->watches[watch_place(query->table_id)];
+    table_watch_remove(watcher);
+    struct table_watch **watch = &registry->watches[watch_place(table->id)];
     if (!table_watch_is_empty(*watch))
         return;
     table_watch_free(*watch);
     *watch = NULL;
+}
+
+static void unwatch_query(struct registry *registry, struct shared_query *query)
+{
+    const struct query_join *join = query->query->join;
+    unwatch_table(registry, join == NULL ? query->query->table : join->tables[0], &query->watchers[0]);
+    if (join != NULL)
+        unwatch_table(registry, join->tables[1], &query->watchers[1]);
 }
 
 /* What makes two queries one: whether the owner asks, who asks where that matters, and the text. */
@@ -98,18 +116,20 @@ static struct shared_query *find_query(struct registry *registry, bytes text, co
     return found != NULL ? found : map_find(&registry->queries, make_key(registry, text, caller, true));
 }
 
-static err check_kept_up(const struct query *query, struct diag *diag)
+/* What is kept in order is kept in memory. */
+static err check_window(const struct query *query, struct diag *diag)
 {
-    if (query->join == NULL && query->order_count == 0)
+    if (query->order_count == 0 || query->limit <= WINDOW_ROWS_MAX)
         return OK;
-    return diag_set(diag, ERR_BAD_SQL, "Unsupported: a subscription with %s", query->join != NULL ? "JOIN" : "ORDER BY");
+    return diag_set(diag, ERR_TOO_LARGE, "a live query keeps at most %d rows in order: LIMIT %llu is more",
+                    WINDOW_ROWS_MAX, (unsigned long long)query->limit);
 }
 
 static err compile(struct query **compiled, bytes text, const struct query_caller *caller, const struct schema *schema,
                    struct diag *diag)
 {
     TRY(query_compile(compiled, text, schema, caller, QUERY_SUBSCRIBED, diag));
-    const err code = check_kept_up(*compiled, diag);
+    const err code = check_window(*compiled, diag);
     if (code != OK)
         query_free(*compiled);
     return code;
@@ -140,16 +160,36 @@ static void forget_query(struct registry *registry, struct shared_query *query)
 
 void registry_release(struct registry *registry, struct shared_query *query)
 {
-    if (query->holder_count > 0 || query->query == NULL)
+    if (query->holder_count > 0 || query->query == NULL || query->touched)
         return;
     unwatch_query(registry, query);
     forget_query(registry, query);
 }
 
-void registry_collect(struct registry *registry, const struct store *store, const struct delta *delta,
-                      struct query_list *touched)
+void registry_move_window(struct registry *registry, struct shared_query *query)
 {
-    registry->collector.store = store;
+    struct query_range range;
+    const bool stands_at_end = query->watchers[0].gates == &query->window_gates;
+    const bool is_bound = shared_query_window_end(query, &range);
+    if (stands_at_end == is_bound &&
+        (!is_bound || bytes_equal(buf_bytes(&query->window_value), range.has_lower ? range.lower : range.upper)))
+        return;
+    unwatch_query(registry, query);
+    watch_query(registry, query);
+}
+
+void registry_need_window(struct registry *registry, struct shared_query *query, const struct store *store)
+{
+    if (query->query->order_count == 0 || query->query->never || query->window != NULL)
+        return;
+    query->window = window_new(query->query, store);
+    registry_move_window(registry, query);
+}
+
+void registry_collect(struct registry *registry, struct partners *partners, struct query_list *touched)
+{
+    const struct delta *delta = partners->delta;
+    registry->collector.partners = partners;
     registry->collector.touched = touched;
     for (uint32_t i = 0; i < delta->table_count; i++) {
         const struct table_watch *watch = find_watch(registry, delta->tables[i].table_id);

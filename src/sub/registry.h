@@ -21,12 +21,16 @@ void registry_deinit(struct registry *registry); /* no query may be held */
 /* Finds the query or compiles it. A query that nobody holds afterwards must be given to registry_release(). */
 err registry_get(struct registry *registry, bytes text, const struct query_caller *caller, const struct schema *schema,
                  struct shared_query **query, struct diag *diag);
-/* Forgets the query if nobody holds it and it is not broken. */
+/* Forgets the query if nobody holds it, it is not broken, and no commit is under way with it. */
 void registry_release(struct registry *registry, struct shared_query *query);
 
-/* The commit's rows, handed to the queries they touch (Q1). `store`: the tables after it. */
-void registry_collect(struct registry *registry, const struct store *store, const struct delta *delta,
-                      struct query_list *touched);
+/* Makes the window that the query needs and does not have. */
+void registry_need_window(struct registry *registry, struct shared_query *query, const struct store *store);
+/* After its window has changed. */
+void registry_move_window(struct registry *registry, struct shared_query *query);
+
+/* The commit's rows, handed to the queries they touch (Q1). */
+void registry_collect(struct registry *registry, struct partners *partners, struct query_list *touched);
 
 /* Compiles every query again and watches anew; the old schema may be gone already. For one that fails, `broken` is
  * called: it must make all holders let go. */

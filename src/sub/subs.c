@@ -3,11 +3,15 @@
 #include "store/table.h"
 #include "sub/initial_rows.h"
 #include "sub/fanout.h"
+#include "sub/join.h"
 #include "sub/registry.h"
+#include "sub/window.h"
 
 struct subs {
     struct registry registry;
     struct fanout fanout;
+    struct partners partners; /* of the running commit */
+    struct tally tally;
     struct query_list gathered; /* the queries of the request being served */
     uint64_t request;           /* counts them */
 };
@@ -25,6 +29,7 @@ void subs_free(struct subs *subs)
 {
     registry_deinit(&subs->registry);
     fanout_deinit(&subs->fanout);
+    tally_deinit(&subs->tally);
     query_list_deinit(&subs->gathered);
     memory_free(subs);
 }
@@ -230,6 +235,8 @@ err subs_subscribe(struct subs *subs, struct subscriber *subscriber, const struc
         return code;
     }
     struct query_set *set = set_new(subscriber, query_set_id, &subs->gathered);
+    for (uint32_t i = 0; i < set->count; i++)
+        registry_need_window(&subs->registry, set->holdings[i].query, store);
     code = initial_rows_put(out, set, store, diag);
     if (code != OK) {
         set_free(subs, set);
@@ -262,21 +269,13 @@ void subs_drop(struct subs *subs, struct subscriber *subscriber)
     subscriber_init(subscriber);
 }
 
-void subs_publish(struct subs *subs, const struct store *store, const struct delta *delta, subs_deliver_fn *deliver,
-                  void *context)
-{
-    registry_collect(&subs->registry, store, delta, &subs->fanout.touched);
-    if (subs->fanout.touched.count > 0)
-        fanout_deliver(&subs->fanout, deliver, context);
-}
-
 struct ending {
     struct subs *subs;
     subs_ended_fn *ended;
     void *context;
 };
 
-/* Every set that holds the broken query ends. The query itself is the registry's to forget. */
+/* Every set that holds the broken query ends. The query itself stays: it is broken, or a commit is under way. */
 static void end_sets(void *context, struct shared_query *query, const struct diag *diag)
 {
     const struct ending *ending = context;
@@ -288,6 +287,83 @@ static void end_sets(void *context, struct shared_query *query, const struct dia
         set_free(ending->subs, set);
         ending->ended(ending->context, subscriber, query_set_id, diag);
     }
+}
+
+/* What the commit brings a query, worked out where a row does not say so by itself. */
+static err settle_query(struct subs *subs, struct shared_query *query, struct diag *diag)
+{
+    if (query->query->join != NULL)
+        return join_settle(query, &subs->partners, &subs->tally, diag);
+    if (query->query->order_count > 0) {
+        TRY(window_settle(query, subs->partners.store, diag));
+        registry_move_window(&subs->registry, query);
+        return OK;
+    }
+    if (row_list_encoded_size(&query->inserts) + row_list_encoded_size(&query->deletes) <= SUBS_ROWS_SIZE_MAX)
+        return OK;
+    return diag_set(diag, ERR_TOO_LARGE, "a commit changed more rows of a live query than one message can hold");
+}
+
+/* Whether one failed. */
+static bool settle(struct subs *subs)
+{
+    const struct query_list *touched = &subs->fanout.touched;
+    bool has_failed = false;
+    struct diag diag;
+    for (uint32_t i = 0; i < touched->count; i++) {
+        if (settle_query(subs, touched->queries[i], &diag) == OK)
+            continue;
+        touched->queries[i]->failure = memory_copy(&diag, sizeof diag);
+        has_failed = true;
+    }
+    return has_failed;
+}
+
+/* Nobody holds them any more, but the commit still does (registry_release()). */
+static void end_failed(struct ending *ending)
+{
+    const struct query_list *touched = &ending->subs->fanout.touched;
+    for (uint32_t i = 0; i < touched->count; i++) {
+        if (touched->queries[i]->failure != NULL)
+            end_sets(ending, touched->queries[i], touched->queries[i]->failure);
+    }
+}
+
+/* What lost its last holder meanwhile is forgotten. */
+static void release_touched(struct subs *subs)
+{
+    struct query_list *touched = &subs->fanout.touched;
+    for (uint32_t i = 0; i < touched->count; i++)
+        registry_release(&subs->registry, touched->queries[i]);
+    touched->count = 0;
+}
+
+struct audience {
+    subs_deliver_fn *deliver;
+    subs_ended_fn *ended;
+    void *context;
+};
+
+static void tell_touched(struct subs *subs, const struct audience *audience)
+{
+    struct ending ending = { subs, audience->ended, audience->context };
+    const bool has_failed = settle(subs);
+    if (has_failed)
+        end_failed(&ending);
+    fanout_deliver(&subs->fanout, audience->deliver, audience->context);
+    if (has_failed)
+        release_touched(subs);
+    subs->fanout.touched.count = 0;
+}
+
+void subs_publish(struct subs *subs, const struct store *store, const struct delta *delta, subs_deliver_fn *deliver,
+                  subs_ended_fn *ended, void *context)
+{
+    partners_begin(&subs->partners, store, delta);
+    registry_collect(&subs->registry, &subs->partners, &subs->fanout.touched);
+    if (subs->fanout.touched.count > 0)
+        tell_touched(subs, &(struct audience){ deliver, ended, context });
+    partners_end(&subs->partners);
 }
 
 void subs_recompile(struct subs *subs, const struct schema *schema, subs_ended_fn *ended, void *context)

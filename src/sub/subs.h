@@ -2,10 +2,13 @@
  *
  * Equal queries are one: one plan, one evaluation a commit, one encoded update, however many clients hold
  * it. A commit finds the queries it may concern through a lookup, not by asking all: by table, and within a
- * table by the value of a column that a query demands to be equal (query->equalities). What cannot be
- * looked up so is asked row by row.
+ * table by the values and ranges of a column that a query demands (table_watch.h). What cannot be looked up so is
+ * asked row by row.
  *
- *     delta row ──> table ──> column = value ──> shared queries ──> holders (client, query set)
+ * What a row means to a query depends on the query: over one table it is told as it is (collect.h); in a join its
+ * partners are looked up (join.h); where rows are ordered and counted it may move others (window.h).
+ *
+ *     delta row ──> table ──> column = value, or in a range ──> shared queries ──> holders (client, query set)
  *
  * Rules
  *   Q1  A commit does not look at a query that its rows cannot touch: other tables, other constants.
@@ -59,13 +62,15 @@ void subs_drop(struct subs *subs, struct subscriber *subscriber);
  * bytes, and changes no subscription. */
 struct update_part { bytes inline_bytes; struct shared *shared; }; /* shared != NULL: its data instead */
 typedef void subs_deliver_fn(void *context, struct subscriber *subscriber, const struct update_part *parts, uint32_t part_count);
+/* A query that cannot be kept up to date any longer ends the sets that hold it: `ended` is told before anything is
+ * delivered, and changes no subscription. All else goes on. */
+typedef void subs_ended_fn(void *context, struct subscriber *subscriber, uint32_t query_set_id, const struct diag *diag);
 void subs_publish(struct subs *subs, const struct store *store, const struct delta *delta, subs_deliver_fn *deliver,
-                  void *context);
+                  subs_ended_fn *ended, void *context);
 
 /* After a migration: queries point at the schema, so all are compiled again. The old schema may be gone by then. A set
  * with a query that no longer compiles ends as a whole, others live on: `ended` is told the set and the reason, and
  * changes no subscription. */
-typedef void subs_ended_fn(void *context, struct subscriber *subscriber, uint32_t query_set_id, const struct diag *diag);
 void subs_recompile(struct subs *subs, const struct schema *schema, subs_ended_fn *ended, void *context);
 
 uint32_t subs_query_count(const struct subs *subs); /* distinct */

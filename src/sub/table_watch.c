@@ -2,7 +2,6 @@
 
 #include "sql/gates.h"
 #include "sub/intervals.h"
-#include "sub/probe.h"
 
 /* One gate of a watcher. */
 struct post {
@@ -282,7 +281,7 @@ struct watcher *table_watch_standing(const struct spot *spot, uint32_t place)
 /* Finding ------------------------------------------------------------------------------------------------------- */
 
 struct search {
-    const struct store *store;
+    struct partners *partners;
     const uint8_t *row; /* of the outer watch */
     table_watch_found_fn *each;
     void *context;
@@ -299,7 +298,7 @@ static void look_up(const struct search *search, const struct table_watch *watch
 {
     for (uint32_t idx = 0; idx < watch->column_count; idx++) {
         const struct watched_column *column = &watch->columns[idx];
-        const bytes value = probe_value(watch->table, row, column->column);
+        const bytes value = partners_value(watch->table, row, column->column);
         const struct spot *spot = column->points.count > 0 ? map_find(&column->points, value) : NULL;
         if (spot != NULL)
             visit_spot(search, spot);
@@ -319,13 +318,19 @@ static bool visit_partner(void *context, bytes row)
     return true;
 }
 
+static void visit_former_partner(void *context, bytes row, bool is_insert)
+{
+    if (!is_insert)
+        (void)visit_partner(context, row);
+}
+
 static void cross_edge(const struct search *search, const struct table_watch *from, const struct edge *edge)
 {
     struct crossing crossing = { search, edge };
-    const struct table *other = store_find(search->store, edge->watch->table->id);
-    check(other != NULL);
-    probe_rows(other, edge->other_column, probe_value(from->table, search->row, edge->column), visit_partner,
-               &crossing);
+    const struct table_def *other = edge->watch->table;
+    const bytes value = partners_value(from->table, search->row, edge->column);
+    partners_stored(search->partners, other, edge->other_column, value, visit_partner, &crossing);
+    partners_changed(search->partners, other, edge->other_column, value, visit_former_partner, &crossing);
 }
 
 static void visit_spot(const struct search *search, const struct spot *spot)
@@ -336,10 +341,10 @@ static void visit_spot(const struct search *search, const struct spot *spot)
         cross_edge(search, spot->watch, spot->edges[idx]);
 }
 
-void table_watch_find(const struct table_watch *watch, const struct store *store, const uint8_t *row,
+void table_watch_find(const struct table_watch *watch, struct partners *partners, const uint8_t *row,
                       table_watch_found_fn *each, void *context)
 {
-    const struct search search = { store, row, each, context };
+    const struct search search = { partners, row, each, context };
     look_up(&search, watch, row);
     for (uint32_t idx = 0; idx < watch->whole.edge_count; idx++)
         cross_edge(&search, watch, watch->whole.edges[idx]);

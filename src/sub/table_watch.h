@@ -19,12 +19,12 @@
  *   K2  post->spot->posts[post->place] == post.
  *   K3  A spot, an edge or a watch behind an edge that holds nothing does not exist.
  *
- * A partner that has gone in the same commit is not met behind an edge. It finds the query from its own side. */
+ * Partners are those that are there after the commit and those that went with it. */
 #pragma once
 
 #include "base/map.h"
 #include "sql/query.h"
-#include "store/table.h"
+#include "sub/partners.h"
 
 struct shared_query;
 struct post;
@@ -77,9 +77,9 @@ void table_watch_add(struct table_watch *watch, struct watcher *watcher);
 void table_watch_remove(struct watcher *watcher);
 
 /* Calls `each` for the watchers that the row finds, except for those of watch->whole; for one it may be more than
- * once. `store`: the tables as they are, for partners. */
+ * once. */
 typedef void table_watch_found_fn(void *context, struct watcher *watcher);
-void table_watch_find(const struct table_watch *watch, const struct store *store, const uint8_t *row, table_watch_found_fn *each,
+void table_watch_find(const struct table_watch *watch, struct partners *partners, const uint8_t *row, table_watch_found_fn *each,
                 void *context);
 struct watcher *table_watch_standing(const struct spot *spot, uint32_t place);
 /* Whether table_watch_find() can find anything. */
