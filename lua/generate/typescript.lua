@@ -146,12 +146,22 @@ function writer:types_file()
   return HEADER .. (#parts > 0 and import or "export {};\n") .. "\n" .. table.concat(parts, "\n")
 end
 
+-- Types that the package takes for no keys. A table with such a primary key has none to clients: they see a row that
+-- changes go and come.
+local KEYLESS = { bytes = true, f32 = true, f64 = true, option = true }
+
+local function primary_key(one)
+  local position = one.primary_key
+  return position and not KEYLESS[one.columns[position + 1].type.kind] and position or nil
+end
+
 -- The unique constraints that the package can express: over one column, and of enums only the primary key.
 local function unique_columns(one)
   local columns = {}
   for _, constraint in ipairs(one.uniques) do
     local column = constraint.columns[1]
-    local is_known = one.columns[column + 1].type.kind ~= "ref" or column == one.primary_key
+    local kind = one.columns[column + 1].type.kind
+    local is_known = not KEYLESS[kind] and (kind ~= "ref" or column == one.primary_key)
     if #constraint.columns == 1 and is_known then columns[column] = constraint.name end
   end
   return columns
@@ -163,7 +173,7 @@ function writer:table_file(one)
   local unique = unique_columns(one)
   local columns = self:fields(one.columns, camel_case, used, "  ", function(column, position)
     local stored = camel_case(column.name) ~= column.name and (".name(%s)"):format(quote(column.name)) or ""
-    return (one.primary_key == position and ".primaryKey()" or unique[position] and ".unique()" or "") .. stored
+    return (primary_key(one) == position and ".primaryKey()" or unique[position] and ".unique()" or "") .. stored
   end)
   return HEADER .. "import { t as __t } from 'spacetimedb';\n" .. import_types(used, "./types") ..
     ("\nexport default __t.row({\n%s});\n"):format(columns)

@@ -18,6 +18,7 @@ local function prepare()
     "mkdir -p build",
     "{ [ node_modules/.package-lock.json -nt package-lock.json ] || npm install --no-save --no-audit --no-fund; }",
     program .. " generate --lang typescript --module-path module --out-dir build/module_bindings",
+    program .. " generate --lang typescript --module-path types_module --out-dir build/types_bindings",
     "npx tsc -p .",
     "cd ../../examples/chat/web",
     "{ [ node_modules/.package-lock.json -nt package-lock.json ] || npm install --no-save --no-audit --no-fund; }",
@@ -50,6 +51,10 @@ prepare()
 
 describe("the official client", function()
   tell "official_client"
+end)
+
+describe("the official client, with every type,", function()
+  tell "types_client"
 end)
 
 describe("the chat page in a browser", function()

@@ -8,7 +8,11 @@ export default defineConfig({
     emptyOutDir: false,
     target: 'node20',
     rollupOptions: {
-      input: { official_client: 'src/official_client.ts', chat_page: 'src/chat_page.ts' },
+      input: {
+        official_client: 'src/official_client.ts',
+        types_client: 'src/types_client.ts',
+        chat_page: 'src/chat_page.ts',
+      },
       output: { entryFileNames: '[name].mjs', format: 'es' },
     },
   },

@@ -34,6 +34,8 @@ local everything = stdb.table("everything", { public = true,
   indexes = { { name = "by_two", "i8", "u8" } },
 })
 stdb.table("default", { public = true, { "color", Color, primary_key = true } })
+stdb.table("keyless", { public = true, { "key", t.bytes, primary_key = true }, { "x", t.f64, unique = true },
+  { "maybe", t.option(t.u8), index = true } })
 stdb.table("Date", { public = true, { "a", t.u8 } })
 stdb.table("empty", { public = true })
 stdb.table("secret", { { "unseen", Unseen }, { "shared", Shared } })

@@ -39,7 +39,7 @@ stdb.reducer("put_player", { { "id", t.u32 }, { "name", t.string }, { "best_scor
   end)
 
 stdb.reducer("delete_player", { { "id", t.u32 } }, function(ctx, id)
-  if ctx.db.player.id:delete(id) == 0 then stdb.reject("nobody has the id %d", id) end
+  if not ctx.db.player.id:delete(id) then stdb.reject("nobody has the id %d", id) end
 end)
 
 stdb.reducer("add_players", { { "first", t.u32 }, { "count", t.u32 } }, function(ctx, first, count)
