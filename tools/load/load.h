@@ -88,6 +88,7 @@ struct run_options {
     double alpha;      /* 0: uniform; else Zipf's exponent */
     double warm_seconds, seconds;
     int server_pid;    /* whose CPU time to read; 0: nobody's */
+    uint64_t calls;    /* for run_calls() */
 };
 
 struct run_result {
@@ -97,6 +98,8 @@ struct run_result {
     double server_cpu_seconds, client_cpu_seconds;
 };
 
+/* Makes exactly options->calls calls and measures nothing. */
+void run_calls(const struct target *target, const struct run_options *options);
 void run_load(const struct target *target, const struct run_options *options, struct run_result *result);
 
 /* The accounts that transfers go between, drawn ahead so that drawing costs nothing in the run. */

@@ -7,9 +7,10 @@
 #include <string.h>
 
 static const char usage[] =
-    "usage: stdb-load run|seed|sum --system v3|v2|redis|tarantool --port PORT [options]\n"
+    "usage: stdb-load run|calls|seed|sum --system v3|v2|redis|tarantool --port PORT [options]\n"
     "\n"
     "  run   measures transfers and prints one line of JSON\n"
+    "  calls makes a number of transfers\n"
     "  seed  fills the accounts\n"
     "  sum   prints the sum of all balances\n"
     "\n"
@@ -22,7 +23,8 @@ static const char usage[] =
     "  --alpha EXPONENT     0: accounts are drawn evenly; else by Zipf's law; default 0\n"
     "  --warm SECONDS       before measuring; default 1\n"
     "  --seconds SECONDS    measured; default 3\n"
-    "  --server-pid PID     whose CPU time to read\n";
+    "  --server-pid PID     whose CPU time to read\n"
+    "  --calls COUNT        default 100000 (calls)\n";
 
 static _Noreturn void refuse_usage(void)
 {
@@ -46,6 +48,7 @@ static void read_options(int argc, char **argv, struct target *target, struct ru
         { "system", 1, 0, 's' },      { "host", 1, 0, 'h' },   { "port", 1, 0, 'p' },  { "database", 1, 0, 'd' },
         { "confirmed", 1, 0, 'c' },   { "accounts", 1, 0, 'a' }, { "connections", 1, 0, 'n' }, { "window", 1, 0, 'w' },
         { "alpha", 1, 0, 'z' },       { "warm", 1, 0, 'W' },   { "seconds", 1, 0, 't' }, { "server-pid", 1, 0, 'P' },
+        { "calls", 1, 0, 'C' },
         { 0 },
     };
     for (int letter; (letter = getopt_long(argc, argv, "", known, NULL)) != -1;) {
@@ -61,6 +64,7 @@ static void read_options(int argc, char **argv, struct target *target, struct ru
         case 'z': options->alpha = atof(optarg); break;
         case 'W': options->warm_seconds = atof(optarg); break;
         case 't': options->seconds = atof(optarg); break;
+        case 'C': options->calls = (uint64_t)atoll(optarg); break;
         case 'P': options->server_pid = atoi(optarg); break;
         default: refuse_usage();
         }
@@ -89,7 +93,8 @@ int main(int argc, char **argv)
 {
     struct target target = { .host = "127.0.0.1", .database = "transfer", .confirmed = true };
     struct run_options options = {
-        .connections = 64, .window = 40, .accounts = 100000, .warm_seconds = 1, .seconds = 3
+        .connections = 64, .window = 40, .accounts = 100000, .warm_seconds = 1, .seconds = 3,
+        .calls = 100000
     };
     if (argc < 2)
         refuse_usage();
@@ -97,6 +102,10 @@ int main(int argc, char **argv)
     read_options(argc - 1, argv + 1, &target, &options);
     if (strcmp(command, "run") == 0) {
         run(&target, &options);
+        return 0;
+    }
+    if (strcmp(command, "calls") == 0) {
+        run_calls(&target, &options);
         return 0;
     }
     struct conn *conn = calloc(1, sizeof *conn);

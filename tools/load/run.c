@@ -85,6 +85,7 @@ struct run {
     int64_t max_us;
     uint64_t answered, refused;
     uint64_t in_flight;
+    uint64_t left; /* calls that may still be made */
     struct latencies latencies;
 };
 
@@ -106,17 +107,21 @@ static void on_answer(void *context, struct conn *conn, uint16_t slot, bool succ
 static void refill(struct run *run, struct conn *conn)
 {
     struct transfer transfers[WINDOW_MAX];
-    const uint32_t count = conn->free_count;
+    const uint32_t count = conn->free_count < run->left ? conn->free_count : (uint32_t)run->left;
+    const uint16_t *slots = conn->free_slots + (conn->free_count - count); /* from the top of the stack */
     const int64_t now = now_ns();
+    if (count == 0)
+        return;
     for (uint32_t i = 0; i < count; i++) {
-        const uint16_t slot = conn->free_slots[i];
+        const uint16_t slot = slots[i];
         transfers[i] = draws_next(run->draws);
         conn->sent_at_ns[slot] = now;
         conn->order[conn->sent++ % conn->window] = slot;
     }
-    run->target->protocol->put_transfers(conn, transfers, conn->free_slots, count);
-    conn->free_count = 0;
+    run->target->protocol->put_transfers(conn, transfers, slots, count);
+    conn->free_count -= count;
     run->in_flight += count;
+    run->left -= count;
     conn_flush(conn);
 }
 
@@ -190,21 +195,42 @@ static void open_all(struct run *run, const struct run_options *options)
     }
 }
 
-void run_load(const struct target *target, const struct run_options *options, struct run_result *result)
+static struct run *run_new(const struct target *target, const struct run_options *options, uint64_t calls)
 {
     struct run *run = calloc(1, sizeof *run);
     run->target = target;
     run->draws = draws_new(options->accounts, options->alpha);
+    run->left = calls;
     open_all(run, options);
     for (uint32_t i = 0; i < run->connections; i++)
         refill(run, &run->conns[i]);
-    poll_for(run, options->warm_seconds);
-    measure(run, options, result);
-    drain(run);
+    return run;
+}
+
+static void run_free(struct run *run)
+{
     for (uint32_t i = 0; i < run->connections; i++)
         conn_close(&run->conns[i]);
     close(run->epoll);
     free(run->conns);
     free(run->draws);
     free(run);
+}
+
+void run_load(const struct target *target, const struct run_options *options, struct run_result *result)
+{
+    struct run *run = run_new(target, options, UINT64_MAX);
+    poll_for(run, options->warm_seconds);
+    measure(run, options, result);
+    drain(run);
+    run_free(run);
+}
+
+void run_calls(const struct target *target, const struct run_options *options)
+{
+    struct run *run = run_new(target, options, options->calls);
+    while (run->left > 0)
+        poll_once(run, true);
+    drain(run);
+    run_free(run);
 }
