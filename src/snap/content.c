@@ -2,7 +2,7 @@
 
 #include "base/hash.h"
 
-enum { TRANSACTION_SIZE = 8 << 20, MAP_SIZE_FIRST = 64 << 20, MAP_ROOM = 16 << 20 };
+enum { TRANSACTION_SIZE = 1 << 20, MAP_SIZE_FIRST = 64 << 20, MAP_ROOM = 16 << 20 };
 
 static err refuse(const struct content *content, const char *doing, int code, struct diag *diag)
 {
