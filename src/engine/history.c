@@ -186,9 +186,13 @@ static err refuse_outside(struct history *history, struct diag *diag)
     return ERR_NOT_FOUND;
 }
 
+typedef err image_load_fn(struct image *image, const struct snap_options *snap, uint64_t offset,
+                          const uint8_t database_id[16], struct diag *diag);
+
 /* Fills an empty image from the newest snapshot that is whole and not behind the record at `before`, or leaves it
  * empty where the log itself begins with the first record (H1, H3). */
-static err load_begin(struct history *history, uint64_t before, struct image *image, struct diag *diag)
+static err load_begin(struct history *history, uint64_t before, image_load_fn *load, struct image *image,
+                      struct diag *diag)
 {
     struct buf offsets = { 0 };
     struct diag damage = { .code = OK };
@@ -201,7 +205,7 @@ static err load_begin(struct history *history, uint64_t before, struct image *im
         const uint64_t offset = bytes_get_u64(offsets.data + (left - 1) * 8);
         if (offset > before)
             continue;
-        code = image_load(image, &history->snaps, offset, history->database.at, diag);
+        code = load(image, &history->snaps, offset, history->database.at, diag);
         is_loaded = code == OK;
         if (code == ERR_CORRUPT)
             damage = *diag;
@@ -233,7 +237,7 @@ err history_seek(struct history *history, uint64_t offset, struct diag *diag)
     struct image image;
     forget(history);
     image_init(&image);
-    err code = load_begin(history, offset, &image, diag);
+    err code = load_begin(history, offset, image_load_head, &image, diag);
     if (code == OK)
         code = open_reader(history, image.next_offset, &history->reader, diag);
     if (code == OK)
@@ -438,7 +442,7 @@ static bool is_given_up(const struct history *history, const struct image *image
 static err find_image(struct history *history, uint64_t before, struct image *image, struct diag *diag)
 {
     struct wal_reader *reader;
-    TRY(load_begin(history, before, image, diag));
+    TRY(load_begin(history, before, image_load, image, diag));
     err code = open_reader(history, image->next_offset, &reader, diag);
     if (code == OK) {
         code = replay_until(history, reader, before, image, diag);

@@ -52,29 +52,49 @@ static err take_head(struct image *image, const struct snap_head *head, struct d
         const struct caller caller = { client->who, client->connection, client->number };
         remember_client(image, &caller);
     }
-    timers_rebuild(&image->timers, &image->store, head->timestamp_us);
-    for (uint32_t idx = 0; idx < head->tick_count; idx++)
-        timers_ticked(&image->timers, head->ticks[idx].schedule_id, head->ticks[idx].row_id, head->ticks[idx].last_us);
     image->last_client = head->last_client;
     image->next_offset = head->offset;
     return OK;
 }
 
-err image_load(struct image *image, const struct snap_options *snap, uint64_t offset, const uint8_t database_id[16],
-               struct diag *diag)
+static void take_timers(struct image *image, const struct snap_head *head)
+{
+    timers_rebuild(&image->timers, &image->store, head->timestamp_us);
+    for (uint32_t idx = 0; idx < head->tick_count; idx++)
+        timers_ticked(&image->timers, head->ticks[idx].schedule_id, head->ticks[idx].row_id, head->ticks[idx].last_us);
+}
+
+static err load(struct image *image, const struct snap_options *snap, uint64_t offset, const uint8_t database_id[16],
+                bool with_rows, struct diag *diag)
 {
     struct arena storage;
     struct snap_head head;
     arena_init(&storage);
-    err code = snap_load(snap, offset, database_id, &image->store, &head, &storage, diag);
+    err code = with_rows
+                   ? snap_load(snap, offset, database_id, &image->store, &head, &storage, diag)
+                   : snap_load_head(snap, offset, database_id, &image->store.schema, &head, &storage, diag);
     if (code == OK)
         code = take_head(image, &head, diag);
+    if (code == OK && with_rows)
+        take_timers(image, &head);
     arena_deinit(&storage);
     if (code != OK) {
         image_deinit(image);
         image_init(image);
     }
     return code;
+}
+
+err image_load(struct image *image, const struct snap_options *snap, uint64_t offset, const uint8_t database_id[16],
+               struct diag *diag)
+{
+    return load(image, snap, offset, database_id, true, diag);
+}
+
+err image_load_head(struct image *image, const struct snap_options *snap, uint64_t offset,
+                    const uint8_t database_id[16], struct diag *diag)
+{
+    return load(image, snap, offset, database_id, false, diag);
 }
 
 /* --- From the log --- */

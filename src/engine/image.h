@@ -35,6 +35,9 @@ void image_deinit(struct image *image);
 /* Fills an empty image from a snapshot. ERR_CORRUPT, ERR_NEWER_FORMAT, ERR_IN_USE; it is empty again then. */
 err image_load(struct image *image, const struct snap_options *snap, uint64_t offset, const uint8_t database_id[16],
                struct diag *diag);
+/* The same without tables, for who only reads records: schema, clients, module. Nothing may be applied to it. */
+err image_load_head(struct image *image, const struct snap_options *snap, uint64_t offset,
+                    const uint8_t database_id[16], struct diag *diag);
 /* Brings the tables to the schema of a PUBLISH record. */
 err image_migrate(struct image *image, const struct record *record, struct diag *diag);
 /* Applies the record at image->next_offset. Errors name the offset; the image is of no use then. */

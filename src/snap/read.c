@@ -252,15 +252,36 @@ static err take_head(struct reading *reading, struct snap_head *head, struct are
     return read_ticks(reading, head, storage, diag);
 }
 
-static err load_all(struct reading *reading, uint64_t offset, const uint8_t database_id[16], struct store *store,
-                    struct snap_head *head, struct arena *storage, struct diag *diag)
+static err load_head(struct reading *reading, uint64_t offset, const uint8_t database_id[16], struct snap_head *head,
+                     struct arena *storage, struct diag *diag)
 {
     TRY(read_label(reading, offset, diag));
     TRY(check_owner(reading, database_id, diag));
     TRY(open_content(reading, diag));
     TRY(read_schema(reading, diag));
     TRY(read_inventory(reading, diag));
-    TRY(take_head(reading, head, storage, diag));
+    return take_head(reading, head, storage, diag);
+}
+
+err snap_load_head(const struct snap_options *options, uint64_t offset, const uint8_t database_id[16],
+                   struct schema **schema, struct snap_head *head, struct arena *storage, struct diag *diag)
+{
+    struct reading reading;
+    reading_init(&reading, options, offset);
+    const err code = load_head(&reading, offset, database_id, head, storage, diag);
+    *schema = NULL;
+    if (code == OK) {
+        *schema = reading.schema;
+        reading.schema = NULL;
+    }
+    reading_deinit(&reading);
+    return code;
+}
+
+static err load_all(struct reading *reading, uint64_t offset, const uint8_t database_id[16], struct store *store,
+                    struct snap_head *head, struct arena *storage, struct diag *diag)
+{
+    TRY(load_head(reading, offset, database_id, head, storage, diag));
     TRY(take_schema(reading, store, diag));
     TRY(read_sequences(reading, diag));
     return read_rows(reading, diag);

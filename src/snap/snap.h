@@ -97,6 +97,11 @@ err snap_verify(const struct snap_options *options, uint64_t offset, struct diag
 err snap_load(const struct snap_options *options, uint64_t offset, const uint8_t database_id[16], struct store *store,
               struct snap_head *head, struct arena *storage, struct diag *diag);
 
+/* The same without rows: the caller's is the schema, NULL before the first publish. The file's blocks are verified, its
+ * rows are not looked at. */
+err snap_load_head(const struct snap_options *options, uint64_t offset, const uint8_t database_id[16],
+                   struct schema **schema, struct snap_head *head, struct arena *storage, struct diag *diag);
+
 /* What the label says, at the cost of one read: whose snapshot it is, of when, how many rows. The content is not
  * looked at. */
 err snap_peek(const struct snap_options *options, uint64_t offset, struct snap_label *label, struct diag *diag);
