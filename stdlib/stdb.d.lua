@@ -22,7 +22,8 @@ local stdb = {}
 ---@field unique? stdb.IndexKind no two rows have the same value
 ---@field index? stdb.IndexKind  rows are found by it
 ---@field auto_inc? boolean|stdb.Sequence a new row gets the next number where this column is 0 or left out
----@field default? any           the value of a new row that leaves the column out, and of old rows when the column is added
+---@field default? any           the value of a new row that leaves the column out, and of old rows when the column is
+--- added; stdb.none for an option without value
 
 ---@class stdb.Sequence The numbers of an auto_inc column: 1, 2, 3 unless told otherwise. A number is given once, whatever is
 --- rolled back or crashes, so there may be gaps; a number of your own does not move it; when none is left, inserting is an

@@ -1,10 +1,10 @@
 --- Writes client bindings for the npm package `spacetimedb` from a description (cli.schema's shape).
 --
--- A view is to clients what a table is. What the package needs (read from its own type definitions, 2.x): columns in wire order, since order and types
--- decide decoding; the wire name of each table and reducer; one primary key column; unique columns marked as such,
--- since that decides whether an index has `find` or `filter`; every index as a B-tree, since its client cache knows
--- no other. Columns and accessors are camelCase, types PascalCase; a column whose stored name differs carries it, for
--- queries.
+-- A view is to clients what a table is. What the package needs (read from its own type definitions, 2.x): columns in
+-- wire order, since order and types decide decoding; the wire name of each table and reducer; one primary key column;
+-- unique columns marked as such, since that decides whether an index has `find` or `filter`; every index as a B-tree,
+-- since its client cache knows no other. Columns and accessors are camelCase, types PascalCase; a column whose stored
+-- name differs carries it, for queries.
 local typescript = {}
 
 -- The version that the package compares with the oldest it understands.

@@ -117,6 +117,14 @@ describe("an option as a key", function()
       fails("Unique constraint violation 'p_nick_idx_btree' in table 'p'", db.p.insert, db.p, { id = 2 })]])
   end)
 
+  it("may be empty by default, so that an option can be added to a table with rows", function()
+    run('stdb.table("p", { { "id", t.u8, primary_key = true }, { "boss", t.option(t.u32), default = stdb.none } })', [[
+      same(nil, db.p:insert({ id = 1 }).boss)]])
+    local built = assert(require("spec.support.schema").build_bytes(assert(lua_host.load(HEAD ..
+      'stdb.table("p", { { "boss", t.option(t.u32), default = stdb.none } })')).def))
+    assert.is_true(built:table("p").columns[0].has_default)
+  end)
+
   it("is not taken for nil by mistake", function()
     run(TABLES, [[
       db.p:insert { id = 1 }

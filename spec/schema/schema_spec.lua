@@ -111,6 +111,22 @@ describe("a schema", function()
         assert(assert(schema.build(described)):table("order"))
     end)
 
+    it("takes letters and digits of any script, and nothing that is none or hides", function()
+        for _, name in ipairs { "größe", "имя", "名前", "x٣", "_" } do
+            assert(schema.build(columns({ name, "u8" })), name)
+        end
+        local strange = { "a\194\160b", "zero\226\128\139width", "🙂", "a–b", "٣x", "\204\136a" } -- no-break, zero width, ...
+        for _, name in ipairs(strange) do
+            assert.is_nil((schema.build(columns({ name, "u8" }))), name)
+        end
+    end)
+
+    it("takes a name in one form only, so that what looks the same is the same", function()
+        assert(schema.build(columns({ "caf\195\169", "u8" })))
+        assert_refused("a field is named `cafe\204\129` with letters and accents apart: a name is written in Unicode's form NFC",
+            columns({ "cafe\204\129", "u8" }))
+    end)
+
     it("takes keys of every fixed kind, strings, bytes and enums", function()
         local kinds = { "u8", "i256", "f64", "bool", "string", "bytes", "Identity", "ConnectionId", "Timestamp",
             "TimeDuration", "Uuid", "< 0 Red: {} | 1 Green: {} >", "option(f32)", "option(option(string))" }

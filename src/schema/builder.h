@@ -15,8 +15,9 @@ struct builder {
     struct diag *diag;
 };
 
-/* Letters (any beyond ASCII counts as one), digits and underscores, not beginning with a digit; UTF-8. The
- * sentence begins with `what`: "the column". Words that SQL reserves are fine: names can be quoted there. */
+/* Letters, digits and underscores as Unicode knows them (XID), not beginning with a digit, in composed form (NFC), so
+ * that two names that look the same are the same; UTF-8. The sentence begins with `what`: "the column". Words that
+ * SQL reserves are fine: names can be quoted there. */
 err identifier_check(bytes name, const char *what, struct diag *diag);
 
 /* Says what the refusal in `diag` was about: in the fault, and as "table `x`: " in front of the sentence. */

@@ -4,7 +4,8 @@ local t = stdb.types
 
 local Color = t.enum("Color", { "Red", "Green", "Blue" })
 local Shape = t.enum("Shape", {
-  { "Circle", t.f32 }, { "Rect", t.product { { "w", t.f64 }, { "h", t.f64 } } }, "Nothing", { "Many", t.array(t.option(Color)) },
+  { "Circle", t.f32 }, { "Rect", t.product { { "w", t.f64 }, { "h", t.f64 } } }, "Nothing",
+  { "Many", t.array(t.option(Color)) },
 })
 local Point = t.struct("Point", { { "x", t.f32 }, { "y", t.f32 } })
 local Deep = t.struct("Deep", {
