@@ -17,7 +17,7 @@ struct snap_tick { uint32_t schedule_id; uint64_t row_id; int64_t last_us; };
 struct snap_head {
     uint8_t database_id[16]; uint64_t offset; int64_t timestamp_us; uint64_t publish_offset; uint8_t first_hash[32];
     uint64_t last_client; uint32_t client_count; const struct snap_client *clients;
-    uint32_t tick_count; const struct snap_tick *ticks; store_bytes publish;
+    uint32_t tick_count; const struct snap_tick *ticks; store_bytes publish; uint64_t row_limit;
 };
 struct snap_options {
     const void *disk; const char *dir; bool (*progress)(void *context, uint64_t rows_done, uint64_t rows_all); void *context;

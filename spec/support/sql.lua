@@ -29,8 +29,8 @@ struct sql_query {
     void *relation;
 };
 struct sql_budget {
-    uint64_t rows_max, bytes_max; int64_t time_max_us; struct schema_diag *diag; uint64_t rows, bytes; int64_t start_us;
-    int code;
+    uint64_t rows_max, bytes_max; int64_t time_max_us; uint64_t estimate_max; struct schema_diag *diag;
+    uint64_t rows, bytes; int64_t start_us; int code;
 };
 struct sql_store { const struct schema_schema *schema; uint32_t table_count; void **tables; };
 int sql_query_compile(struct sql_query **query, schema_bytes text, const struct schema_schema *schema,
@@ -44,6 +44,14 @@ bool sql_query_pair_matches(const struct sql_query *query, const uint8_t *left, 
 int sql_query_run(const struct sql_query *query, const struct sql_store *store, struct sql_budget *budget,
                   bool (*each)(void *context, const uint8_t *at, size_t size), void *context) __asm__("query_run");
 void sql_budget_begin(struct sql_budget *budget) __asm__("budget_begin");
+
+struct sql_place { const struct sql_store *store; struct sql_caller caller; const void *system; int64_t start_us; };
+int sql_statement_compile(void **statement, schema_bytes text, const struct schema_schema *schema,
+                          const struct sql_caller *caller, const void *system, struct schema_diag *diag)
+    __asm__("statement_compile");
+void sql_statement_free(void *statement) __asm__("statement_free");
+int sql_answer_read(struct schema_buf *out, const void *statement, const struct sql_place *place,
+                    struct sql_budget *budget, int64_t *duration_us);
 
 void *sql_table_new(const struct schema_table *def) __asm__("table_new");
 void sql_table_free(void *table) __asm__("table_free");
@@ -79,14 +87,47 @@ function world:row(name, values)
     return bsatn.encode(self.row_types[name], values)
 end
 
+local function caller_of(options)
+    local caller = ffi.new("struct sql_caller")
+    ffi.copy(caller.sender, bsatn.from_hex(sql.sender):reverse(), 32)
+    caller.is_owner = options.is_owner or false
+    return caller
+end
+
+local function budget_of(limits, diag)
+    local budget = ffi.new("struct sql_budget", { rows_max = limits.rows_max or 1e15, bytes_max = limits.bytes_max or 1e15,
+        time_max_us = limits.time_max_us or 1e15, estimate_max = limits.estimate_max or 0, diag = diag })
+    core.sql_budget_begin(budget)
+    return budget
+end
+
+--- What /sql answers to a SELECT or EXPLAIN about filled tables, as JSON; or nil and the refusal.
+function world:ask(text, filled, options)
+    options = options or {}
+    local out, diag = ffi.new("void *[1]"), ffi.new("struct schema_diag")
+    local caller = caller_of(options)
+    local code = core.sql_statement_compile(out, bytes(text), self.schema.schema, caller, nil, diag)
+    if code ~= 0 then
+        return nil, ffi.string(diag.text), code
+    end
+    local answer, duration = ffi.new("struct schema_buf"), ffi.new("int64_t[1]")
+    code = core.sql_answer_read(answer, out[0], ffi.new("struct sql_place", { filled.store, caller }),
+        budget_of(options, diag), duration)
+    local text_of_answer = ffi.string(answer.data, answer.size)
+    core.schema_buf_deinit(answer)
+    core.sql_statement_free(out[0])
+    if code ~= 0 then
+        return nil, ffi.string(diag.text), code
+    end
+    return text_of_answer
+end
+
 --- A query, or nil and the refusal. Options: is_owner, subscribed.
 function world:compile(text, options)
     options = options or {}
     local out, diag = ffi.new("struct sql_query *[1]"), ffi.new("struct schema_diag")
-    local caller = ffi.new("struct sql_caller")
-    ffi.copy(caller.sender, bsatn.from_hex(sql.sender):reverse(), 32)
-    caller.is_owner = options.is_owner or false
-    local code = core.sql_query_compile(out, bytes(text), self.schema.schema, caller, options.subscribed and 1 or 0, diag)
+    local code = core.sql_query_compile(out, bytes(text), self.schema.schema, caller_of(options),
+        options.subscribed and 1 or 0, diag)
     if code ~= 0 then
         assert(out[0] == nil and diag.code == code, "a refusal leaves a query or another code")
         return nil, ffi.string(diag.text), code
@@ -162,9 +203,7 @@ function query:run(filled, limits)
     local budget, diag
     if limits then
         diag = ffi.new("struct schema_diag")
-        budget = ffi.new("struct sql_budget", { rows_max = limits.rows_max or 1e15, bytes_max = limits.bytes_max or 1e15,
-            time_max_us = limits.time_max_us or 1e15, diag = diag })
-        core.sql_budget_begin(budget)
+        budget = budget_of(limits, diag)
     end
     local code = core.sql_query_run(self.query, filled.store, budget, each, nil)
     each:free()

@@ -244,6 +244,10 @@ static err print_text_deed(const struct history_event *event, struct buf *out, s
         buf_put_format(out, "tick %.*s %" PRIu64 "%s", BYTES_FORMAT(scheduled_reducer_name(event)), record->row_id,
                        record->tick_failed ? " failed" : "");
         break;
+    case RECORD_SQL:
+        buf_put_text(out, "sql ");
+        json_print_string(out, record->sql);
+        break;
     case RECORD_RESERVE:
         buf_put_format(out, "reserve %.*s up to ",
                        BYTES_FORMAT(find_sequence_name(event->schema, record->sequence_id)));
@@ -319,6 +323,10 @@ static err print_json_deed(const struct history_event *event, struct buf *out, s
         buf_put_format(out, ",\"row\":%" PRIu64 ",\"due_us\":%" PRId64 ",\"failed\":%s", record->row_id, record->tick_us,
                        record->tick_failed ? "true" : "false");
         break;
+    case RECORD_SQL:
+        buf_put_text(out, ",\"sql\":");
+        json_print_string(out, record->sql);
+        break;
     case RECORD_RESERVE:
         buf_put_text(out, ",\"sequence\":");
         json_print_string(out, find_sequence_name(event->schema, record->sequence_id));
@@ -381,7 +389,7 @@ static err read_question(struct log_command *command, struct diag *diag)
     if (command->format != NULL && strcmp(command->format, "text") != 0 && strcmp(command->format, "json") != 0)
         return diag_set(diag, ERR_BAD_USAGE, "--format is text or json, not %.80s", command->format);
     if (command->kind_name != NULL && (command->kind = record_kind_find(command->kind_name)) == 0)
-        return diag_set(diag, ERR_BAD_USAGE, "--kind is call, connect, disconnect, publish, reserve or undo, not %.80s",
+        return diag_set(diag, ERR_BAD_USAGE, "--kind is call, connect, disconnect, publish, reserve, undo, tick or sql, not %.80s",
                         command->kind_name);
     command->as_json = command->format != NULL && strcmp(command->format, "json") == 0;
     return OK;
@@ -444,7 +452,7 @@ int command_log(int argc, char **argv)
         { "--since", "TIME", "only what happened at this time or later (2026-11-20T08:15:30Z)", &command.since_text,
           NULL },
         { "--until", "TIME", "only what happened at this time or before", &command.until_text, NULL },
-        { "--kind", "KIND", "only records of this kind: call, connect, disconnect, publish, reserve or undo",
+        { "--kind", "KIND", "only records of this kind: call, connect, disconnect, publish, reserve, undo, tick or sql",
           &command.kind_name, NULL },
         { "--reducer", "NAME", "only calls of this reducer", &command.reducer, NULL },
         { "--caller", "HEX", "only what this identity did; its first digits will do", &command.caller, NULL },

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "engine/sql_answer.h"
+#include "engine/system_tables.h"
 #include "sql/lexer.h"
 
 enum { IMAGES_MAX = 4, IMAGES_MEMORY_MAX = 256 << 20 };
@@ -138,17 +139,50 @@ static err get_image(struct images *images, struct history *history, uint64_t be
 
 /* --- The answer --- */
 
-static err answer_from(const struct image *image, const struct as_of_question *question, struct buf *answer,
+static void list_clients(void *context, struct buf *clients)
+{
+    const struct image *image = context;
+    uint32_t place = 0;
+    for (struct map_entry *entry; (entry = map_next(&image->clients, &place)) != NULL;)
+        system_client_put(clients, entry->value);
+}
+
+static err run_statement(const struct statement *statement, const struct sql_place *place, struct buf *answer,
+                         int64_t *duration_us, struct diag *diag)
+{
+    struct budget budget;
+    if (!sql_only_reads(statement))
+        return diag_set(diag, ERR_BAD_SQL, "the past cannot be changed: SELECT is for it");
+    sql_budget_aside(&budget, diag);
+    return sql_answer_read(answer, statement, place, &budget, duration_us);
+}
+
+static err answer_from(struct image *image, const struct as_of_question *question, struct buf *answer,
                        int64_t *duration_us, struct diag *diag)
 {
-    const struct query_caller caller = { .sender = question->who, .is_owner = true };
-    struct query *query;
     if (image->store.schema == NULL)
         return diag_set(diag, ERR_NOT_FOUND, "there were no tables yet");
-    TRY(query_compile(&query, question->sql, image->store.schema, &caller, QUERY_ONCE, diag));
-    *duration_us = sql_answer_print(answer, query, &image->store, question->start_us);
-    query_free(query);
-    return OK;
+    const struct system_facts facts = { .schema = image->store.schema,
+                                        .store = &image->store,
+                                        .database = question->database,
+                                        .owner = question->who,
+                                        .publish = buf_bytes(&image->publish),
+                                        .shows_program = true,
+                                        .row_limit = image->row_limit,
+                                        .context = image,
+                                        .list_clients = list_clients };
+    struct system_tables_maker maker;
+    struct statement *statement;
+    system_tables_init(&maker, &facts);
+    const struct system_tables system = system_tables_of(&maker);
+    const struct sql_place place = { &image->store, { question->who, true }, &system, question->start_us };
+    err code = statement_compile(&statement, question->sql, image->store.schema, &place.caller, &system, diag);
+    if (code == OK) {
+        code = run_statement(statement, &place, answer, duration_us, diag);
+        statement_free(statement);
+    }
+    system_tables_deinit(&maker);
+    return code;
 }
 
 err as_of_answer(struct images *images, struct history *history, const struct as_of_question *question,

@@ -25,6 +25,7 @@ struct as_of_question {
     bytes sql;  /* without the clause */
     struct moment moment;
     identity who; /* :sender. Private tables are shown. */
+    const identity *database; /* NULL: not known, and st_module is empty */
     int64_t start_us; /* when work on it began, by the monotonic clock */
 };
 

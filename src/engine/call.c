@@ -85,7 +85,8 @@ uint64_t call_log(struct engine *engine, const struct record *record, const stru
  * the outcome is told. Clients coming and going, and publishing, are always logged. */
 static bool must_be_logged(const struct record *record, const struct delta *delta)
 {
-    const bool may_be_left_out = record->kind == RECORD_CALL || (record->kind == RECORD_TICK && !record->tick_counts);
+    const bool may_be_left_out = record->kind == RECORD_CALL || record->kind == RECORD_SQL ||
+                                 (record->kind == RECORD_TICK && !record->tick_counts);
     return delta != NULL || !may_be_left_out;
 }
 

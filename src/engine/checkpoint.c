@@ -199,7 +199,8 @@ static void begin(struct checkpoint *checkpoint)
                                     .clients = (const struct snap_client *)job->clients.data,
                                     .tick_count = (uint32_t)(job->ticks.size / sizeof(struct snap_tick)),
                                     .ticks = (const struct snap_tick *)job->ticks.data,
-                                    .publish = buf_bytes(&job->publish) };
+                                    .publish = buf_bytes(&job->publish),
+                                    .row_limit = engine->row_limit };
     memcpy(job->head.database_id, engine->identity.at, sizeof job->head.database_id);
     memcpy(job->head.first_hash, engine->first_hash, sizeof job->head.first_hash);
     checkpoint->job = job;

@@ -53,6 +53,7 @@ static err take_head(struct image *image, const struct snap_head *head, struct d
         remember_client(image, &caller);
     }
     image->last_client = head->last_client;
+    image->row_limit = head->row_limit;
     image->next_offset = head->offset;
     return OK;
 }
@@ -155,6 +156,7 @@ static err apply_event(struct image *image, uint64_t offset, const struct record
     }
     case RECORD_DISCONNECT: memory_free(map_remove(&image->clients, map_u64_key(&record->client))); break;
     case RECORD_TICK: timers_ticked(&image->timers, record->schedule_id, record->row_id, record->tick_us); break;
+    case RECORD_SQL: image->row_limit = record->row_limit; break;
     case RECORD_CALL:
     case RECORD_UNDO: break;
     }

@@ -22,6 +22,7 @@ struct image {
     struct timers timers;     /* what the rows of schedule tables wait for */
     uint64_t next_offset;     /* of the first record that is not in it */
     uint64_t last_client;     /* the highest client number given */
+    uint64_t row_limit;       /* SET row_limit; 0: none */
     bool was_published;       /* there is a module */
     struct buf publish;       /* the last PUBLISH record, whole */
     uint64_t publish_offset;

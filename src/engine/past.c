@@ -36,7 +36,7 @@ static err begin(struct engine *engine, struct request *request, bytes sql, byte
     TRY(as_of_parse(when, &moment, diag));
     struct past_job *job = memory_new(sizeof *job);
     job->head = (struct aside_job){ .request = request, .work = work, .finish = finish };
-    job->question = (struct as_of_question){ sql, moment, request->who, clock_monotonic_us() };
+    job->question = (struct as_of_question){ sql, moment, request->who, &engine->identity, clock_monotonic_us() };
     const err code = aside_begin(engine->aside, &job->head, diag);
     if (code != OK)
         memory_free(job);

@@ -3,7 +3,7 @@
 static const char *const kind_names[] = {
     [RECORD_CALL] = "call",       [RECORD_CONNECT] = "connect", [RECORD_DISCONNECT] = "disconnect",
     [RECORD_PUBLISH] = "publish", [RECORD_RESERVE] = "reserve", [RECORD_UNDO] = "undo",
-    [RECORD_TICK] = "tick",
+    [RECORD_TICK] = "tick",       [RECORD_SQL] = "sql",
 };
 
 const char *record_kind_name(enum record_kind kind)
@@ -64,6 +64,10 @@ void record_encode(struct buf *out, const struct record *record, const struct de
         buf_put(out, record->who.at, sizeof record->who.at);
         buf_put_sized(out, record->args);
         break;
+    case RECORD_SQL:
+        buf_put_sized(out, record->sql);
+        buf_put_u64(out, record->row_limit);
+        break;
     }
     put_delta(out, delta);
 }
@@ -121,6 +125,10 @@ err record_decode(bytes from, struct record *record, struct diag *diag)
     case RECORD_UNDO:
         get_fixed(&reader, record->who.at, sizeof record->who.at);
         record->args = reader_get_sized(&reader);
+        break;
+    case RECORD_SQL:
+        record->sql = reader_get_sized(&reader);
+        record->row_limit = reader_get_u64(&reader);
         break;
     default:
         return diag_set(diag, ERR_NEWER_FORMAT, "a record of unknown kind %d: a newer stdb-lua wrote this log", record->kind);

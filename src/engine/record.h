@@ -16,6 +16,7 @@
  *   TICK        u32 schedule id, u64 row id, i64 the time that it was for, u8 1 if the reducer failed, delta
  *   RESERVE     u32 sequence id, i128 value up to which the sequence is taken
  *   UNDO        u8[32] identity, sized selection as text (selection.h), delta
+ *   SQL         sized text of the statement, u64 row limit in force behind it, delta
  *
  * The module in force is that of the last PUBLISH before the record. A delta without tables is 4 zero bytes. */
 #pragma once
@@ -26,7 +27,7 @@
 #include "txn/delta.h"
 
 enum record_kind {
-    RECORD_CALL = 1, RECORD_CONNECT, RECORD_DISCONNECT, RECORD_PUBLISH, RECORD_RESERVE, RECORD_UNDO, RECORD_TICK
+    RECORD_CALL = 1, RECORD_CONNECT, RECORD_DISCONNECT, RECORD_PUBLISH, RECORD_RESERVE, RECORD_UNDO, RECORD_TICK, RECORD_SQL
 };
 
 struct record {
@@ -49,6 +50,8 @@ struct record {
     int64_t tick_us;          /* TICK */
     bool tick_failed;         /* TICK: the changes are those of the failure alone */
     bool tick_counts;         /* TICK, not encoded: it is logged even if nothing changed */
+    bytes sql;                /* SQL */
+    uint64_t row_limit;       /* SQL */
     bytes delta;              /* decoded: the encoded delta */
 };
 

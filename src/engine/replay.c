@@ -72,6 +72,7 @@ static err find_reducer(const struct history_event *event, const struct image *i
     case RECORD_TICK: return find_scheduled(event, reducer, diag);
     case RECORD_RESERVE: return refuse_kind(event, "a reservation of a sequence's values", diag);
     case RECORD_UNDO: return refuse_kind(event, "an undo", diag);
+    case RECORD_SQL: return refuse_kind(event, "an SQL statement, and no reducer ran", diag);
     case RECORD_CALL: break;
     }
     if (event->schema == NULL || *reducer >= event->schema->reducer_count)

@@ -8,7 +8,7 @@
 #include "engine/founding.h"
 #include "engine/past.h"
 #include "engine/snapshot_request.h"
-#include "engine/sql_answer.h"
+#include "engine/sql_run.h"
 #include "engine/undo.h"
 #include "sats/json.h"
 
@@ -101,20 +101,13 @@ static void run_call(struct engine *engine, struct request *request, const struc
     buf_deinit(&args);
 }
 
-static void run_sql(struct engine *engine, struct request *request, const struct caller *who)
+static void answer_sql(struct engine *engine, struct request *request, const struct caller *who)
 {
-    const struct query_caller caller = { who->who, memcmp(&who->who, &engine->owner, sizeof who->who) == 0 };
-    const int64_t start = clock_monotonic_us();
-    struct query *query;
     struct diag diag;
-    if (query_compile(&query, buf_bytes(&request->body), engine->store.schema, &caller, QUERY_ONCE, &diag) != OK) {
+    if (sql_run(engine, who, buf_bytes(&request->body), &request->answer, &request->duration_us, &diag) == OK)
+        request_set_json(request);
+    else
         set_text(request, STATUS_BAD_REQUEST, diag.text);
-        return;
-    }
-    request->duration_us = sql_answer_print(&request->answer, query, &engine->store, start);
-    request->status = STATUS_OK;
-    request->content_type = CONTENT_JSON;
-    query_free(query);
 }
 
 /* Calls and SQL come from a client that is there for the length of the request: the module sees it connect
@@ -148,7 +141,7 @@ static void ask(struct engine *engine, struct request *request)
     } else if (has_clause || request->as_of != NULL) {
         past_ask(engine, request, sql, has_clause ? when : bytes_of_text(request->as_of));
     } else {
-        run_as_client(engine, request, run_sql);
+        run_as_client(engine, request, answer_sql);
     }
 }
 

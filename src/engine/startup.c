@@ -91,6 +91,7 @@ static void take_over(struct engine *engine, struct image *image, struct map *cl
     engine->publish_offset = image->publish_offset;
     engine->was_published = image->was_published;
     engine->last_client = image->last_client;
+    engine->row_limit = image->row_limit;
     memcpy(engine->hash, image->hash, sizeof engine->hash);
     memcpy(engine->first_hash, image->first_hash, sizeof engine->first_hash);
 }

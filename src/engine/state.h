@@ -62,6 +62,7 @@ struct engine {
     struct schedule *schedule;    /* owned */
     struct aside *aside;          /* owned */
     uint64_t last_client;         /* the highest client number given */
+    uint64_t row_limit;           /* rows that a statement of another than the owner may expect to read; 0: any */
     struct client *clients;       /* all connected */
     struct client *open_clients;  /* with messages made in this turn */
     uint64_t init_seed;           /* what init's random source was given; for its record */

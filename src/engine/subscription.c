@@ -1,6 +1,8 @@
 #include "engine/subscription.h"
 
 #include "engine/answer.h"
+#include "engine/sql_answer.h"
+#include "engine/sql_run.h"
 #include "engine/v1.h"
 #include "proto/server_msg.h"
 
@@ -60,26 +62,53 @@ void subscription_tell_ended(struct engine *engine, struct subscriber *subscribe
     answer_end(client, 0);
 }
 
+struct rows_once {
+    struct row_list rows;
+    struct budget *budget;
+};
+
 static bool add_row(void *context, bytes row)
 {
-    row_list_add(context, row);
-    return true;
+    struct rows_once *once = context;
+    row_list_add(&once->rows, row);
+    return budget_take_bytes(once->budget, row.size + sizeof(uint64_t)); /* with its offset */
+}
+
+/* The answer names the table whose rows they are, or the first of several. */
+static err put_rows_once(struct engine *engine, const struct statement *statement, struct budget *budget, struct buf *out)
+{
+    struct rows_once once = { .budget = budget };
+    row_list_init(&once.rows);
+    const err code = select_run(statement->select, &engine->store, budget, add_row, &once);
+    if (code == OK) {
+        buf_put_u32(out, 1);
+        buf_put_sized(out, select_table(statement->select)->name);
+        row_list_encode(out, &once.rows);
+    }
+    row_list_deinit(&once.rows);
+    return code;
 }
 
 err subscription_rows_once(struct engine *engine, struct client *client, bytes text, struct buf *out, struct diag *diag)
 {
     const struct query_caller caller = query_caller_of(client);
-    struct query *query;
-    TRY(query_compile(&query, text, engine->store.schema, &caller, QUERY_ONCE, diag));
-    struct row_list rows;
-    row_list_init(&rows);
-    (void)query_run(query, &engine->store, NULL, add_row, &rows);
-    buf_put_u32(out, 1);
-    buf_put_sized(out, query->table->name);
-    row_list_encode(out, &rows);
-    row_list_deinit(&rows);
-    query_free(query);
-    return OK;
+    struct system_tables_maker maker;
+    struct statement *statement;
+    struct budget budget;
+    sql_budget_here(&budget, caller.is_owner, diag);
+    budget.estimate_max = caller.is_owner ? 0 : engine->row_limit;
+    sql_system_tables(engine, caller.is_owner, &maker);
+    const struct system_tables system = system_tables_of(&maker);
+    err code = statement_compile(&statement, text, engine->store.schema, &caller, &system, diag);
+    if (code == OK) {
+        code = statement->kind == STATEMENT_SELECT && !statement->explains
+                   ? put_rows_once(engine, statement, &budget, out)
+                   : diag_set(diag, ERR_BAD_SQL, "Unsupported: statements other than SELECT in a one-off query; send them "
+                                                 "to /sql");
+        statement_free(statement);
+    }
+    system_tables_deinit(&maker);
+    return code;
 }
 
 void subscription_ask_once(struct engine *engine, struct client *client, const struct client_msg *msg)

@@ -31,6 +31,7 @@ void inventory_encode(struct buf *out, const struct snap_inventory *inventory)
     buf_put_u64(out, inventory->publish_offset);
     buf_put(out, inventory->first_hash, sizeof inventory->first_hash);
     buf_put_u64(out, inventory->last_client);
+    buf_put_u64(out, inventory->row_limit);
     buf_put_u32(out, inventory->chunks_crc);
     buf_put_u32(out, inventory->table_count);
     for (uint32_t idx = 0; idx < inventory->table_count; idx++) {
@@ -47,6 +48,7 @@ err inventory_decode(bytes from, struct arena *arena, struct snap_inventory *inv
     const bytes hash = reader_take(&reader, sizeof inventory->first_hash);
     memcpy(inventory->first_hash, hash.at, hash.size);
     inventory->last_client = reader_get_u64(&reader);
+    inventory->row_limit = reader_get_u64(&reader);
     inventory->chunks_crc = reader_get_u32(&reader);
     inventory->table_count = reader_get_u32(&reader);
     if (reader.failed || reader_left(&reader) != (uint64_t)inventory->table_count * EXTENT_SIZE)

@@ -27,11 +27,12 @@ struct snap_extent {
 };
 
 /* The value "head":
- * u64 publish offset, u8[32] first hash, u64 last client, u32 checksum of chunks, u32 tables, per table an extent */
+ * u64 publish offset, u8[32] first hash, u64 last client, u64 row limit, u32 checksum of chunks, u32 tables, per table an extent */
 struct snap_inventory {
     uint64_t publish_offset;
     uint8_t first_hash[32];
     uint64_t last_client;
+    uint64_t row_limit;
     uint32_t chunks_crc;
     uint32_t table_count;
     struct snap_extent *tables; /* in snap_order's order */

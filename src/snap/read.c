@@ -242,6 +242,7 @@ static err take_head(struct reading *reading, struct snap_head *head, struct are
         .timestamp_us = reading->label.timestamp_us,
         .publish_offset = inventory->publish_offset,
         .last_client = inventory->last_client,
+        .row_limit = inventory->row_limit,
     };
     memcpy(head->database_id, reading->label.database_id, sizeof head->database_id);
     memcpy(head->first_hash, inventory->first_hash, sizeof head->first_hash);

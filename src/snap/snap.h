@@ -68,6 +68,7 @@ struct snap_head {
     uint32_t tick_count;
     const struct snap_tick *ticks;
     bytes publish;              /* the PUBLISH record's bytes */
+    uint64_t row_limit;         /* SET row_limit; 0: none */
 };
 
 struct snap_options {

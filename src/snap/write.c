@@ -83,6 +83,7 @@ static err put_head(struct writing *writing, struct diag *diag)
     struct snap_inventory *inventory = &writing->inventory;
     inventory->publish_offset = head->publish_offset;
     inventory->last_client = head->last_client;
+    inventory->row_limit = head->row_limit;
     memcpy(inventory->first_hash, head->first_hash, sizeof inventory->first_hash);
     inventory_encode(value_begin(writing), inventory);
     return content_put(&writing->content, "head", &writing->value, diag);

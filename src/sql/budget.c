@@ -39,3 +39,15 @@ bool budget_take_bytes(struct budget *budget, size_t size)
                                 (unsigned long long)budget->bytes_max >> 20);
     return budget->code == OK;
 }
+
+err budget_check_estimate(struct budget *budget, double rows)
+{
+    if (budget == NULL || budget->estimate_max == 0 || rows <= (double)budget->estimate_max)
+        return OK;
+    budget->code =
+        diag_set(budget->diag, ERR_TOO_LARGE,
+                 "the statement would look at about %.0f rows, and the database's row_limit is %llu: narrow it "
+                 "by columns that have an index",
+                 rows, (unsigned long long)budget->estimate_max);
+    return budget->code;
+}

@@ -9,6 +9,7 @@
 struct budget {
     uint64_t rows_max, bytes_max; /* given */
     int64_t time_max_us;          /* given */
+    uint64_t estimate_max;        /* given: rows that a plan may expect to look at; 0: any number */
     struct diag *diag;            /* given */
     uint64_t rows, bytes;         /* spent */
     int64_t start_us;
@@ -19,6 +20,8 @@ struct budget {
 void budget_begin(struct budget *budget);
 /* The rare part of budget_row(). */
 bool budget_look(struct budget *budget);
+/* Before the first row: whether the plan expects too much. The error, or OK. */
+err budget_check_estimate(struct budget *budget, double rows);
 /* False when the memory is used up. NULL is fine, and endless. */
 bool budget_take_bytes(struct budget *budget, size_t size);
 

@@ -25,6 +25,7 @@ static err take_function(struct parser *parser, struct ast_item *item)
     if (words_at_keyword(parser, "DISTINCT"))
         return words_refuse_unsupported(parser, "DISTINCT in a function");
     bool is_all = false;
+    item->operand = (struct ast_operand){ 0 };
     if (item->kind == ITEM_COUNT)
         TRY(words_take_if(parser, "*", &is_all));
     if (!is_all)

@@ -4,21 +4,23 @@
 
 /* What is left of a table's rows, where nothing is known but the shape of the condition. */
 static const double LEFT_BY_EQUALITY = 0.1, LEFT_BY_RANGE = 0.3;
-/* The cost of one row: walked in a page, found through an index, put into a hash table. */
-static const double COST_WALK = 1, COST_PROBE = 3, COST_STEP = 2, COST_HASH = 2;
+/* The cost of one row: walked in a page, the first and each further one found through an index, one put into a hash
+ * table. */
+static const double COST_WALK = 1, COST_PROBE = 1, COST_STEP = 2, COST_HASH = 2;
 
 struct planner {
     struct arena *arena;
     const struct relation *relation;
-    const struct table *const *tables;
+    const struct table *tables[SQL_SOURCES_MAX];
     struct source sources[SQL_SOURCES_MAX]; /* for predicate_make() */
 };
 
 /* A way to read the next table, and what it would cost. */
 struct candidate {
     struct plan_step step;
-    double cost; /* of all its rows, for all rows before */
-    double rows; /* that come out for each row before */
+    double cost;   /* of all its rows, for all rows before */
+    double looked; /* rows looked at, for all rows before */
+    double rows;   /* that come out for each row before */
 };
 
 static const struct query_equality *find_equality(const struct query_filter *filter, uint16_t column)
@@ -135,7 +137,8 @@ static void consider_indexes(const struct planner *planner, uint32_t source, uin
         if (!index_serves(planner, table->indexes[idx], source, bound, &candidate.step))
             continue;
         candidate.rows = index_rows(&candidate.step);
-        candidate.cost = before * (COST_PROBE + COST_STEP * candidate.rows);
+        candidate.cost = before * (COST_PROBE + COST_STEP * (candidate.rows - 1));
+        candidate.looked = before * candidate.rows;
         if (candidate.rows > rows_left(planner, source))
             candidate.rows = rows_left(planner, source);
         consider(best, &candidate);
@@ -163,6 +166,7 @@ static void consider_hash(const struct planner *planner, uint32_t source, uint32
         return;
     candidate.rows = at_least_one(left * LEFT_BY_EQUALITY);
     candidate.cost = rows * COST_WALK + left * COST_HASH + before * (COST_STEP + candidate.rows);
+    candidate.looked = rows + before * candidate.rows;
     consider(best, &candidate);
 }
 
@@ -182,7 +186,8 @@ static struct candidate step_choose(const struct planner *planner, uint32_t sour
     walk.step.key_count = 0;
     walk.step.range = NULL;
     walk.rows = rows_left(planner, source);
-    walk.cost = before * rows_of(walk.step.table) * COST_WALK;
+    walk.looked = before * rows_of(walk.step.table);
+    walk.cost = walk.looked * COST_WALK;
     consider(&best, &walk);
     return best;
 }
@@ -202,6 +207,7 @@ static double order_try(const struct planner *planner, uint32_t first, struct pl
             consider(&best, &candidate);
         }
         cost += best.cost;
+        plan->rows += best.looked;
         before *= best.rows;
         best.step.rows = before;
         bound |= 1u << best.step.source;
@@ -232,12 +238,21 @@ static void steps_complete(const struct planner *planner, struct plan *plan)
     }
 }
 
-void plan_make(struct plan *plan, struct arena *arena, const struct relation *relation,
-               const struct table *const *tables)
+static void find_tables(struct planner *planner, const struct store *store)
 {
-    struct planner planner = { .arena = arena, .relation = relation, .tables = tables };
-    for (uint32_t idx = 0; idx < relation->source_count; idx++)
-        planner.sources[idx] = relation->sources[idx].source;
+    const struct relation *relation = planner->relation;
+    for (uint32_t idx = 0; idx < relation->source_count; idx++) {
+        const struct source *source = &relation->sources[idx].source;
+        planner->sources[idx] = *source;
+        planner->tables[idx] = source->made != NULL ? source->made : store_find(store, source->table->id);
+        check(planner->tables[idx] != NULL);
+    }
+}
+
+void plan_make(struct plan *plan, struct arena *arena, const struct relation *relation, const struct store *store)
+{
+    struct planner planner = { .arena = arena, .relation = relation };
+    find_tables(&planner, store);
     double lowest = -1;
     for (uint32_t first = 0; first < relation->source_count; first++) {
         struct plan tried = { .never = relation->never };

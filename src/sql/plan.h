@@ -39,15 +39,17 @@ struct plan_step {
     bool reverse;                    /* STEP_INDEX: walked downwards */
     struct query_node *filter;       /* what looks at this table alone */
     struct query_node *cross;        /* what looks at it and at those before */
-    double rows;                     /* expected to come out of this step */
+    double rows;                     /* expected to come out of this step and of those before */
 };
 
 struct plan {
     uint32_t step_count;
     struct plan_step steps[SQL_SOURCES_MAX];
+    double rows; /* expected to be looked at */
     bool never;
 };
 
-/* `tables` has the table of each source. */
-void plan_make(struct plan *plan, struct arena *arena, const struct relation *relation,
-               const struct table *const *tables);
+/* The store has the tables of all sources that bring none of their own. */
+void plan_make(struct plan *plan, struct arena *arena, const struct relation *relation, const struct store *store);
+/* Lines of text for people, a step each. */
+void plan_print(struct buf *out, const struct plan *plan, const struct relation *relation);

@@ -176,7 +176,9 @@ static bool step_run(struct runner *runner, uint32_t idx)
 err plan_run(const struct plan *plan, struct budget *budget, plan_each_fn *each, void *context)
 {
     struct runner runner = { .plan = plan, .budget = budget, .each = each, .context = context };
-    if (!plan->never)
+    if (plan->never)
+        return OK;
+    if (budget_check_estimate(budget, plan->rows) == OK)
         (void)step_run(&runner, 0);
     for (uint32_t idx = 0; idx < plan->step_count; idx++) {
         row_hash_deinit(&runner.states[idx].hash);

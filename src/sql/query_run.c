@@ -58,30 +58,18 @@ static err run_in_order(struct query_runner *runner, const struct plan *plan)
     return code;
 }
 
-static bool find_tables(const struct relation *relation, const struct store *store, const struct table **tables)
-{
-    for (uint32_t idx = 0; idx < relation->source_count; idx++) {
-        tables[idx] = store_find(store, relation->sources[idx].source.table->id);
-        if (tables[idx] == NULL)
-            return false;
-    }
-    return true;
-}
-
 err query_run_first(const struct query *query, uint64_t limit, const struct store *store, struct budget *budget,
                     bool (*each)(void *context, bytes row), void *context)
 {
-    const struct table *tables[SQL_SOURCES_MAX];
     struct query_runner runner = { .query = query, .budget = budget, .limit = limit, .each = each, .context = context };
     if (query->never)
         return OK;
-    check(find_tables(query->relation, store, tables));
     runner.output = query->join != NULL ? query->join->output : 0;
 
     struct arena arena;
     struct plan plan;
     arena_init(&arena);
-    plan_make(&plan, &arena, query->relation, tables);
+    plan_make(&plan, &arena, query->relation, store);
     const err code = query->order_count > 0 ? run_in_order(&runner, &plan) : plan_run(&plan, budget, give_row, &runner);
     arena_deinit(&arena);
     return code;

@@ -45,10 +45,15 @@ static err refuse_table(struct resolver *resolver, bytes name)
                     BYTES_FORMAT(hint));
 }
 
-static err find_table(struct resolver *resolver, const struct ast_name *name, const struct table_def **table)
+static err find_table(struct resolver *resolver, const struct ast_name *name, struct source *source)
 {
-    *table = schema_find_table(resolver->schema, name->text);
-    return *table != NULL && table_is_visible(resolver, *table) ? OK : refuse_table(resolver, name->text);
+    source->table = schema_find_table(resolver->schema, name->text);
+    if (source->table == NULL && resolver->system != NULL) {
+        source->made = resolver->system->find(resolver->system->context, name->text);
+        source->table = source->made != NULL ? source->made->def : NULL;
+    }
+    return source->table != NULL && table_is_visible(resolver, source->table) ? OK
+                                                                             : refuse_table(resolver, name->text);
 }
 
 static err check_name_is_new(struct resolver *resolver, const struct source *source)
@@ -72,7 +77,7 @@ err resolver_tables(struct resolver *resolver, const struct ast_table *tables)
     struct source *source = resolver->sources;
     for (const struct ast_table *table = tables; table != NULL; table = table->next, source++) {
         const struct ast_name *name = table->alias.text.at != NULL ? &table->alias : &table->name;
-        TRY(find_table(resolver, &table->name, &source->table));
+        TRY(find_table(resolver, &table->name, source));
         source->name = arena_copy(resolver->arena, name->text);
         source->token = name->token;
         TRY(check_name_is_new(resolver, source));

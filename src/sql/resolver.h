@@ -3,12 +3,20 @@
 
 #include "sql/ast.h"
 #include "sql/condition.h"
+#include "store/table.h"
 
 /* A table of the statement, and the name that its columns may carry in front. */
 struct source {
     const struct table_def *table;
+    const struct table *made; /* a system table, made for the statement; NULL: it is in the store */
     bytes name;
     struct token token;
+};
+
+/* Tables about the database itself, made when a statement names one. */
+struct system_tables {
+    void *context;
+    const struct table *(*find)(void *context, bytes name); /* NULL: no such table; good until the statement is over */
 };
 
 struct resolver {
@@ -17,6 +25,7 @@ struct resolver {
     bytes sql;
     const struct schema *schema;
     const struct query_caller *caller;
+    const struct system_tables *system; /* NULL: there are none */
     struct diag *diag;
 
     uint32_t source_count;
