@@ -54,6 +54,29 @@ function server:request(method, path, body, content_type, on_data)
   return status, answer, cut
 end
 
+local BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+local function from_base64(text)
+  local bits, count, out = 0, 0, {}
+  for char in text:gmatch "[%w%-_]" do
+    bits, count = bits * 64 + BASE64:find(char, 1, true) - 1, count + 6
+    if count >= 8 then
+      count = count - 8
+      out[#out + 1] = string.char(math.floor(bits / 2 ^ count))
+      bits = bits % 2 ^ count
+    end
+  end
+  return table.concat(out)
+end
+
+--- Who the token says we are, as hex. Raises when there is none.
+function server:identity()
+  local claims = self.token and self.token:match "^[^.]*%.([^.]*)%."
+  local identity = claims and from_base64(claims):match '"hex_identity"%s*:%s*"(%x+)"'
+  if not identity then error("this needs a token that names an identity: --token, or a server of yours on this machine", 0) end
+  return identity
+end
+
 --- The schema of a database, decoded, and as text. Raises when there is none.
 function server:schema(database)
   local status, text = self:request("GET", "/v1/database/" .. server.escape(database) .. "/schema?version=10")

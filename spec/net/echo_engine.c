@@ -254,7 +254,9 @@ static void run_request(struct engine *engine, struct request *request)
     case REQUEST_UNDO:
     case REQUEST_SNAPSHOT:
     case REQUEST_BACKUP:
-    case REQUEST_RESUME: reply(engine, request, 0); break;
+    case REQUEST_RESUME:
+    case REQUEST_FORK:
+    case REQUEST_DELETE: reply(engine, request, 0); break;
     case REQUEST_LOGS_END:
         end_logs(engine, request->subject);
         reply(engine, request, 0);

@@ -60,7 +60,7 @@ describe("HTTP", function()
       assert.equal(405, post("/v1/ping").status)
       assert.equal(405, get("/v1/identity").status)
       assert.equal(405, get("/v1/database/echo/sql").status)
-      assert.equal(405, assert(engine:request { method = "DELETE", path = "/v1/database/echo" }).status)
+      assert.equal(405, assert(engine:request { method = "PATCH", path = "/v1/database/echo" }).status)
       assert.equal("text/plain; charset=utf-8", get("/v1/pings").headers["content-type"])
     end)
 

@@ -1,6 +1,7 @@
 #include "cli/databases.h"
 
 #include "base/clock.h"
+#include "engine/swap.h"
 #include "sats/ident.h"
 
 #include <ctype.h>
@@ -126,4 +127,36 @@ err database_make_aside(struct buf *aside, const char *data_dir, const char *nam
     buf_put_format(aside, "-%s-%s", name, why);
     TRY(make_folder(aside, data_dir, diag));
     return disk->dir_sync(disk->self, path, diag);
+}
+
+err database_put_aside(struct buf *aside, const char *data_dir, const char *name, const char *why, struct diag *diag)
+{
+    const struct disk *disk = disk_real();
+    char from[4096], to[4096 + 300];
+    TRY(database_make_aside(aside, data_dir, name, why, diag));
+    database_path(from, data_dir, name);
+    snprintf(to, sizeof to, "%s/%.*s/databases", data_dir, BYTES_FORMAT(buf_bytes(aside)));
+    TRY(disk->make_dir(disk->self, to, diag));
+    snprintf(to, sizeof to, "%s/%.*s/databases/%s", data_dir, BYTES_FORMAT(buf_bytes(aside)), name);
+    TRY(disk->rename(disk->self, from, to, diag));
+    *strrchr(to, '/') = '\0';
+    *strrchr(from, '/') = '\0';
+    TRY(disk->dir_sync(disk->self, to, diag));
+    return disk->dir_sync(disk->self, from, diag);
+}
+
+void database_clear_staging(const char *dir)
+{
+    static const char *const staging[] = { "incoming/log", "incoming/snapshots", "incoming", "" };
+    char path[4200];
+    struct diag diag;
+    snprintf(path, sizeof path, "%s/swap", dir);
+    if (dir[0] == '\0' || access(path, F_OK) == 0)
+        return;
+    for (size_t idx = 0; idx < COUNTOF(staging); idx++) {
+        snprintf(path, sizeof path, "%s/%s", dir, staging[idx]);
+        if (staging[idx][0] != '\0' && access(path, F_OK) == 0 && rmdir(path) != 0)
+            (void)swap_clear_folder(disk_real(), path, &diag);
+        (void)rmdir(path); /* one that holds something stays */
+    }
 }

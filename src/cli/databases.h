@@ -25,3 +25,8 @@ void database_path(char path[static 4096], const char *data_dir, const char *nam
 /* The folder that is to get what is taken away now, made, as seen from the data directory: "abandoned/…". `why`:
  * "after-offset-41". */
 err database_make_aside(struct buf *aside, const char *data_dir, const char *name, const char *why, struct diag *diag);
+/* Moves all of a database there. */
+err database_put_aside(struct buf *aside, const char *data_dir, const char *name, const char *why, struct diag *diag);
+/* What engine/swap.h prepares has moved, or will not: its folders go, and the database's when nothing is in it. A folder
+ * with a committed swap is left alone. */
+void database_clear_staging(const char *dir);

@@ -36,37 +36,14 @@ static err make_aside(struct restore *restore, const char *why, struct diag *dia
     return OK;
 }
 
-static void remove_folders(const char *base, const char *const *names, size_t count)
-{
-    char path[4300];
-    for (size_t idx = 0; idx < count; idx++) {
-        snprintf(path, sizeof path, "%s%s", base, names[idx]);
-        (void)rmdir(path); /* one that holds something stays */
-    }
-}
-
-/* What was prepared has moved, or will not: its folders go. A database whose swap is committed keeps all of them. */
+/* What was taken away stays; a folder that got nothing goes. */
 static void clear_up(struct restore *restore)
 {
-    static const char *const staging[] = { "/incoming/log", "/incoming/snapshots", "/incoming" };
     char path[4300];
-    struct diag diag;
-    snprintf(path, sizeof path, "%s/swap", restore->archive.path);
-    if (restore->archive.path[0] == '\0' || access(path, F_OK) == 0)
-        return;
-    for (size_t idx = 0; idx < COUNTOF(staging); idx++) {
-        snprintf(path, sizeof path, "%s%s", restore->archive.path, staging[idx]);
-        if (access(path, F_OK) == 0)
-            (void)swap_clear_folder(disk_real(), path, &diag);
-    }
-    remove_folders(restore->archive.path, staging, COUNTOF(staging));
-    (void)rmdir(restore->archive.path);
-    if (restore->folder.size > 0) {
-        static const char *const none[] = { "" };
-        snprintf(path, sizeof path, "%s/%.*s", archive_data_dir(&restore->archive),
-                 BYTES_FORMAT(buf_bytes(&restore->folder)));
-        remove_folders(path, none, 1);
-    }
+    database_clear_staging(restore->archive.path);
+    snprintf(path, sizeof path, "%s/%.*s", archive_data_dir(&restore->archive), BYTES_FORMAT(buf_bytes(&restore->folder)));
+    if (restore->folder.size > 0)
+        (void)rmdir(path);
 }
 
 /* --- Back to a moment --- */

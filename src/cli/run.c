@@ -4,18 +4,14 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cli/args.h"
-#include "cli/databases.h"
-#include "cli/place.h"
+#include "cli/fleet.h"
 #include "cli/watch.h"
-#include "engine/engine.h"
 #include "engine/module_log.h"
 #include "host/guard.h"
-#include "net/server.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <libgen.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,20 +29,12 @@ struct run {
     char module_path[4096];   /* the file */
     char data_path[4096];
     char name[256];
-    struct module_limits limits;
-    struct checkpoint_options checkpoints;
     /* what runs */
-    struct place place;
-    struct server *server;
-    struct engine *engine;
-    pthread_t net_thread;
+    struct fleet fleet;
     uv_loop_t loop;
     uv_signal_t interrupt, terminate;
     uv_async_t failed;
     struct watch *watch;
-    /* the log has failed: written once by its thread, read when that has ended */
-    struct diag failure;
-    bool has_failed;
 };
 
 static const char *last_part(const char *path)
@@ -142,24 +130,24 @@ static err read_limit(const char *text, const char *what, int64_t unit, int64_t 
 
 static err read_checkpoints(struct run *run, struct diag *diag)
 {
-    run->checkpoints = checkpoint_options_default;
-    int64_t log_bytes = (int64_t)run->checkpoints.log_bytes, keep_bytes = (int64_t)run->checkpoints.keep_bytes;
+    run->fleet.checkpoints = checkpoint_options_default;
+    int64_t log_bytes = (int64_t)run->fleet.checkpoints.log_bytes, keep_bytes = (int64_t)run->fleet.checkpoints.keep_bytes;
     TRY(read_limit(run->snapshot_mb, "--snapshot-every", 1 << 20, 1 << 20, &log_bytes, diag));
-    TRY(read_limit(run->snapshot_minutes, "--snapshot-interval", 60000000, 1 << 20, &run->checkpoints.interval_us, diag));
-    TRY(read_limit(run->keep_days, "--keep-days", 86400ll * 1000000, 36500, &run->checkpoints.keep_us, diag));
+    TRY(read_limit(run->snapshot_minutes, "--snapshot-interval", 60000000, 1 << 20, &run->fleet.checkpoints.interval_us, diag));
+    TRY(read_limit(run->keep_days, "--keep-days", 86400ll * 1000000, 36500, &run->fleet.checkpoints.keep_us, diag));
     TRY(read_limit(run->keep_mb, "--keep-size", 1 << 20, 1 << 30, &keep_bytes, diag));
-    run->checkpoints.log_bytes = (uint64_t)log_bytes;
-    run->checkpoints.keep_bytes = (uint64_t)keep_bytes;
+    run->fleet.checkpoints.log_bytes = (uint64_t)log_bytes;
+    run->fleet.checkpoints.keep_bytes = (uint64_t)keep_bytes;
     return OK;
 }
 
 static err read_limits(struct run *run, struct diag *diag)
 {
     int64_t memory = (int64_t)module_limits_default.memory_max;
-    run->limits = module_limits_default;
-    TRY(read_limit(run->call_ms, "--call-limit", 1000, 3600000, &run->limits.call_us, diag));
+    run->fleet.limits = module_limits_default;
+    TRY(read_limit(run->call_ms, "--call-limit", 1000, 3600000, &run->fleet.limits.call_us, diag));
     TRY(read_limit(run->memory_mb, "--memory-limit", 1 << 20, 1 << 20, &memory, diag));
-    run->limits.memory_max = (uint64_t)memory;
+    run->fleet.limits.memory_max = (uint64_t)memory;
     return read_checkpoints(run, diag);
 }
 
@@ -173,7 +161,7 @@ static void watch_opened(void *context, const char *path)
 static err load(struct run *run, struct module **module, struct diag *diag)
 {
     module_on_open(watch_opened, run);
-    const err code = module_load(module, run->module_path, &run->limits, module_log_say, NULL, diag);
+    const err code = module_load(module, run->module_path, &run->fleet.limits, module_log_say, NULL, diag);
     module_on_open(NULL, NULL);
     return code;
 }
@@ -201,7 +189,7 @@ static void reload(void *context)
     watch_mark(run->watch);
     err code = load(run, &module, &diag);
     if (code == OK)
-        code = engine_publish(run->engine, module, &diag);
+        code = fleet_publish(&run->fleet, module, &diag);
     if (code == OK)
         log_info("%s: new version in force after %.1f ms: %s", run->name, (double)(clock_monotonic_us() - start_us) / 1e3,
                  diag.text);
@@ -209,12 +197,17 @@ static void reload(void *context)
         say_refusal("the old version serves on: ", &diag);
 }
 
-static void on_log_failure(void *context, const struct diag *diag)
+static void on_failure(void *context)
 {
     struct run *run = context;
-    run->failure = *diag;
-    run->has_failed = true;
     uv_async_send(&run->failed);
+}
+
+static void tend_async(uv_async_t *handle)
+{
+    struct run *run = container_of(handle, struct run, failed);
+    if (!fleet_tend(&run->fleet))
+        uv_stop(handle->loop);
 }
 
 /* From here on a second signal ends the process at once: waiting for a disk that hangs is nobody's duty. */
@@ -224,20 +217,9 @@ static void release_signals(struct run *run)
     uv_signal_stop(&run->terminate);
 }
 
-static void stop_loop_async(uv_async_t *handle)
-{
-    uv_stop(handle->loop);
-}
-
 static void stop_loop_signal(uv_signal_t *handle, int number)
 {
     uv_stop(handle->loop);
-}
-
-static void *serve(void *context)
-{
-    server_run(context);
-    return NULL;
 }
 
 static void prepare_loop(struct run *run)
@@ -247,7 +229,7 @@ static void prepare_loop(struct run *run)
     uv_signal_init(&run->loop, &run->terminate);
     uv_signal_start(&run->interrupt, stop_loop_signal, SIGINT);
     uv_signal_start(&run->terminate, stop_loop_signal, SIGTERM);
-    uv_async_init(&run->loop, &run->failed, stop_loop_async);
+    uv_async_init(&run->loop, &run->failed, tend_async);
     run->watch = watch_new(&run->loop, reload, run);
     watch_add(run->watch, run->module_path);
 }
@@ -262,68 +244,42 @@ static void drop_loop(struct run *run)
     uv_loop_close(&run->loop);
 }
 
-static err open_database(struct run *run, struct diag *diag)
+static err open_databases(struct run *run, struct diag *diag)
 {
     struct module *module;
-    char dir[4600];
+    run->fleet.data_dir = run->data_path;
+    run->fleet.listen_addr = run->listen_addr;
+    run->fleet.on_failure = on_failure;
+    run->fleet.context = run;
     TRY(load(run, &module, diag));
-    err code = place_open(&run->place, disk_real(), run->data_path, diag);
-    const struct server_options server_options = { .listen_addr = run->listen_addr, .keys = run->place.keys };
-    if (code == OK)
-        code = server_new(&run->server, &server_options, diag);
-    if (code != OK) {
-        module_free(module);
-        return code;
-    }
-    snprintf(dir, sizeof dir, "%s/databases/%s", run->data_path, run->name);
-    const struct engine_options options = { .disk = disk_real(),
-                                            .dir = dir,
-                                            .name = run->name,
-                                            .owner = run->place.owner,
-                                            .module = module,
-                                            .port = server_port_new(run->server),
-                                            .limits = run->limits,
-                                            .checkpoints = run->checkpoints,
-                                            .on_failure = on_log_failure,
-                                            .context = run };
-    TRY(engine_open(&run->engine, &options, diag));
-    server_add(run->server, run->name, run->engine, &run->place.owner, options.port);
-    return OK;
+    return fleet_open(&run->fleet, run->name, module, diag);
 }
 
 /* The line a person looks for. Without a host the server listens everywhere: here, too. */
-static void say_where(const struct run *run)
+static void say_where(struct run *run)
 {
     const int host_size = (int)(strrchr(run->listen_addr, ':') - run->listen_addr);
+    struct buf others = { 0 };
+    fleet_print_others(&run->fleet, &others);
+    if (others.size > 0)
+        log_info("also served, as published last: %.*s", BYTES_FORMAT(buf_bytes(&others)));
     log_info("database `%s` is served at http://%.*s:%u (WebSocket and HTTP); saving %s changes it, Ctrl-C ends it", run->name,
              host_size > 0 ? host_size : (int)strlen("localhost"), host_size > 0 ? run->listen_addr : "localhost",
-             server_port_number(run->server), run->module_path);
+             server_port_number(run->fleet.server), run->module_path);
+    buf_deinit(&others);
 }
 
 static void serve_until_stopped(struct run *run)
 {
-    const uint16_t port = server_port_number(run->server);
-    engine_start(run->engine);
-    check(pthread_create(&run->net_thread, NULL, serve, run->server) == 0);
-    place_note_server(&run->place, port);
+    const uint16_t port = server_port_number(run->fleet.server);
+    fleet_start(&run->fleet);
+    place_note_server(&run->fleet.place, port);
     say_where(run);
     uv_run(&run->loop, UV_RUN_DEFAULT);
 
     release_signals(run);
     place_forget_server(port);
-    engine_stop(run->engine);
-    server_stop(run->server);
-    pthread_join(run->net_thread, NULL);
-}
-
-/* When the log's thread has ended. */
-static int say_failure(const struct run *run)
-{
-    if (!run->has_failed)
-        return 0;
-    log_error("%s: stopped, because the log cannot be written: %s. What was acknowledged is on disk.", run->name,
-              run->failure.text);
-    return 1;
+    fleet_stop(&run->fleet);
 }
 
 static int refuse(err code, const struct diag *diag)
@@ -344,14 +300,15 @@ static int run_module(struct run *run, const char *path)
         return refuse(code, &diag);
 
     prepare_loop(run);
-    code = open_database(run, &diag);
+    fleet_init(&run->fleet);
+    code = open_databases(run, &diag);
     if (code == OK)
         serve_until_stopped(run);
-    engine_close(run->engine);
-    server_free(run->server);
-    place_close(&run->place);
+    fleet_close(&run->fleet);
     drop_loop(run);
-    return code == OK ? say_failure(run) : refuse(code, &diag);
+    if (code != OK)
+        return refuse(code, &diag);
+    return run->fleet.has_failed ? 1 : 0;
 }
 
 int command_run(int argc, char **argv)
@@ -373,7 +330,8 @@ int command_run(int argc, char **argv)
         .arguments = "[MODULE]",
         .about = "Serves a Lua module: its tables over WebSocket and HTTP, its reducers to any client. MODULE is a\n"
                  "file, or a folder with a module.lua in it (default: this folder). Each save of the module is put\n"
-                 "in force at once; clients stay connected.",
+                 "in force at once; clients stay connected. The other databases in DIR, forks for example, are served\n"
+                 "too, each by the module that was published to it last; `run OTHER --database NAME` publishes to one.",
         .options = options,
         .option_count = COUNTOF(options),
         .positional_max = 1,

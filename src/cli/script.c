@@ -12,6 +12,8 @@
  *     backup_finish(path)                        -> { name, offset, size } as JSON | nil, message: verified, has its name
  *     backup_abandon(path)
  *     backup_write(data_dir, database, path)     -> the same as backup_finish, for a stopped server
+ *     fork(data_dir, database, name)             -> true | nil, message: for a stopped server
+ *     databases(data_dir)                        -> their names in a list | nil, message
  *     meter(what, done, all)                     shows how far a step has come; all 0: nobody knows
  *     bundle(name)                               -> the content of a bundled file
  *     version                                    -> of this program */
@@ -19,6 +21,7 @@
 
 #include "base/text.h"
 #include "cli/args.h"
+#include "cli/forking.h"
 #include "cli/keeping.h"
 #include "cli/meter.h"
 #include "cli/offline.h"
@@ -264,6 +267,33 @@ static int host_backup_write(lua_State *L)
     return describe_backup(L, &head);
 }
 
+static int host_fork(lua_State *L)
+{
+    struct archive archive = { .data_dir = luaL_checkstring(L, 1), .database = luaL_checkstring(L, 2) };
+    struct progress progress = { meter_tell, &script_meter, "" };
+    struct diag diag;
+    if (forking_run_stopped(&archive, luaL_checkstring(L, 3), &progress, &diag) != OK)
+        return refuse(L, &diag);
+    meter_wipe(&script_meter);
+    lua_pushboolean(L, true);
+    return 1;
+}
+
+static int host_databases(lua_State *L)
+{
+    struct buf names = { 0 };
+    struct diag diag;
+    const err code = databases_list(luaL_checkstring(L, 1), &names, &diag);
+    lua_newtable(L);
+    int count = 0;
+    for (size_t at = 0; at < names.size; at += strlen((char *)names.data + at) + 1) {
+        lua_pushstring(L, (char *)names.data + at);
+        lua_rawseti(L, -2, ++count);
+    }
+    buf_deinit(&names);
+    return code == OK ? 1 : refuse(L, &diag);
+}
+
 static int host_meter(lua_State *L)
 {
     const char *what = luaL_checkstring(L, 1);
@@ -305,6 +335,7 @@ static void push_host(lua_State *L)
         { "http", host_http }, { "token", host_token }, { "describe", host_describe }, { "ask", host_ask },
         { "backup_begin", host_backup_begin }, { "backup_finish", host_backup_finish },
         { "backup_abandon", host_backup_abandon }, { "backup_write", host_backup_write }, { "meter", host_meter },
+        { "fork", host_fork }, { "databases", host_databases },
         { "bundle", host_bundle }, { NULL, NULL },
     };
     lua_newtable(L);

@@ -28,15 +28,16 @@ static void remember_client(struct image *image, const struct caller *caller)
         image->last_client = caller->number;
 }
 
-static void remember_publish(struct image *image, const uint8_t hash[static 32], bytes record, uint64_t offset)
+/* What init changed is in the tables. */
+static void remember_publish(struct image *image, const struct record *record, uint64_t offset)
 {
-    memcpy(image->hash, hash, sizeof image->hash);
+    memcpy(image->hash, record->hash, sizeof image->hash);
     if (!image->was_published)
-        memcpy(image->first_hash, hash, sizeof image->first_hash);
+        memcpy(image->first_hash, record->hash, sizeof image->first_hash);
     image->was_published = true;
     image->publish_offset = offset;
     buf_clear(&image->publish);
-    buf_put_bytes(&image->publish, record);
+    record_encode(&image->publish, record, NULL);
 }
 
 /* --- From a snapshot --- */
@@ -45,7 +46,7 @@ static err take_head(struct image *image, const struct snap_head *head, struct d
 {
     struct record record;
     TRY(record_decode(head->publish, &record, diag));
-    remember_publish(image, record.hash, head->publish, head->publish_offset);
+    remember_publish(image, &record, head->publish_offset);
     memcpy(image->first_hash, head->first_hash, sizeof image->first_hash);
     for (uint32_t idx = 0; idx < head->client_count; idx++) {
         const struct snap_client *client = &head->clients[idx];
@@ -137,13 +138,12 @@ static void follow_row(void *context, const struct table *table, bytes row, bool
 }
 
 /* All that a record says beside its rows. */
-static err apply_event(struct image *image, uint64_t offset, const struct record *record, bytes content,
-                       struct diag *diag)
+static err apply_event(struct image *image, uint64_t offset, const struct record *record, struct diag *diag)
 {
     switch (record->kind) {
     case RECORD_PUBLISH:
         TRY(image_migrate(image, record, diag));
-        remember_publish(image, record->hash, content, offset);
+        remember_publish(image, record, offset);
         break;
     case RECORD_RESERVE:
         if (store_restore_sequence(&image->store, record->sequence_id, record->reserved))
@@ -166,7 +166,7 @@ static err apply_event(struct image *image, uint64_t offset, const struct record
 err image_follow(struct image *image, uint64_t offset, bytes content, struct record *record, struct diag *diag)
 {
     TRY(record_decode(content, record, diag));
-    TRY(apply_event(image, offset, record, content, diag));
+    TRY(apply_event(image, offset, record, diag));
     image->next_offset = offset + 1;
     return OK;
 }

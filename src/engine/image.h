@@ -24,7 +24,7 @@ struct image {
     uint64_t last_client;     /* the highest client number given */
     uint64_t row_limit;       /* SET row_limit; 0: none */
     bool was_published;       /* there is a module */
-    struct buf publish;       /* the last PUBLISH record, whole */
+    struct buf publish;       /* the last PUBLISH record, without what init changed */
     uint64_t publish_offset;
     uint8_t hash[32];         /* of the program in force */
     uint8_t first_hash[32];   /* of the first program ever published */

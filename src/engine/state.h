@@ -55,7 +55,7 @@ struct engine {
     uint8_t first_hash[32];       /* of the first program ever published */
     bool was_published;           /* the log holds a PUBLISH record */
     struct buf reservations;      /* struct record: what init takes from sequences, until its PUBLISH is logged */
-    struct buf publish;           /* the PUBLISH record in force, whole, for snapshots */
+    struct buf publish;           /* the PUBLISH record in force, for snapshots, without what init changed */
     uint64_t publish_offset;
     uint64_t logged_bytes;        /* size of all records appended since the start */
     struct checkpoint *checkpoint; /* owned */

@@ -1,16 +1,19 @@
 #include "net/directory.h"
 
-struct database *directory_add(struct directory *directory, const char *name, const identity *id, const identity *owner,
-                               struct port *port)
+struct database *database_new(const char *name, const identity *id, const identity *owner, struct port *port)
 {
     struct database *database = memory_new(sizeof *database);
     database->name = memory_copy(name, strlen(name) + 1);
     database->id = *id;
     database->owner = *owner;
     database->port = port;
+    return database;
+}
+
+void directory_add(struct directory *directory, struct database *database)
+{
     database->next = directory->first;
     directory->first = database;
-    return database;
 }
 
 void directory_deinit(struct directory *directory)
@@ -47,7 +50,7 @@ static bool is_name(bytes text)
 static struct database *find_id(const struct directory *directory, const identity *id)
 {
     struct database *database = directory->first;
-    while (database != NULL && memcmp(&database->id, id, sizeof *id) != 0)
+    while (database != NULL && (database->is_retired || memcmp(&database->id, id, sizeof *id) != 0))
         database = database->next;
     return database;
 }
@@ -55,7 +58,7 @@ static struct database *find_id(const struct directory *directory, const identit
 static struct database *find_name(const struct directory *directory, bytes name)
 {
     struct database *database = directory->first;
-    while (database != NULL && !bytes_equal_text(name, database->name))
+    while (database != NULL && (database->is_retired || !bytes_equal_text(name, database->name)))
         database = database->next;
     return database;
 }

@@ -1,4 +1,6 @@
-/* directory — the databases that a server serves, found by name or by identity. */
+/* directory — the databases that a server serves, found by name or by identity.
+ *
+ * One that is retired stays until the server ends, out of sight: connections may still speak of it. */
 #pragma once
 
 #include "base/buf.h"
@@ -10,6 +12,7 @@ struct database {
     char *name; /* owned */
     identity id, owner;
     struct port *port;               /* borrowed: the server's */
+    bool is_retired;                 /* nobody finds it any more; what is under way with it ends */
     uint64_t durable;                /* as of this beat of the loop */
     struct packet *held, *held_last; /* owned: answers to HTTP requests that wait for the disk */
 };
@@ -18,8 +21,8 @@ struct directory {
     struct database *first; /* owned */
 };
 
-struct database *directory_add(struct directory *directory, const char *name, const identity *id, const identity *owner,
-                               struct port *port);
+struct database *database_new(const char *name, const identity *id, const identity *owner, struct port *port);
+void directory_add(struct directory *directory, struct database *database); /* takes it over */
 void directory_deinit(struct directory *directory);
 
 /* `text` is 64 hex digits or a name. ERR_BAD_REQUEST when it can be neither, ERR_NOT_FOUND when nobody has it. */

@@ -13,6 +13,8 @@ enum {
     FOLLOWED_SIZE_MAX = 4 << 20, /* a follower that reads more slowly than the log grows loses lines */
 };
 
+static const char retired_text[] = "the database has stopped, and what it was asked may not be done";
+
 /* Errands */
 
 static void errand_free(struct http *http, struct errand *errand)
@@ -170,6 +172,11 @@ static void complete(struct exchange *exchange)
         return;
     }
     struct errand *errand = exchange->errand;
+    if (errand->database->is_retired) {
+        refuse(exchange, 503, retired_text);
+        start_sending(exchange);
+        return;
+    }
     const char *complaint = route_check_body(&errand->request);
     if (complaint != NULL) {
         refuse(exchange, 400, complaint);
@@ -434,6 +441,30 @@ void http_sweep(struct http *http)
         char byte;
         if (recv(lws_get_socket_fd(exchange->wsi), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
             lws_set_timeout(exchange->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
+    }
+}
+
+/* A connection that is gone from its errand is answered here; the errand waits for an answer that may never come. */
+static void answer_retired(struct errand *errand)
+{
+    struct exchange *exchange = errand->exchange;
+    errand->exchange = NULL;
+    exchange->errand = NULL;
+    if (exchange->stage == EXCHANGE_STREAMING) {
+        reply_put_last_chunk(&exchange->out);
+        unlink_follower(exchange);
+    } else {
+        exchange_reply(exchange, reply_error(503, retired_text));
+    }
+    start_sending(exchange);
+}
+
+void http_retire(struct http *http, const struct database *database)
+{
+    for (struct errand *errand = http->errands; errand != NULL; errand = errand->next) {
+        const struct exchange *exchange = errand->exchange;
+        if (errand->database == database && exchange != NULL && exchange->stage != EXCHANGE_BODY)
+            answer_retired(errand);
     }
 }
 

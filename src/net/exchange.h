@@ -21,6 +21,7 @@ enum peer { PEER_HTTP, PEER_WEBSOCKET };
 struct http {
     const struct token_keys *keys;     /* borrowed */
     const struct directory *directory; /* borrowed */
+    struct database *desk;             /* borrowed: takes requests about the server itself; NULL: nobody does */
     struct errand *errands;            /* owned: all that are under way */
     struct exchange *followers;        /* those that stream a log */
     uint32_t sending;                  /* how many exchanges have an answer that has not left yet */
@@ -73,6 +74,8 @@ struct request *exchange_ask(struct exchange *exchange, struct database *databas
 void exchange_deliver(struct database *database, struct packet *packet);
 /* Answers whose durability has come. */
 void exchange_release(struct database *database);
+/* The database is retired: whoever waits for its answer gets another one. */
+void http_retire(struct http *http, const struct database *database);
 /* Followers of logs send nothing: asks the sockets who has gone. */
 void http_sweep(struct http *http);
 void http_deinit(struct http *http);

@@ -94,7 +94,7 @@ static void get_databases(const struct visit *visit)
     const size_t empty = body.size;
     const struct directory *directory = visit->exchange->http->directory;
     for (const struct database *database = directory->first; database != NULL; database = database->next) {
-        if (memcmp(&database->owner, &owner, sizeof owner) != 0)
+        if (database->is_retired || memcmp(&database->owner, &owner, sizeof owner) != 0)
             continue;
         buf_put_text(&body, body.size == empty ? "\"" : ",\"");
         identity_print(&body, &database->id);
@@ -212,6 +212,37 @@ static void post_resume(const struct visit *visit)
     (void)exchange_ask(visit->exchange, visit->database, REQUEST_RESUME);
 }
 
+/* To the desk; NULL when the server has none, and the refusal is made. */
+static struct request *ask_desk(const struct visit *visit, enum request_kind kind)
+{
+    struct exchange *exchange = visit->exchange;
+    if (exchange->http->desk == NULL) {
+        exchange_reply(exchange, reply_error(404, "this server's databases are what they are"));
+        return NULL;
+    }
+    struct request *request = exchange_ask(exchange, exchange->http->desk, kind);
+    request->database = visit->database->id;
+    return request;
+}
+
+static void post_fork(const struct visit *visit)
+{
+    char name[NAME_SIZE_MAX + 1];
+    size_t size;
+    if (head_query(visit->exchange->wsi, "name", name, sizeof name, &size) != OK) {
+        exchange_reply(visit->exchange, reply_error(400, "a fork needs a name: add ?name=NEW"));
+        return;
+    }
+    struct request *request = ask_desk(visit, REQUEST_FORK);
+    if (request != NULL)
+        request->name = memory_copy(name, size + 1);
+}
+
+static void delete_database(const struct visit *visit)
+{
+    (void)ask_desk(visit, REQUEST_DELETE);
+}
+
 static void get_logs(const struct visit *visit)
 {
     struct diag diag;
@@ -247,6 +278,8 @@ static const struct route {
     { "v1/identity/:/verify", METHOD_GET, CALLER_REQUIRED, get_verify },
     { "v1/identity/:/databases", METHOD_GET, CALLER_IGNORED, get_databases },
     { "v1/database/:", METHOD_GET, CALLER_ANONYMOUS, get_database },
+    { "v1/database/:", METHOD_DELETE, CALLER_ANONYMOUS, delete_database },
+    { "v1/database/:/fork", METHOD_POST, CALLER_ANONYMOUS, post_fork },
     { "v1/database/:/identity", METHOD_GET, CALLER_ANONYMOUS, get_identity },
     { "v1/database/:/names", METHOD_GET, CALLER_ANONYMOUS, get_names },
     { "v1/database/:/call/:", METHOD_POST, CALLER_ANONYMOUS, post_call },

@@ -10,6 +10,7 @@
 #include "net/listener.h"
 #include "net/link.h"
 
+#include <pthread.h>
 #include <strings.h>
 
 enum {
@@ -32,13 +33,23 @@ struct port_entry {
     struct port_entry *next;
 };
 
+/* What another thread wants of the directory. */
+struct change {
+    struct change *next;
+    struct database *added; /* or */
+    struct port *retired;
+};
+
 struct server {
     struct lws_context *context;
     struct listener listener;
     struct directory directory;
     struct http http;
     struct ws ws;
-    struct port_entry *ports;
+    struct database desk;
+    pthread_mutex_t lock;
+    struct port_entry *ports;                /* under the lock */
+    struct change *changes, **last_change;   /* under the lock; owned, in order */
     struct token_keys *keys; /* borrowed */
     lws_sorted_usec_list_t sweep, resume, last_writes;
     int64_t sweep_us;
@@ -186,6 +197,8 @@ static struct lws_context *context_new(struct server *server)
 err server_new(struct server **out, const struct server_options *options, struct diag *diag)
 {
     struct server *server = memory_new(sizeof *server);
+    pthread_mutex_init(&server->lock, NULL);
+    server->last_change = &server->changes;
     server->keys = options->keys;
     server->http = (struct http){ .keys = options->keys, .directory = &server->directory };
     ws_init(&server->ws, options->keys, &server->directory);
@@ -205,6 +218,38 @@ err server_new(struct server **out, const struct server_options *options, struct
     return OK;
 }
 
+static void retire(struct server *server, const struct port *port)
+{
+    struct database *database = server->directory.first;
+    while (database != NULL && database->port != port)
+        database = database->next;
+    if (database == NULL)
+        return;
+    database->is_retired = true;
+    ws_close_database(&server->ws, database, CLOSE_GOING_AWAY, BYTES_LITERAL("the database has stopped"));
+    http_retire(&server->http, database);
+}
+
+/* False when there is none. */
+static bool take_change(struct server *server)
+{
+    pthread_mutex_lock(&server->lock);
+    struct change *change = server->changes;
+    if (change != NULL)
+        server->changes = change->next;
+    if (server->changes == NULL)
+        server->last_change = &server->changes;
+    pthread_mutex_unlock(&server->lock);
+    if (change == NULL)
+        return false;
+    if (change->added != NULL)
+        directory_add(&server->directory, change->added);
+    else
+        retire(server, change->retired);
+    memory_free(change);
+    return true;
+}
+
 void server_free(struct server *server)
 {
     if (server == NULL)
@@ -212,6 +257,7 @@ void server_free(struct server *server)
     lws_context_destroy(server->context); /* its callbacks still post to the ports */
     http_deinit(&server->http);
     ws_deinit(&server->ws);
+    while (take_change(server)) {}
     directory_deinit(&server->directory);
     while (server->ports != NULL) {
         struct port_entry *entry = server->ports;
@@ -219,6 +265,7 @@ void server_free(struct server *server)
         port_free(entry->port);
         memory_free(entry);
     }
+    pthread_mutex_destroy(&server->lock);
     memory_free(server);
 }
 
@@ -232,15 +279,41 @@ struct port *server_port_new(struct server *server)
 {
     struct port_entry *entry = memory_new(sizeof *entry);
     entry->port = port_new(wake, server);
+    pthread_mutex_lock(&server->lock);
     entry->next = server->ports;
     server->ports = entry;
+    pthread_mutex_unlock(&server->lock);
     return entry->port;
+}
+
+struct port *server_open_desk(struct server *server)
+{
+    server->desk.port = server_port_new(server);
+    server->http.desk = &server->desk;
+    return server->desk.port;
+}
+
+static void leave_change(struct server *server, struct database *added, struct port *retired)
+{
+    struct change *change = memory_new(sizeof *change);
+    change->added = added;
+    change->retired = retired;
+    pthread_mutex_lock(&server->lock);
+    *server->last_change = change;
+    server->last_change = &change->next;
+    pthread_mutex_unlock(&server->lock);
+    lws_cancel_service(server->context);
 }
 
 void server_add(struct server *server, const char *name, struct engine *engine, const identity *owner,
                 struct port *port)
 {
-    (void)directory_add(&server->directory, name, engine_identity(engine), owner, port);
+    leave_change(server, database_new(name, engine_identity(engine), owner, port), NULL);
+}
+
+void server_retire(struct server *server, struct port *port)
+{
+    leave_change(server, NULL, port);
 }
 
 uint16_t server_port_number(const struct server *server)
@@ -263,12 +336,8 @@ static void deliver(struct database *database, struct packet *packet)
     }
 }
 
-/* `durable` is read after the packets are taken: what was durable when they were made is so now. */
-static void take_packets(struct database *database)
+static void deliver_all(struct database *database, struct packet *packet)
 {
-    struct packet *packet = port_take(database->port);
-    database->durable = port_durable(database->port);
-    exchange_release(database);
     while (packet != NULL) {
         struct packet *next = packet->next;
         deliver(database, packet);
@@ -276,15 +345,35 @@ static void take_packets(struct database *database)
     }
 }
 
+/* `durable` is read after the packets are taken: what was durable when they were made is so now. */
+static void take_packets(struct database *database)
+{
+    struct packet *packet = port_take(database->port);
+    database->durable = port_durable(database->port);
+    exchange_release(database);
+    deliver_all(database, packet);
+}
+
+/* What the desk says has been done to the directory is done before it is told. */
+static void take_changes(struct server *server)
+{
+    struct packet *packet = server->http.desk != NULL ? port_take(server->desk.port) : NULL;
+    while (take_change(server)) {}
+    deliver_all(&server->desk, packet);
+}
+
 static void flush_posts(struct server *server)
 {
     for (struct database *database = server->directory.first; database != NULL; database = database->next)
         port_flush(database->port);
+    if (server->http.desk != NULL)
+        port_flush(server->desk.port);
 }
 
 static void beat(struct server *server)
 {
     flush_posts(server);
+    take_changes(server);
     for (struct database *database = server->directory.first; database != NULL; database = database->next)
         take_packets(database);
     ws_send(&server->ws);
@@ -311,6 +400,7 @@ static void send_last(struct server *server)
 
 void server_run(struct server *server)
 {
+    take_changes(server);
     lws_sul_schedule(server->context, 0, &server->sweep, on_sweep, server->sweep_us);
     while (!atomic_load(&server->stopping) && lws_service(server->context, 0) >= 0)
         beat(server);

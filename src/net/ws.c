@@ -139,7 +139,7 @@ static void close_link(struct link *link, uint16_t code, bytes reason)
 
 int ws_established(struct link *link)
 {
-    if (link == NULL)
+    if (link == NULL || link->database->is_retired)
         return -1;
     link->is_established = true;
     link->heard_us = link->pinged_us = clock_monotonic_us();
@@ -372,6 +372,15 @@ void ws_sweep(struct ws *ws, int64_t now_us)
         next = link->next;
         if (link->wsi != NULL && link->is_established)
             sweep_link(link, now_us);
+    }
+}
+
+void ws_close_database(struct ws *ws, const struct database *database, uint16_t code, bytes reason)
+{
+    for (struct link *link = ws->links, *next; link != NULL; link = next) {
+        next = link->next;
+        if (link->wsi != NULL && link->is_established && link->database == database)
+            close_link(link, code, reason);
     }
 }
 

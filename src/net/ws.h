@@ -58,4 +58,6 @@ void ws_send(struct ws *ws);
 bool ws_resume(struct ws *ws);
 /* S4 */
 void ws_sweep(struct ws *ws, int64_t now_us);
+/* All that speak of this database: it is retired. */
+void ws_close_database(struct ws *ws, const struct database *database, uint16_t code, bytes reason);
 void ws_close_all(struct ws *ws, uint16_t code, bytes reason);

@@ -9,7 +9,7 @@
  *
  *     content   the LMDB environment
  *       database "meta"   "head"       counts, the last PUBLISH record's offset, checksum of all chunk checksums
- *                         "publish"    that record, whole
+ *                         "publish"    that record, without what init changed
  *                         "schema"     the description of the schema in force; empty before the first publish
  *                         "ids"        the id of every table, index and sequence by name, and the next id (S1)
  *                         "clients"    who was connected: number, identity, connection id
