@@ -19,7 +19,7 @@ export const KINDS = {
   load: { options: ROOMY },
   recovery: { options: ROOMY, killsAtStart: 4 },
   snapshot: { options: BUSY, beside: askForSnapshots, moment: whenASnapshotGetsOn },
-  retention: { options: [...BUSY, '--keep-size', '1'], beside: askForSnapshots },
+  retention: { options: [...BUSY, '--keep-size', '1'], beside: askForSnapshots, moment: whenASnapshotGetsOn },
   reload: { options: ROOMY, beside: saveTheModule },
 };
 
@@ -30,7 +30,7 @@ async function askForSnapshots(run, isOver) {
   }
 }
 
-/** A snapshot is begun, or gets its name. */
+/** A snapshot is begun, gets its name, or is given up and the log before it. */
 async function whenASnapshotGetsOn(run) {
   const dir = join(dirname(run.server.logDir), 'snapshots');
   mkdirSync(dir, { recursive: true });
@@ -52,8 +52,8 @@ async function saveTheModule(run, isOver) {
 }
 
 export class Run {
-  cycle = 0;
   kills = 0;
+  startMs = 60; // how long the last start took
   draws = 0;
 
   constructor({ program, dir, seed, seconds }) {
@@ -83,10 +83,16 @@ export class Run {
     return { LD_PRELOAD: this.library, STDB_LOSSY_SEED: String(1 + this.below(1e9)), ASAN_OPTIONS: asan };
   }
 
+  async #start(options, isLossy) {
+    const begun = Date.now();
+    await this.server.start(options, this.#environment(isLossy));
+    this.startMs = Date.now() - begun;
+  }
+
   /** A start that is killed on its way, when recovery has just begun or is nearly over. */
   async #killAtStart(options, isLossy) {
     this.server.launch(options, this.#environment(isLossy));
-    await sleep(this.below(60));
+    await sleep(this.below(Math.ceil(this.startMs * 1.2)));
     await this.server.kill();
     this.kills++;
     this.log.read();
@@ -104,19 +110,16 @@ export class Run {
   /** One cycle of a kind; `isLossy`: on a disk that loses what was not synced. */
   async turn(kind, isLossy) {
     const { options, beside, moment, killsAtStart = 0 } = KINDS[kind];
-    this.cycle++;
-    for (let count = 0; count < killsAtStart && this.cycle > 1; count++) await this.#killAtStart(options, isLossy);
-    await this.server.start(options, this.#environment(isLossy));
+    for (let count = 0; count < killsAtStart; count++) await this.#killAtStart(options, isLossy);
+    await this.#start(options, isLossy);
     await this.#inspect();
 
     const duration = 30 + this.below(this.seconds * 1000);
     await loadAndKill(this.server, this.ledger, this.model.sequences, async () => {
       let isOver = false;
-      const company = beside?.(this, () => isOver);
-      await sleep(duration);
-      await moment?.(this);
+      const company = beside?.(this, () => isOver) ?? new Promise(() => {});
+      await Promise.race([sleep(duration).then(() => moment?.(this)), company]);
       isOver = true;
-      company?.catch(() => {});
     });
     this.kills++;
     this.log.read();
@@ -125,7 +128,7 @@ export class Run {
   /** The last start: what is there after all, and once more after an end in order. */
   async finish() {
     for (let count = 0; count < 2; count++) {
-      await this.server.start(ROOMY, {});
+      await this.#start(ROOMY, false);
       await this.#inspect();
       await this.server.stop();
       this.log.read();

@@ -90,6 +90,7 @@ export class LogReader {
   }
 
   #firsts() {
+    if (!existsSync(this.dir)) return [];
     const names = readdirSync(this.dir).filter(name => /^\d{20}\.wal$/.test(name));
     return names.map(name => Number(name.slice(0, 20))).sort((one, other) => one - other);
   }

@@ -118,9 +118,14 @@ async function main(words) {
   return options.prove ? prove(options) : verify(options);
 }
 
+function giveUp(error) {
+  console.error(error instanceof Misuse ? `tools/verify: ${error.message}` : error);
+  process.exit(2);
+}
+
+process.on('uncaughtException', giveUp);
 try {
   process.exit(await main(process.argv.slice(2)));
 } catch (error) {
-  console.error(error instanceof Misuse ? `tools/verify: ${error.message}` : error);
-  process.exit(2);
+  giveUp(error);
 }
