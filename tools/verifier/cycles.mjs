@@ -65,7 +65,8 @@ export class Run {
     this.ledger = new Ledger(join(dir, 'ledger'), seed);
     this.seed = this.ledger.seed;
     this.model = new Model(this.seed);
-    this.server = new Server(program, join(dir, 'server'), module);
+    copyFileSync(program, join(dir, 'stdb-lua')); // one program to the end, whatever is built meanwhile
+    this.server = new Server(join(dir, 'stdb-lua'), join(dir, 'server'), module);
     this.log = new LogReader(this.server.logDir, join(dir, 'table-ids'));
     this.library = join(dir, 'lossy_disk.so');
     execFileSync('cc', ['-shared', '-fPIC', '-O1', '-Wall', '-Wextra', '-o', this.library, join(HERE, 'lossy_disk.c'), '-ldl'], { stdio: 'inherit' });
