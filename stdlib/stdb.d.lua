@@ -102,7 +102,7 @@ function stdb.reducer(name, parameters, reducer) end
 ---     stdb.view("me", t.option(player), function(ctx) return ctx.db.player.id:find(ctx.sender) end)
 ---     stdb.view("party", t.array(player), function(ctx) return ctx.db.player.party:filter(7) end)
 ---     stdb.view("top", { returns = t.query(player), anonymous = true }, function()
----       return "SELECT * FROM player WHERE level > 50"
+---       return stdb.query("SELECT * FROM player WHERE level > ?", LEVEL)
 ---     end)
 ---
 --- Errors: a name declared twice or that of a table or reducer; what it returns is no rows; a key that is no column.
@@ -110,6 +110,15 @@ function stdb.reducer(name, parameters, reducer) end
 ---@param returns stdb.Type|stdb.ViewOptions
 ---@param view fun(ctx: stdb.ViewContext): any a row or nil; a list of rows, or a walk like that of filter; a query's text
 function stdb.view(name, returns, view) end
+
+--- The text of a query with values in it: each question mark outside of quotes becomes the literal of the next value, so
+--- that no player's text becomes SQL.
+---
+--- Errors: more or fewer values than question marks; a value that SQL has no literal for (nil, tables, enums, durations).
+---@param text string
+---@param ... string|number|boolean|stdb.Identity|stdb.ConnectionId|stdb.Uuid|stdb.Timestamp|stdb.Wide
+---@return string
+function stdb.query(text, ...) end
 
 --- Declares whose rows clients see: row-level security. Of a table that a filter selects from, clients see the rows that
 --- one of its filters selects, and no others. The owner, reducers and views see all.

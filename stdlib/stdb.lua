@@ -6,6 +6,7 @@ return core.names({
   reducer = core.reducer,
   view = core.view,
   filter = core.filter,
+  query = core.query,
   on = core.names(core.on, "stdb.on", "hook"),
   reject = core.reject,
   types = core.types,

@@ -19,6 +19,7 @@ return {
   reducer = define.reducer,
   view = define.view,
   filter = define.filter,
+  query = use "query",
   on = define.on,
   reject = reject,
   types = types.all,

@@ -151,6 +151,48 @@ describe("a view", function()
   end)
 end)
 
+describe("stdb.query", function()
+  --- What the expression is, as a reducer prints it.
+  local function printed(expression)
+    local made = world(('stdb.reducer("go", function(ctx) print(%s) end)'):format(expression))
+    local ok, _, text = made:call "go"
+    return ok and made.log[1]:match ": (.*)" or text:match "^[^\n]*"
+  end
+
+  it("puts each value in place as a literal", function()
+    assert.equal("SELECT * FROM player WHERE name = 'O''Hara; --' AND level > 5",
+      printed [[stdb.query("SELECT * FROM player WHERE name = ? AND level > ?", "O'Hara; --", 5)]])
+    local literals = {
+      ["-1.5"] = "-1.5", ["2 ^ 60"] = "1.152921504606847e+18", ["9007199254740993ULL"] = "9007199254740993", ["true"] = "TRUE",
+      ["'?'"] = "'?'", ['stdb.u128("5")'] = "5", ["stdb.timestamp(0)"] = "'1970-01-01T00:00:00.000000Z'",
+      ['stdb.connection_id(("0"):rep(31) .. "1")'] = "0x" .. ("0"):rep(31) .. "1",
+      ['stdb.uuid("00000000-0000-0000-0000-000000000001")'] = "'00000000-0000-0000-0000-000000000001'",
+    }
+    for value, expected in pairs(literals) do
+      assert.equal(expected, printed(('stdb.query("?", %s)'):format(value)))
+    end
+  end)
+
+  it("leaves question marks in quotes alone", function()
+    assert.equal([[a = '?''?' AND "b?" = 1]], printed [==[stdb.query([[a = '?''?' AND "b?" = ?]], 1)]==])
+  end)
+
+  it("refuses too many values, too few, those without a literal, and open quotes", function()
+    local function refused(expected, expression)
+      assert.truthy(printed(expression):find(expected, 1, true), printed(expression))
+    end
+    refused("the text has 1 question mark, and there are 2 values", 'stdb.query("?", 1, 2)')
+    refused("the text has 2 question marks, and there is 1 value", 'stdb.query("? ?", 1)')
+    refused("value 1 has no literal in SQL: nil", 'stdb.query("?", nil)')
+    refused("value 1 has no literal in SQL: stdb.none", 'stdb.query("?", stdb.none)')
+    refused("value 1 has no literal in SQL: a table", 'stdb.query("?", {})')
+    refused("value 1 has no literal in SQL: duration 5s", 'stdb.query("?", stdb.every { seconds = 5 })')
+    refused("value 1 has no literal in SQL: nan", 'stdb.query("?", 0 / 0)')
+    refused("a quote is opened and not closed", [[stdb.query("name = 'a")]])
+    refused("stdb.query: expected a text, got nil", "stdb.query(nil)")
+  end)
+end)
+
 describe("declaring", function()
   local function refused(text, expected)
     local made, message = lua_host.load(PLAYER .. text)
