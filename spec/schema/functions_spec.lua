@@ -219,6 +219,21 @@ describe("filters of row-level security", function()
     end)
 end)
 
+describe("a schema that is restored", function()
+    it("has the ids of its schedules and views, which its description alone would not give", function()
+        local view = { name = "mine", returns = "array", row = 0, key = "id" }
+        local first = assert(schema.build { tables = { player }, views = { { name = "old", returns = "array", row = 0 } } })
+        local described = with_schedule { tables = { reminder(), player }, views = { view } }
+        local second = assert(schema.build(described, first))
+        local restored = second:restored()
+        assert.equal(second.schema.schedules[0].id, restored.schema.schedules[0].id)
+        assert.equal(second:view("mine").rows.id, restored:view("mine").rows.id)
+        assert.equal(second:view("mine").rows.indexes[0].id, restored:view("mine").rows.indexes[0].id)
+        assert.equal(second.schema.next_id, restored.schema.next_id)
+        assert.not_equal(restored:view("mine").rows.id, assert(schema.build(described)):view("mine").rows.id)
+    end)
+end)
+
 describe("the sections of version 10", function()
     it("stand in the official order", function()
         local described = with_schedule { views = { { name = "mine", returns = "array", row = 0, key = "id" } },

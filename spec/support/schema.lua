@@ -59,6 +59,9 @@ const struct schema_table *schema_find_table(const struct schema_schema *schema,
 const struct schema_view *schema_find_view(const struct schema_schema *schema, schema_bytes name);
 int32_t schema_find_reducer(const struct schema_schema *schema, schema_bytes name);
 int32_t table_def_find_column(const struct schema_table *table, schema_bytes name);
+void schema_ids_encode_(struct schema_buf *out, const struct schema_schema *schema) __asm__("schema_ids_encode");
+int schema_restore_(schema_bytes def, schema_bytes ids, struct schema_schema **schema, struct schema_diag *diag)
+    __asm__("schema_restore");
 void schema_print_v9(struct schema_buf *out, const struct schema_schema *schema);
 void schema_print_v10(struct schema_buf *out, const struct schema_schema *schema);
 int migration_plan(struct schema_arena *arena, const struct schema_schema *from, const struct schema_schema *to,
@@ -315,6 +318,17 @@ end
 
 function schema.build(description, previous)
     return schema.build_bytes(schema.encode(description), previous)
+end
+
+--- The same schema made of its description and its ids, as a snapshot keeps them.
+function built:restored()
+    local buf, out, diag = ffi.new("struct schema_buf"), ffi.new("struct schema_schema *[1]"), ffi.new("struct schema_diag")
+    core.schema_buf_init(buf)
+    core.schema_ids_encode_(buf, self.schema)
+    local code = core.schema_restore_(self.schema.def, ffi.new("schema_bytes", buf.data, buf.size), out, diag)
+    core.schema_buf_deinit(buf)
+    assert(code == 0, code ~= 0 and ffi.string(diag.text))
+    return setmetatable({ schema = ffi.gc(out[0], core.schema_free) }, built)
 end
 
 --- The struct table_def, or nil.
