@@ -2,7 +2,7 @@
 //
 //   seed 17
 //   a 3 1204 9311 8227      writer 3's order 1204 was acknowledged, with entry 9311 and ticket 8227
-//   s 5 880                 a confirmed subscriber saw that writer 5 was at 880
+//   s 5 880                 writer 5 was seen at 880: by a confirmed subscriber, or acknowledged over HTTP
 import { closeSync, constants, existsSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { KEPT, WRITERS } from './bank.mjs';
 import { expect } from './violation.mjs';

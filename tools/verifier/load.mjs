@@ -1,4 +1,4 @@
-// Eight writers and a watcher, working until the server is killed.
+// Eight writers, one more over HTTP, and a watcher, working until the server is killed.
 import { WRITERS, chained, encodeOrder, isTried, OPENING_BALANCE, ACCOUNTS, orderOf, rowOf } from './bank.mjs';
 import { DATABASE, sleep, within } from './server.mjs';
 import { Violation, expect } from './violation.mjs';
@@ -58,6 +58,33 @@ class OrderWriter {
     }
     expect(numbers.entry && numbers.ticket, `the answer to ${name} does not show the whole change`);
     return numbers;
+  }
+}
+
+/** Gives its orders over HTTP, one after another. */
+class HttpWriter {
+  constructor(number, sequence, ledger) {
+    this.number = number;
+    this.sequence = sequence;
+    this.ledger = ledger;
+  }
+
+  async #give(server, sequence) {
+    const order = orderOf(this.ledger.seed, this.number, sequence);
+    const answer = await server.post('call/write', JSON.stringify(Object.values(order)), { 'Content-Type': 'application/json' });
+    expect(answer.status === 200, `the order ${this.number}:${sequence}, given over HTTP, was answered with ${answer.status}: ${answer.text}`);
+    this.ledger.see(this.number, sequence);
+    this.sequence = sequence;
+  }
+
+  /** Until the server is gone. */
+  async work(server, fail) {
+    try {
+      for (;;) await this.#give(server, this.sequence + 1);
+    } catch (error) {
+      if (error instanceof Violation) fail(error);
+      else await failUnlessKilled(server, fail);
+    }
   }
 }
 
@@ -135,17 +162,19 @@ async function failUnlessKilled(server, fail) {
 export async function loadAndKill(server, ledger, sequences, until) {
   let fail;
   const failed = new Promise((_resolve, reject) => (fail = reject));
-  const writers = Array.from({ length: WRITERS }, (_, number) => new OrderWriter(number, sequences[number], ledger));
+  const writers = Array.from({ length: WRITERS - 1 }, (_, number) => new OrderWriter(number, sequences[number], ledger));
+  const caller = new HttpWriter(WRITERS - 1, sequences[WRITERS - 1], ledger);
   const everybody = [...writers, new Watcher(ledger)];
   failed.catch(() => {});
 
   await within('connections', Promise.race([Promise.all(everybody.map(one => one.open(server.port, fail))), server.ended]));
-  const closed = everybody.map(one => one.client.closed);
-  for (const one of closed) one.then(() => failUnlessKilled(server, fail));
+  const ends = everybody.map(one => one.client.closed);
+  for (const end of ends) end.then(() => failUnlessKilled(server, fail));
   for (const writer of writers) writer.send();
+  ends.push(caller.work(server, fail));
   await Promise.race([until(), failed, server.ended]);
   await server.kill();
-  await within('the ends of connections', Promise.all(closed));
+  await within('the ends of connections', Promise.all(ends));
   ledger.flush();
   await Promise.race([failed, undefined]);
 }

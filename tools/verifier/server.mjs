@@ -100,13 +100,9 @@ export class Server {
     if (code !== 0) throw new Violation(`the server ended with exit code ${code}: ${this.#lastWords()}`);
   }
 
-  /** Asks for a snapshot; the answer's status and text. Rejects when the connection breaks. */
-  snapshot() {
-    const token = readFileSync(join(this.dataDir, 'owner-token'), 'utf8').trim();
-    const options = {
-      port: this.port, host: '127.0.0.1', method: 'POST', path: `/v1/database/${DATABASE}/snapshot`,
-      headers: { Authorization: `Bearer ${token}` },
-    };
+  /** A request to the database; the answer's status and text. Rejects when the connection breaks. */
+  post(what, body, headers) {
+    const options = { port: this.port, host: '127.0.0.1', method: 'POST', path: `/v1/database/${DATABASE}/${what}`, headers };
     return new Promise((resolve, reject) => {
       const asked = request(options, answer => {
         let text = '';
@@ -115,7 +111,12 @@ export class Server {
         answer.on('error', reject);
       });
       asked.on('error', reject);
-      asked.end();
+      asked.end(body);
     });
+  }
+
+  snapshot() {
+    const token = readFileSync(join(this.dataDir, 'owner-token'), 'utf8').trim();
+    return this.post('snapshot', '', { Authorization: `Bearer ${token}` });
   }
 }
