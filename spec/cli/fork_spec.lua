@@ -22,6 +22,16 @@ end)
 --MORE
 ]]
 
+local CLOCK = [[
+local stdb = require "stdb"
+local t = stdb.types
+local Beat = stdb.table("beat", { schedule = "run_beat",
+  { "id", t.u64, primary_key = true, auto_inc = true }, { "at", t.schedule_at } })
+stdb.table("tick", { public = true, { "id", t.u64, primary_key = true, auto_inc = true } })
+stdb.reducer("run_beat", { { "row", Beat } }, function(ctx) ctx.db.tick:insert {} end)
+stdb.on.init(function(ctx) ctx.db.beat:insert { at = stdb.every { milliseconds = 20 } } end)
+]]
+
 local LATER = BANK:gsub("%-%-MORE", 'stdb.reducer("later", function() end)')
 local ROWS = bsatn.schema "account = { id: u32, balance: i64 }"
 local TRANSFER = "{ from: u32, to: u32, amount: i64 }"
@@ -168,6 +178,25 @@ describe("with several databases", function()
       assert.is_nil(server.read_file(path))
       assert.truthy(select(2, run("resume", "copy")):find "not paused")
       assert.truthy(select(2, run("resume", "world")):find "not paused")
+    end)
+
+    it("runs nothing by its timetable while that is paused", function()
+      options = { module = CLOCK }
+      start()
+      fork "copy"
+      local function ticks(database)
+        return #cjson.decode(ask(database, "POST", "/sql", "SELECT * FROM tick").body)[1].rows
+      end
+      local before, here = ticks "copy", ticks "world"
+      server.wait("the original's ticks", function() return ticks "world" > here + 5 end)
+      assert.equal(before, ticks "copy")
+      world:kill()
+      world:restart()
+      here = ticks "world"
+      server.wait("the original's ticks", function() return ticks "world" > here + 5 end)
+      assert.equal(before, ticks "copy")
+      assert.equal(0, (run("resume", "copy")))
+      server.wait("the fork's ticks", function() return ticks "copy" > before + 2 end)
     end)
 
     it("is refused to strangers, under a name that is taken or none, and while a server runs on the directory", function()

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "cli/keeper.h"
+#include "cli/meter.h"
 
 #include <stdio.h>
 
@@ -45,6 +46,8 @@ static err open_member(struct fleet *fleet, const char *name, struct module *mod
     member->fleet = fleet;
     memcpy(member->name, name, strlen(name));
     member->port = server_port_new(fleet->server);
+    struct meter meter = meter_new();
+    struct progress progress = { meter_tell, &meter, "" };
     database_path(dir, fleet->data_dir, name);
     const struct engine_options options = { .disk = disk_real(),
                                             .dir = dir,
@@ -54,9 +57,11 @@ static err open_member(struct fleet *fleet, const char *name, struct module *mod
                                             .port = member->port,
                                             .limits = fleet->limits,
                                             .checkpoints = fleet->checkpoints,
+                                            .progress = &progress,
                                             .on_failure = on_log_failure,
                                             .context = member };
     const err code = engine_open(&member->engine, &options, diag);
+    meter_wipe(&meter);
     if (code != OK) {
         memory_free(member);
         return code;

@@ -48,10 +48,11 @@ void meter_tell(void *context, const char *what, uint64_t done, uint64_t all)
     struct meter *meter = context;
     const int64_t now_us = clock_monotonic_us();
     if (strcmp(meter->what, what) != 0) {
+        meter_wipe(meter);
         snprintf(meter->what, sizeof meter->what, "%s", what);
         meter->begun_us = meter->told_us = now_us;
     }
-    const bool is_quiet = meter->is_terminal && now_us - meter->begun_us < QUIET_US;
+    const bool is_quiet = what[0] == '\0' || (meter->is_terminal && now_us - meter->begun_us < QUIET_US);
     if (is_quiet || now_us - meter->told_us < (meter->is_terminal ? BAR_EVERY_US : LINE_EVERY_US))
         return;
     meter->told_us = now_us;

@@ -80,10 +80,10 @@ static err open_folder(struct engine *engine, struct diag *diag)
 }
 
 /* Loads *module when it is NULL. */
-static err open_state(struct engine *engine, struct module **module, struct diag *diag)
+static err open_state(struct engine *engine, struct module **module, struct progress *progress, struct diag *diag)
 {
     struct map clients = { 0 };
-    err code = startup_read(engine, &clients, diag);
+    err code = startup_read(engine, &clients, progress, diag);
     if (code == OK && *module == NULL)
         code = publication_load(engine, module, diag);
     if (code == OK)
@@ -120,7 +120,7 @@ err engine_open(struct engine **out, const struct engine_options *options, struc
     engine->aside = aside_new(engine);
     err code = open_folder(engine, diag);
     if (code == OK)
-        code = open_state(engine, &module, diag);
+        code = open_state(engine, &module, options->progress, diag);
     module_log_adopt(NULL); /* the engine's own thread takes over */
     if (code != OK) {
         if (engine->module != module)

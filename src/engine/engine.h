@@ -7,6 +7,7 @@
 
 #include "base/disk.h"
 #include "engine/port.h"
+#include "engine/progress.h"
 #include "host/module.h"
 
 struct engine;
@@ -33,6 +34,7 @@ struct engine_options {
     struct port *port;           /* borrowed */
     struct module_limits limits;
     struct checkpoint_options checkpoints;
+    struct progress *progress;   /* of opening; may be NULL */
     /* Called once from any thread when the database can go on no longer (W3). */
     void (*on_failure)(void *context, const struct diag *diag);
     void *context;

@@ -7,7 +7,7 @@ struct progress {
     /* Told now and then. `all` is 0 where nobody knows. NULL: nobody listens. */
     void (*tell)(void *context, const char *what, uint64_t done, uint64_t all);
     void *context;
-    const char *what; /* the step at hand: "copying the log" */
+    const char *what; /* the step at hand: "copying the log"; "" when the work is over */
 };
 
 /* A callback for those that ask whether to go on (snap_options, wal_copy, disk_copy); always true. */

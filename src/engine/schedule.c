@@ -189,6 +189,8 @@ static int64_t now_of(enum heap_kind kind)
 int64_t schedule_wait_us(const struct schedule *schedule, int64_t most_us)
 {
     int64_t wait_us = most_us;
+    if (schedule->engine->schedules_paused)
+        return most_us;
     for (int kind = 0; kind < HEAP_COUNT; kind++) {
         if (schedule->heaps[kind].count == 0)
             continue;
@@ -260,6 +262,8 @@ void schedule_run(struct schedule *schedule)
 {
     const int64_t until_us = clock_monotonic_us() + SHARE_US;
     struct timer *timer;
+    if (schedule->engine->schedules_paused)
+        return;
     while (schedule->engine->module != NULL && (timer = take_due(schedule)) != NULL) {
         run_tick(schedule, timer);
         if (clock_monotonic_us() >= until_us)

@@ -10,14 +10,21 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+enum { TELL_EVERY = 4096 }; /* records */
+
 /* A bad snapshot is passed over, since the log may still hold what it held. Anything else (another database's, a
  * newer format, a disk that refuses) is for a person to look at. */
-static err load_snapshot(struct engine *engine, struct image *image, struct diag *diag)
+static err load_snapshot(struct engine *engine, struct image *image, struct progress *progress, struct diag *diag)
 {
     char dir[4096];
     struct buf offsets = { 0 };
     check(snprintf(dir, sizeof dir, "%s/snapshots", engine->dir) < (int)sizeof dir);
-    const struct snap_options options = { .disk = engine->disk, .dir = dir };
+    const struct snap_options options = { .disk = engine->disk,
+                                          .dir = dir,
+                                          .progress = progress != NULL ? progress_step : NULL,
+                                          .context = progress };
+    if (progress != NULL)
+        progress->what = "loading the snapshot";
     err code = snap_list(&options, &offsets, diag);
     for (size_t left = offsets.size / 8; code == OK && left > 0; left--) {
         uint64_t offset;
@@ -34,9 +41,17 @@ static err load_snapshot(struct engine *engine, struct image *image, struct diag
     return code;
 }
 
+struct replaying {
+    struct image *image;
+    struct progress *progress;
+};
+
 static err replay(void *context, uint64_t offset, bytes record, struct diag *diag)
 {
-    return image_apply(context, offset, record, diag);
+    const struct replaying *replaying = context;
+    if (replaying->progress != NULL && offset % TELL_EVERY == 0)
+        progress_step(replaying->progress, offset, 0);
+    return image_apply(replaying->image, offset, record, diag);
 }
 
 static void on_durable(void *context, uint64_t durable)
@@ -51,8 +66,10 @@ static void on_log_failure(void *context, const struct diag *diag)
     engine->on_failure(engine->context, diag);
 }
 
-static err open_log(struct engine *engine, struct image *image, struct wal_report *report, struct diag *diag)
+static err open_log(struct engine *engine, struct image *image, struct wal_report *report, struct progress *progress,
+                    struct diag *diag)
 {
+    struct replaying replaying = { image, progress };
     char dir[4096];
     check(snprintf(dir, sizeof dir, "%s/log", engine->dir) < (int)sizeof dir);
     struct wal_options options = { .disk = engine->disk,
@@ -63,7 +80,9 @@ static err open_log(struct engine *engine, struct image *image, struct wal_repor
                                    .on_failure = on_log_failure,
                                    .context = engine };
     memcpy(options.database_id, engine->identity.at, sizeof options.database_id);
-    return wal_open(&engine->wal, &options, replay, image, report, diag);
+    if (progress != NULL)
+        progress->what = "replaying the log";
+    return wal_open(&engine->wal, &options, replay, &replaying, report, diag);
 }
 
 static void say_what_was_read(const struct engine *engine, uint64_t snapshot, const struct wal_report *report, int64_t start_us)
@@ -96,16 +115,20 @@ static void take_over(struct engine *engine, struct image *image, struct map *cl
     memcpy(engine->first_hash, image->first_hash, sizeof engine->first_hash);
 }
 
-err startup_read(struct engine *engine, struct map *clients, struct diag *diag)
+err startup_read(struct engine *engine, struct map *clients, struct progress *progress, struct diag *diag)
 {
     const int64_t start_us = clock_monotonic_us();
     struct image image;
     struct wal_report report;
     image_init(&image);
-    err code = load_snapshot(engine, &image, diag);
+    err code = load_snapshot(engine, &image, progress, diag);
     const uint64_t snapshot = image.next_offset;
     if (code == OK)
-        code = open_log(engine, &image, &report, diag);
+        code = open_log(engine, &image, &report, progress, diag);
+    if (progress != NULL) {
+        progress->what = "";
+        progress_step(progress, 0, 0);
+    }
     if (code == OK) {
         say_what_was_read(engine, snapshot, &report, start_us);
         take_over(engine, &image, clients);
