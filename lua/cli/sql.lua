@@ -130,6 +130,21 @@ local function print_table(result)
   for _, cells in ipairs(lines) do write_line(cells) end
 end
 
+-- A statement that changes rows has no columns to show.
+local function print_changes(stats)
+  local changes = {}
+  for _, kind in ipairs { "inserted", "updated", "deleted" } do
+    local count = tonumber(stats["rows_" .. kind].number)
+    if count > 0 then changes[#changes + 1] = ("%d %s %s"):format(count, count == 1 and "row" or "rows", kind) end
+  end
+  print(#changes > 0 and table.concat(changes, ", ") or "no row changed")
+end
+
+local function print_result(result)
+  if #result.schema.elements > 0 then return print_table(result) end
+  print_changes(result.stats)
+end
+
 local function ask_server(host, options, database, query)
   local path = ("/v1/database/%s/sql"):format(server.escape(database))
   if options.as_of then path = path .. "?as_of=" .. server.escape(options.as_of) end
@@ -140,8 +155,16 @@ end
 
 return {
   arguments = "DATABASE QUERY",
-  about = "Asks a database: SELECT * FROM table [WHERE ...] [AS OF moment]. Prints a table, or JSON. About the past only the\n"
-    .. "owner may ask; `stdb-lua log` shows which moments there are. With --data-dir no server is needed.",
+  about = [==[
+Runs one SQL statement, and prints a table, or JSON:
+  SELECT * | column [AS name], ... | COUNT(*), SUM, MIN, MAX, AVG   FROM table [JOIN table ON a.x = b.y] ...
+    [WHERE ...] [GROUP BY column] [ORDER BY column [DESC]] [LIMIT n] [OFFSET n] [AS OF moment]
+  INSERT INTO table (column, ...) VALUES (value, ...), ...
+  UPDATE table SET column = value, ... [WHERE ...]
+  DELETE FROM table [WHERE ...]
+  SET row_limit = n       SHOW row_limit       EXPLAIN statement
+Tables st_table, st_column, st_client and others tell about the database itself. Only the owner changes rows or asks
+about the past; `stdb-lua log` shows which moments there are. With --data-dir no server is needed to read.]==],
   options = server.with_options {
     { "--as-of", "MOMENT", "as it was right after the transaction at this offset, or at this time (2026-11-20T08:15:30Z)" },
     { "--data-dir", "DIR", "ask the data directory itself; a server may run on it" },
@@ -166,7 +189,7 @@ return {
     if options.format == "json" then
       print(answer)
     else
-      for _, result in ipairs(json.decode(answer)) do print_table(result) end
+      for _, result in ipairs(json.decode(answer)) do print_result(result) end
     end
     return 0
   end,

@@ -191,6 +191,14 @@ describe("a command", function()
       assert.truthy(complaint:find "no such table: `nothing`", complaint)
     end)
 
+    it("says how many rows a statement has changed", function()
+      local function ask(text) return select(2, stdb("sql", "world", text)) end
+      assert.equal("2 rows inserted\n", ask 'INSERT INTO both ("left", "right") VALUES (1, 201), (2, 202)')
+      assert.equal("1 row updated\n", ask 'UPDATE both SET "left" = 3 WHERE "right" = 201')
+      assert.equal("2 rows deleted\n", ask 'DELETE FROM both WHERE "right" > 200')
+      assert.equal("no row changed\n", ask 'DELETE FROM both WHERE "right" > 200')
+    end)
+
     it("sees private tables as the owner only", function()
       assert.equal(0, (stdb("sql", "world", "SELECT * FROM both")))
       assert.equal(1, (stdb("sql", "world", "SELECT * FROM both", "--anonymous")))

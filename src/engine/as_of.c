@@ -174,7 +174,7 @@ static err answer_from(struct image *image, const struct as_of_question *questio
     struct system_tables_maker maker;
     struct statement *statement;
     system_tables_init(&maker, &facts);
-    const struct system_tables system = system_tables_of(&maker);
+    const struct made_tables system = system_tables_of(&maker);
     const struct sql_place place = { &image->store, { question->who, true }, &system, question->start_us };
     err code = statement_compile(&statement, question->sql, image->store.schema, &place.caller, &system, diag);
     if (code == OK) {

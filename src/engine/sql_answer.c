@@ -105,7 +105,7 @@ static err print_variable(struct buf *out, const struct sql_place *place, struct
 {
     struct statement *select;
     TRY(statement_compile(&select, BYTES_LITERAL("SELECT * FROM st_var WHERE name = 'row_limit'"), place->store->schema,
-                          &place->caller, place->system, budget->diag));
+                          &place->caller, place->made, budget->diag));
     const err code = print_select(out, select->select, place, budget);
     statement_free(select);
     return code;

@@ -7,7 +7,7 @@
 struct sql_place {
     const struct store *store;
     struct query_caller caller;
-    const struct system_tables *system;
+    const struct made_tables *made;
     int64_t start_us; /* when work on it began, by the monotonic clock */
 };
 

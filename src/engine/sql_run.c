@@ -81,7 +81,7 @@ err sql_run(struct engine *engine, const struct caller *caller, bytes text, stru
     struct system_tables_maker maker;
     struct statement *statement;
     sql_system_tables(engine, is_owner, &maker);
-    const struct system_tables system = system_tables_of(&maker);
+    const struct made_tables system = system_tables_of(&maker);
     const struct sql_place place = { &engine->store, { caller->who, is_owner }, &system, clock_monotonic_us() };
     err code = statement_compile(&statement, text, engine->store.schema, &place.caller, &system, diag);
     if (code == OK) {

@@ -98,7 +98,7 @@ err subscription_rows_once(struct engine *engine, struct client *client, bytes t
     sql_budget_here(&budget, caller.is_owner, diag);
     budget.estimate_max = caller.is_owner ? 0 : engine->row_limit;
     sql_system_tables(engine, caller.is_owner, &maker);
-    const struct system_tables system = system_tables_of(&maker);
+    const struct made_tables system = system_tables_of(&maker);
     err code = statement_compile(&statement, text, engine->store.schema, &caller, &system, diag);
     if (code == OK) {
         code = statement->kind == STATEMENT_SELECT && !statement->explains

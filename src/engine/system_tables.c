@@ -516,7 +516,7 @@ static const struct table *find(void *context, bytes name)
     return NULL;
 }
 
-struct system_tables system_tables_of(struct system_tables_maker *maker)
+struct made_tables system_tables_of(struct system_tables_maker *maker)
 {
-    return (struct system_tables){ maker, find };
+    return (struct made_tables){ maker, find };
 }

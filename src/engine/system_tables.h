@@ -31,6 +31,6 @@ struct system_tables_maker {
 void system_tables_init(struct system_tables_maker *maker, const struct system_facts *facts);
 void system_tables_deinit(struct system_tables_maker *maker);
 /* What a statement is compiled with; `maker` must outlive it. */
-struct system_tables system_tables_of(struct system_tables_maker *maker);
+struct made_tables system_tables_of(struct system_tables_maker *maker);
 
 void system_client_put(struct buf *clients, const struct caller *caller);

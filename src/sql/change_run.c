@@ -31,9 +31,10 @@ static err gather(const struct change *change, const struct store *store, struct
     return code;
 }
 
-static err insert_rows(const struct change *change, struct txn *txn, struct table *table, struct budget *budget,
+static err insert_rows(const struct change *change, struct txn *txn, struct budget *budget,
                        struct change_counts *counts)
 {
+    struct table *table = store_find(txn_store(txn), change->table->id);
     for (uint32_t idx = 0; idx < change->row_count; idx++) {
         rowref stored;
         TRY(txn_insert(txn, table, change->rows[idx], &stored, budget->diag));
@@ -102,21 +103,29 @@ static err update_rows(const struct change *change, const struct gathering *gath
     return code;
 }
 
-err change_run(const struct change *change, struct txn *txn, struct budget *budget, struct change_counts *counts)
+static err change_rows(const struct change *change, const struct gathering *gathering, struct txn *txn,
+                       struct change_counts *counts)
 {
     struct table *table = store_find(txn_store(txn), change->table->id);
+    if (gathering->count == 0)
+        return OK;
+    if (change->kind == STATEMENT_DELETE) {
+        counts->deleted = gathering->count;
+        return delete_rows(gathering, txn, table, gathering->budget->diag);
+    }
+    counts->updated = gathering->count;
+    return update_rows(change, gathering, txn, table, gathering->budget->diag);
+}
+
+err change_run(const struct change *change, struct txn *txn, struct budget *budget, struct change_counts *counts)
+{
     *counts = (struct change_counts){ 0 };
     if (change->kind == STATEMENT_INSERT)
-        return insert_rows(change, txn, table, budget, counts);
+        return insert_rows(change, txn, budget, counts);
     struct gathering gathering = { .budget = budget };
     err code = gather(change, txn_store(txn), &gathering);
-    if (code == OK && change->kind == STATEMENT_DELETE) {
-        code = delete_rows(&gathering, txn, table, budget->diag);
-        counts->deleted = gathering.count;
-    } else if (code == OK) {
-        code = update_rows(change, &gathering, txn, table, budget->diag);
-        counts->updated = gathering.count;
-    }
+    if (code == OK)
+        code = change_rows(change, &gathering, txn, counts);
     buf_deinit(&gathering.rows);
     return code;
 }

@@ -47,13 +47,11 @@ static err refuse_table(struct resolver *resolver, bytes name)
 
 static err find_table(struct resolver *resolver, const struct ast_name *name, struct source *source)
 {
-    source->table = schema_find_table(resolver->schema, name->text);
-    if (source->table == NULL && resolver->system != NULL) {
-        source->made = resolver->system->find(resolver->system->context, name->text);
-        source->table = source->made != NULL ? source->made->def : NULL;
-    }
-    return source->table != NULL && table_is_visible(resolver, source->table) ? OK
-                                                                             : refuse_table(resolver, name->text);
+    const struct made_tables *made = resolver->made;
+    source->made = made != NULL ? made->find(made->context, name->text) : NULL;
+    source->table = source->made != NULL ? source->made->def : schema_find_table(resolver->schema, name->text);
+    const bool is_visible = source->table != NULL && table_is_visible(resolver, source->table);
+    return is_visible ? OK : refuse_table(resolver, name->text);
 }
 
 static err check_name_is_new(struct resolver *resolver, const struct source *source)

@@ -8,15 +8,16 @@
 /* A table of the statement, and the name that its columns may carry in front. */
 struct source {
     const struct table_def *table;
-    const struct table *made; /* a system table, made for the statement; NULL: it is in the store */
+    const struct table *made; /* made for the statement; NULL: it is in the store */
     bytes name;
     struct token token;
 };
 
-/* Tables about the database itself, made when a statement names one. */
-struct system_tables {
+/* Tables that are made when a statement names them: those about the database itself, or what one caller sees in the
+ * place of a stored one. They are asked for first. */
+struct made_tables {
     void *context;
-    const struct table *(*find)(void *context, bytes name); /* NULL: no such table; good until the statement is over */
+    const struct table *(*find)(void *context, bytes name); /* NULL: none; good until the statement is over */
 };
 
 struct resolver {
@@ -25,7 +26,7 @@ struct resolver {
     bytes sql;
     const struct schema *schema;
     const struct query_caller *caller;
-    const struct system_tables *system; /* NULL: there are none */
+    const struct made_tables *made; /* NULL: there are none */
     struct diag *diag;
 
     uint32_t source_count;

@@ -54,7 +54,7 @@ static err compile(struct compiler *compiler)
 }
 
 err statement_compile(struct statement **out, bytes text, const struct schema *schema,
-                      const struct query_caller *caller, const struct system_tables *system, struct diag *diag)
+                      const struct query_caller *caller, const struct made_tables *made, struct diag *diag)
 {
     *out = NULL;
     TRY(sql_check_text(text, diag));
@@ -69,7 +69,7 @@ err statement_compile(struct statement **out, bytes text, const struct schema *s
                       .sql = text,
                       .schema = schema,
                       .caller = caller,
-                      .system = system,
+                      .made = made,
                       .diag = diag },
     };
     const err code = compile(&compiler);

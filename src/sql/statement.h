@@ -17,9 +17,9 @@ struct statement {
     uint64_t row_limit;     /* SET row_limit, the one variable */
 };
 
-/* `system` may be NULL; what it finds must live as long as the statement. ERR_BAD_SQL, ERR_NOT_FOUND, ERR_FORBIDDEN. */
+/* `made` may be NULL; what it finds must live as long as the statement. ERR_BAD_SQL, ERR_NOT_FOUND, ERR_FORBIDDEN. */
 err statement_compile(struct statement **statement, bytes text, const struct schema *schema,
-                      const struct query_caller *caller, const struct system_tables *system, struct diag *diag);
+                      const struct query_caller *caller, const struct made_tables *made, struct diag *diag);
 void statement_free(struct statement *statement);
 
 /* Appends the lines of EXPLAIN. */

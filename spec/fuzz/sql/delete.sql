@@ -1,0 +1,1 @@
+DELETE FROM u WHERE a = 1 OR b = FALSE

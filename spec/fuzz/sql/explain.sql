@@ -1,0 +1,1 @@
+EXPLAIN SELECT * FROM t JOIN u ON t.a = u.a

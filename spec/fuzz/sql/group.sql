@@ -1,0 +1,1 @@
+SELECT t.a, COUNT(*) AS n, SUM(u.a2), MIN(u.s), AVG(t.f) FROM t JOIN u ON t.s = u.s GROUP BY t.a ORDER BY n DESC LIMIT 4 OFFSET 1

@@ -1,0 +1,1 @@
+INSERT INTO t (a, s, f, who, b, o, d, a2) VALUES (1, 'x', 1.5, :sender, TRUE, '{"some":1}', 0x01, 2)

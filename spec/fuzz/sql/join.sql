@@ -1,0 +1,1 @@
+SELECT t.* FROM t JOIN u ON t.a = u.a WHERE u.a2 < 2 AND t.f < u.f

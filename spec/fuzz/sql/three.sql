@@ -1,0 +1,1 @@
+SELECT x.a, y.s FROM t x JOIN u y ON x.a = y.a2 JOIN t z ON z.a = y.a

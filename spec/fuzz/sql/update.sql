@@ -1,0 +1,1 @@
+UPDATE t SET a = 5, s = 'q' WHERE a > 0

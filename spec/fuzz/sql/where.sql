@@ -1,0 +1,1 @@
+SELECT * FROM t WHERE a = 1 AND (s = 'ab' OR f > 0.5)
