@@ -85,6 +85,11 @@ static err ends_here(struct wal_reader *reader, enum walk_found found, bool *mor
         *more = found == WALK_FRAME;
         return *more ? OK : walk_refuse(walk, "a later frame stands behind it", diag);
     }
+    bool is_flipped = false;
+    if (found == WALK_BROKEN)
+        TRY(walk_is_flipped(walk, &is_flipped, diag));
+    if (is_flipped)
+        return walk_refuse(walk, "it was written whole, and one bit of it has turned", diag);
     if (reader->limit != WAL_NO_LIMIT) /* R2 */
         return walk_refuse(walk, "records that were acknowledged are missing from here on", diag);
     return OK; /* R3 */

@@ -31,7 +31,7 @@ static err tail_report(struct recovery *recovery)
 }
 
 /* Torn, or damaged? Three things prove that a frame was acknowledged: a later segment, a later frame (W1), and a
- * snapshot, which is never ahead of the durable log. */
+ * snapshot, which is never ahead of the durable log. And one proves that it was not torn (W6). */
 static err frame_broken(struct recovery *recovery, bool is_last)
 {
     struct walk *walk = &recovery->walk;
@@ -39,12 +39,16 @@ static err frame_broken(struct recovery *recovery, bool is_last)
         return walk_refuse(walk, "the log goes on in a later segment", recovery->diag);
 
     uint64_t proof;
+    bool is_flipped;
     char why[80];
     TRY(walk_find_proof(walk, &proof, recovery->diag));
+    TRY(walk_is_flipped(walk, &is_flipped, recovery->diag));
     if (proof > 0)
         snprintf(why, sizeof why, "a later frame stands at byte %" PRIu64, proof);
     else if (walk->next_offset < recovery->options->from)
         snprintf(why, sizeof why, "the snapshot is at record %" PRIu64, recovery->options->from);
+    else if (is_flipped)
+        snprintf(why, sizeof why, "it was written whole, and one bit of it has turned"); /* W6 */
     else
         return tail_report(recovery);
     return walk_refuse(walk, why, recovery->diag);

@@ -40,7 +40,11 @@
  *   W4  Every frame carries the checksum of the one before, over segments: a missing, swapped, doubled or
  *       foreign segment is found.
  *   W5  Room for a frame, and for a mark behind it, is made before the first of its bytes is written: on a full
- *       disk the log ends whole and marked. */
+ *       disk the log ends whole and marked.
+ *   W6  The last group has no witness until the mark behind it is synced, IDLE_AFTER_NS later. Should the power fail
+ *       in between and the disk spoil just that frame, a frame that one bit makes whole is refused all the same: a
+ *       cut write looks otherwise (flip.h). More damage than that, in that frame and that moment, is taken for the
+ *       cut that it looks like. */
 #pragma once
 
 #include "base/disk.h"

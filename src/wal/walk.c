@@ -1,6 +1,7 @@
 #include "wal/walk.h"
 
 #include "base/hash.h"
+#include "wal/flip.h"
 
 #include <inttypes.h>
 
@@ -257,6 +258,39 @@ err walk_skip(struct walk *walk, bool *found, struct diag *diag)
     if (*found)
         walk->segment.position = position;
     walk->is_lost = true;
+    return OK;
+}
+
+/* The header as it was written: as it stands there, or with one bit turned back. */
+static err header_repair(const struct walk *walk, struct frame_header *header, bool *is_flipped, bool *present,
+                         struct diag *diag)
+{
+    uint8_t start[FRAME_HEADER_SIZE];
+    *is_flipped = false;
+    TRY(header_try(walk, header, present, diag));
+    if (*present || bytes_left(walk) < sizeof start)
+        return OK;
+    TRY(bytes_read(walk, walk->segment.position, start, sizeof start, diag));
+    *present = *is_flipped = flip_in_header(start, header);
+    return OK;
+}
+
+err walk_is_flipped(struct walk *walk, bool *is_flipped, struct diag *diag)
+{
+    struct frame_header header;
+    bool present;
+    TRY(header_repair(walk, &header, is_flipped, &present, diag));
+    const uint64_t size = FRAME_HEADER_SIZE + (uint64_t)header.size;
+    if (!present || header.record_count == 0 || header.salt != walk->segment.salt || size > bytes_left(walk)) {
+        *is_flipped = false;
+        return OK;
+    }
+    buf_clear(&walk->reading);
+    uint8_t *at = buf_extend(&walk->reading, (size_t)size);
+    TRY(bytes_read(walk, walk->segment.position, at, (size_t)size, diag));
+    const bytes body = bytes_of(at + FRAME_HEADER_SIZE, header.size);
+    const bool is_whole = crc32c(0, body.at, body.size) == header.body_sum;
+    *is_flipped = *is_flipped ? is_whole : !is_whole && flip_in_body(body, header.body_sum);
     return OK;
 }
 

@@ -46,6 +46,8 @@ err walk_next(struct walk *walk, enum walk_found *found, struct diag *diag);
 /* After WALK_BROKEN: looks for a frame behind the broken one, which proves that the broken one was acknowledged
  * (W1). *proof is its place, 0 when there is none. */
 err walk_find_proof(struct walk *walk, uint64_t *proof, struct diag *diag);
+/* After WALK_BROKEN: whether the broken frame was whole once, with records in it, and one bit of it has turned since. */
+err walk_is_flipped(struct walk *walk, bool *is_flipped, struct diag *diag);
 
 /* For those who go on after damage: the records that come then do not follow those before.
  *
