@@ -3,13 +3,20 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BACKLOG = 1024, ACCEPTS_MAX = 64 /* a turn, so that those who are connected are served too */ };
+enum {
+    BACKLOG = 1024,
+    ACCEPTS_MAX = 64, /* a turn, so that those who are connected are served too */
+    DESCRIPTOR_RESERVE = 64,
+};
 
 struct address {
     char host[256], port[6];
@@ -84,12 +91,22 @@ static uint16_t port_of(int fd)
     return ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port);
 }
 
+static int descriptor_max(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > INT_MAX)
+        return INT_MAX;
+    const int all = (int)limit.rlim_cur;
+    return all - (all / 4 < DESCRIPTOR_RESERVE ? all / 4 : DESCRIPTOR_RESERVE);
+}
+
 err listener_open(struct listener *listener, struct lws_vhost *vhost, const char *protocol, const char *address,
                   struct diag *diag)
 {
     int fd;
     TRY(bind_any(address, &fd, diag));
     listener->vhost = vhost;
+    listener->descriptor_max = descriptor_max();
     listener->port = port_of(fd);
     const lws_sock_file_fd_type descriptor = { .filefd = fd };
     listener->wsi = lws_adopt_descriptor_vhost(vhost, LWS_ADOPT_RAW_FILE_DESC, descriptor, protocol, NULL);
@@ -97,18 +114,35 @@ err listener_open(struct listener *listener, struct lws_vhost *vhost, const char
     return OK;
 }
 
+static void make_wait(struct listener *listener, const char *why)
+{
+    log_warn("a connection has to wait: %s", why);
+    listener->is_paused = true;
+    lws_rx_flow_control(listener->wsi, 0);
+}
+
+/* The system gives the lowest number that is free: so one that is asked for says what a connection would get. */
+static bool is_reserve_reached(const struct listener *listener, int listening)
+{
+    const int lowest = fcntl(listening, F_DUPFD_CLOEXEC, 0);
+    if (lowest >= 0)
+        close(lowest);
+    return lowest < 0 || lowest >= listener->descriptor_max;
+}
+
 void listener_accept(struct listener *listener)
 {
     const int one = 1;
     const int listening = (int)lws_get_socket_fd(listener->wsi);
     for (int count = 0; count < ACCEPTS_MAX; count++) {
+        if (is_reserve_reached(listener, listening)) {
+            make_wait(listener, "this process has as many open files as it may have, less a reserve");
+            return;
+        }
         const int fd = accept4(listening, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) {
-            if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-                log_warn("a connection has to wait: %s", strerror(errno));
-                listener->is_paused = true;
-                lws_rx_flow_control(listener->wsi, 0);
-            }
+            if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+                make_wait(listener, strerror(errno));
             return;
         }
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);

@@ -10,7 +10,8 @@ struct listener {
     struct lws_vhost *vhost; /* borrowed */
     struct lws *wsi;
     uint16_t port;
-    bool is_paused; /* no file handles were left */
+    int descriptor_max; /* connections take none from here on: the log and snapshots have to open files */
+    bool is_paused;     /* no file handles were left */
 };
 
 /* HOST:PORT, [V6]:PORT or :PORT. `protocol` names the one whose callback passes LWS_CALLBACK_RAW_RX_FILE on to
