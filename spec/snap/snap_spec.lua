@@ -3,6 +3,8 @@ local sim = require "spec.support.sim"
 local snap = require "spec.support.snap"
 local store = require "spec.support.store"
 
+ffi.cdef "int truncate(const char *path, long size);"
+
 local player = { name = "player", columns = { { "id", "u32" }, { "name", "string" } },
     indexes = { { "id", unique = true }, { "name" } }, sequences = { { "id" } } }
 local word = { name = "word", columns = { { "text", "string" } } }
@@ -148,6 +150,31 @@ describe("a snapshot", function()
         assert_same_rows(world, copy)
         copy:check()
         copy:free()
+    end)
+
+    it("that is cut while it is read through its map is refused, and ends no process", function()
+        local words = world:table "word"
+        for number = 1, 60000 do words:restore(words:row { text = "a rather short word, number " .. number }) end
+        folder:take(world, { offset = 7 })
+        local whole = snap.read_file(folder:name(7))
+        local function cut_at(rows)
+            snap.write_file(folder:name(7), whole)
+            folder:watch(function(done)
+                if done > rows then ffi.C.truncate(folder:name(7), 8192) end
+                return true
+            end)
+        end
+        for _, rows in ipairs { 0, 1000, 30000 } do
+            for _, work in ipairs { "verify", "load" } do
+                cut_at(rows)
+                local ok, why, code = folder[work](folder, 7, world)
+                assert.same({ nil, snap.CORRUPT }, { ok, code })
+                assert.truthy(why:find("was cut while it was read", 1, true), why)
+            end
+        end
+        folder:watch(nil)
+        snap.write_file(folder:name(7), whole)
+        assert(folder:verify(7))
     end)
 
     it("tells how far it is, and stops when it is told to", function()

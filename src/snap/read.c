@@ -5,6 +5,7 @@
 #include "snap/chunk.h"
 #include "snap/content.h"
 #include "snap/folder.h"
+#include "snap/mapped.h"
 #include "snap/meta.h"
 #include "snap/scratch.h"
 
@@ -71,12 +72,11 @@ static err piece_found(void *context, uint64_t position, bytes piece, struct dia
 }
 
 /* M4: LMDB comes after the last block. */
-static err open_content(struct reading *reading, struct diag *diag)
+static err check_blocks(struct reading *reading, struct diag *diag)
 {
     const struct disk *disk = reading->options->disk;
     TRY(scratch_open(&reading->scratch, disk, reading->path, diag));
-    TRY(label_check(disk, reading->file, reading->path, &reading->label, piece_found, reading, diag));
-    return content_open(&reading->content, scratch_path(&reading->scratch), reading->path, diag);
+    return label_check(disk, reading->file, reading->path, &reading->label, piece_found, reading, diag);
 }
 
 /* --- The values --- */
@@ -178,12 +178,12 @@ static err read_rows(struct reading *reading, struct diag *diag)
 
 /* --- Verifying --- */
 
-static err read_all(struct reading *reading, uint64_t offset, struct diag *diag)
+static err verify_content(void *context, struct diag *diag)
 {
+    struct reading *reading = context;
     struct snap_head head;
     bytes publish;
-    TRY(read_label(reading, offset, diag));
-    TRY(open_content(reading, diag));
+    TRY(content_open(&reading->content, scratch_path(&reading->scratch), reading->path, diag));
     TRY(read_schema(reading, diag));
     TRY(read_inventory(reading, diag));
     TRY(read_clients(reading, &head, &reading->arena, diag));
@@ -191,6 +191,13 @@ static err read_all(struct reading *reading, uint64_t offset, struct diag *diag)
     TRY(content_get(&reading->content, "publish", &publish, diag));
     TRY(read_sequences(reading, diag));
     return read_rows(reading, diag);
+}
+
+static err read_all(struct reading *reading, uint64_t offset, struct diag *diag)
+{
+    TRY(read_label(reading, offset, diag));
+    TRY(check_blocks(reading, diag));
+    return mapped_read(verify_content, reading, reading->path, diag);
 }
 
 err snap_verify(const struct snap_options *options, uint64_t offset, struct diag *diag)
@@ -253,50 +260,62 @@ static err take_head(struct reading *reading, struct snap_head *head, struct are
     return read_ticks(reading, head, storage, diag);
 }
 
-static err load_head(struct reading *reading, uint64_t offset, const uint8_t database_id[16], struct snap_head *head,
-                     struct arena *storage, struct diag *diag)
+/* Where what is loaded goes. */
+struct loading {
+    struct reading reading;
+    struct store *store; /* NULL: the head alone */
+    struct snap_head *head;
+    struct arena *storage;
+};
+
+static err load_content(void *context, struct diag *diag)
 {
-    TRY(read_label(reading, offset, diag));
-    TRY(check_owner(reading, database_id, diag));
-    TRY(open_content(reading, diag));
+    struct loading *loading = context;
+    struct reading *reading = &loading->reading;
+    TRY(content_open(&reading->content, scratch_path(&reading->scratch), reading->path, diag));
     TRY(read_schema(reading, diag));
     TRY(read_inventory(reading, diag));
-    return take_head(reading, head, storage, diag);
-}
-
-err snap_load_head(const struct snap_options *options, uint64_t offset, const uint8_t database_id[16],
-                   struct schema **schema, struct snap_head *head, struct arena *storage, struct diag *diag)
-{
-    struct reading reading;
-    reading_init(&reading, options, offset);
-    const err code = load_head(&reading, offset, database_id, head, storage, diag);
-    *schema = NULL;
-    if (code == OK) {
-        *schema = reading.schema;
-        reading.schema = NULL;
-    }
-    reading_deinit(&reading);
-    return code;
-}
-
-static err load_all(struct reading *reading, uint64_t offset, const uint8_t database_id[16], struct store *store,
-                    struct snap_head *head, struct arena *storage, struct diag *diag)
-{
-    TRY(load_head(reading, offset, database_id, head, storage, diag));
-    TRY(take_schema(reading, store, diag));
+    TRY(take_head(reading, loading->head, loading->storage, diag));
+    if (loading->store == NULL)
+        return OK;
+    TRY(take_schema(reading, loading->store, diag));
     TRY(read_sequences(reading, diag));
     return read_rows(reading, diag);
+}
+
+static err load_all(struct loading *loading, uint64_t offset, const uint8_t database_id[16], struct diag *diag)
+{
+    struct reading *reading = &loading->reading;
+    TRY(read_label(reading, offset, diag));
+    TRY(check_owner(reading, database_id, diag));
+    TRY(check_blocks(reading, diag));
+    return mapped_read(load_content, loading, reading->path, diag);
 }
 
 err snap_load(const struct snap_options *options, uint64_t offset, const uint8_t database_id[16], struct store *store,
               struct snap_head *head, struct arena *storage, struct diag *diag)
 {
     check(store->schema == NULL && store->table_count == 0);
-    struct reading reading;
-    reading_init(&reading, options, offset);
-    const err code = load_all(&reading, offset, database_id, store, head, storage, diag);
+    struct loading loading = { .store = store, .head = head, .storage = storage };
+    reading_init(&loading.reading, options, offset);
+    const err code = load_all(&loading, offset, database_id, diag);
     if (code != OK)
         store_deinit(store);
-    reading_deinit(&reading);
+    reading_deinit(&loading.reading);
+    return code;
+}
+
+err snap_load_head(const struct snap_options *options, uint64_t offset, const uint8_t database_id[16],
+                   struct schema **schema, struct snap_head *head, struct arena *storage, struct diag *diag)
+{
+    struct loading loading = { .head = head, .storage = storage };
+    reading_init(&loading.reading, options, offset);
+    const err code = load_all(&loading, offset, database_id, diag);
+    *schema = NULL;
+    if (code == OK) {
+        *schema = loading.reading.schema;
+        loading.reading.schema = NULL;
+    }
+    reading_deinit(&loading.reading);
     return code;
 }
