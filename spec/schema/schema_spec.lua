@@ -123,8 +123,8 @@ describe("a schema", function()
 
     it("takes a name in one form only, so that what looks the same is the same", function()
         assert(schema.build(columns({ "caf\195\169", "u8" })))
-        assert_refused("a field is named `cafe\204\129` with letters and accents apart: a name is written in Unicode's form NFC",
-            columns({ "cafe\204\129", "u8" }))
+        assert_refused("a field is named `cafe\204\129` with letters and accents apart: a name is written in Unicode's form " ..
+            "NFC", columns({ "cafe\204\129", "u8" }))
     end)
 
     it("takes keys of every fixed kind, strings, bytes and enums", function()
