@@ -183,6 +183,27 @@ describe("a SELECT", function()
             "EXPLAIN SHOW row_limit")
     end)
 
+    it("with an order and a limit walks an index that has the order, and reads no more than it gives", function()
+        local players = {}
+        for id = 1, 1000 do
+            players[id] = world:row("player", { id = id, guild = id % 10, name = "x", gold = id, x = id,
+                mood = { tag = "none" } })
+        end
+        local filled = world:fill { player = players }
+        local function first_of(text, limits)
+            return cjson.decode((assert(world:ask(text, filled, limits))))[1].rows
+        end
+        assert.same({ { "player: walk index player_id_idx_btree, downwards; about 3 rows so far, of 1000 in the table" },
+            { "stop after 3" } }, first_of "EXPLAIN SELECT id FROM player ORDER BY id DESC LIMIT 3")
+        assert.same({ { 1000 }, { 999 }, { 998 } },
+            first_of("SELECT id FROM player ORDER BY id DESC LIMIT 3", { rows_max = 255, estimate_max = 3 }))
+        assert.same({ { 6 }, { 7 } },
+            first_of("SELECT id AS n FROM player WHERE id > 5 ORDER BY n LIMIT 2", { rows_max = 255 }))
+        assert.same({ { 0 }, { 0 } },
+            first_of("SELECT guild FROM player ORDER BY guild LIMIT 2 OFFSET 7", { rows_max = 255 }))
+        assert.same({ { 10 } }, first_of "SELECT id FROM player WHERE guild = 0 ORDER BY guild, id LIMIT 1")
+    end)
+
     it("shows a private table to the owner alone, and tells nobody else that there is one", function()
         assert_refused("no such table: `secret`. If the table exists, it may be marked private.", "SELECT * FROM secret")
         assert_refused("no such table: `secret`. If the table exists, it may be marked private.",

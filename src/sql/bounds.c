@@ -128,3 +128,19 @@ void bounds_make(struct query_filter *filter, struct arena *arena, struct arena 
     for (uint32_t idx = 0; idx < count; idx++)
         put_column(&gatherer, (uint16_t)idx);
 }
+
+const struct query_equality *bounds_equality(const struct query_filter *filter, uint16_t column)
+{
+    for (uint32_t idx = 0; idx < filter->equality_count; idx++)
+        if (filter->equalities[idx].column == column)
+            return &filter->equalities[idx];
+    return NULL;
+}
+
+const struct query_range *bounds_range(const struct query_filter *filter, uint16_t column)
+{
+    for (uint32_t idx = 0; idx < filter->range_count; idx++)
+        if (filter->ranges[idx].column == column)
+            return &filter->ranges[idx];
+    return NULL;
+}

@@ -11,3 +11,7 @@
  * one source alone, a row of `table`. */
 void bounds_make(struct query_filter *filter, struct arena *arena, struct arena *scratch, const struct table_def *table,
                  const struct condition *where);
+
+/* What a column must be equal to, or lie between; NULL: anything. */
+const struct query_equality *bounds_equality(const struct query_filter *filter, uint16_t column);
+const struct query_range *bounds_range(const struct query_filter *filter, uint16_t column);

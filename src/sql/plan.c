@@ -1,5 +1,6 @@
 #include "sql/plan.h"
 
+#include "sql/bounds.h"
 #include "sql/predicate.h"
 
 /* What is left of a table's rows, where nothing is known but the shape of the condition. */
@@ -23,22 +24,6 @@ struct candidate {
     double rows;   /* that come out for each row before */
 };
 
-static const struct query_equality *find_equality(const struct query_filter *filter, uint16_t column)
-{
-    for (uint32_t idx = 0; idx < filter->equality_count; idx++)
-        if (filter->equalities[idx].column == column)
-            return &filter->equalities[idx];
-    return NULL;
-}
-
-static const struct query_range *find_range(const struct query_filter *filter, uint16_t column)
-{
-    for (uint32_t idx = 0; idx < filter->range_count; idx++)
-        if (filter->ranges[idx].column == column)
-            return &filter->ranges[idx];
-    return NULL;
-}
-
 /* The equality that binds a column of `source` to one of the sources in `bound`: its end there. An index or hash
  * compares bytes, and two spellings of zero are equal: floats are left to the predicate. */
 static bool edge_read(const struct planner *planner, const struct condition *edge, uint32_t source, uint32_t bound,
@@ -59,7 +44,7 @@ static bool find_key(const struct planner *planner, uint32_t source, uint32_t bo
                      struct plan_key *key)
 {
     const struct relation *relation = planner->relation;
-    const struct query_equality *equality = find_equality(&relation->sources[source].filter, column);
+    const struct query_equality *equality = bounds_equality(&relation->sources[source].filter, column);
     if (equality != NULL) {
         *key = (struct plan_key){ .column = column, .is_value = true, .value = equality->value };
         return true;
@@ -107,7 +92,7 @@ static bool index_serves(const struct planner *planner, const struct index *inde
         return true;
     if (def->kind == INDEX_HASH)
         return false;
-    step->range = find_range(&planner->relation->sources[source].filter, def->columns[step->key_count]);
+    step->range = bounds_range(&planner->relation->sources[source].filter, def->columns[step->key_count]);
     return step->key_count > 0 || step->range != NULL;
 }
 
@@ -249,17 +234,24 @@ static void find_tables(struct planner *planner, const struct store *store)
     }
 }
 
+/* Where very many conditions go across tables, looking for the best order must not cost more than the worst one. */
+static uint32_t starts_count(const struct relation *relation)
+{
+    enum { CROSS_MANY = 64 };
+    return relation->cross_count > CROSS_MANY ? 1 : relation->source_count;
+}
+
 void plan_make(struct plan *plan, struct arena *arena, const struct relation *relation, const struct store *store)
 {
     struct planner planner = { .arena = arena, .relation = relation };
     find_tables(&planner, store);
     double lowest = -1;
-    for (uint32_t first = 0; first < relation->source_count; first++) {
+    for (uint32_t first = 0; first < starts_count(relation); first++) {
         struct plan tried = { .never = relation->never };
         const double cost = order_try(&planner, first, &tried);
         if (lowest >= 0 && cost >= lowest)
             continue;
-        lowest = cost;
+        lowest = tried.cost = cost;
         *plan = tried;
     }
     steps_complete(&planner, plan);

@@ -46,10 +46,19 @@ struct plan {
     uint32_t step_count;
     struct plan_step steps[SQL_SOURCES_MAX];
     double rows; /* expected to be looked at */
+    double cost;
     bool never;
 };
 
 /* The store has the tables of all sources that bring none of their own. */
 void plan_make(struct plan *plan, struct arena *arena, const struct relation *relation, const struct store *store);
+/* Has the one table of a plan walked along an index that gives its rows in this order, if there is one and the first
+ * `count` rows are found sooner so than by ordering all of them. False: the plan is as it was. */
+struct plan_order {
+    uint16_t column;
+    bool descending;
+};
+bool plan_walk_in_order(struct plan *plan, const struct relation *relation, const struct plan_order *orders,
+                        uint32_t order_count, uint64_t count);
 /* Lines of text for people, a step each. */
 void plan_print(struct buf *out, const struct plan *plan, const struct relation *relation);

@@ -27,17 +27,20 @@ static void print_access(struct buf *out, const struct plan_step *step, const st
     }
     if (step->access == STEP_HASH)
         buf_put_text(out, "read all rows once into a hash table, look up");
+    else if (step->key_count == 0 && step->range == NULL)
+        buf_put_format(out, "walk index %.*s", BYTES_FORMAT(index_def(step->index)->name));
     else
-        buf_put_format(out, "look up in index %.*s%s", BYTES_FORMAT(index_def(step->index)->name),
-                       step->key_count > 0 || step->range != NULL ? ":" : "");
+        buf_put_format(out, "look up in index %.*s:", BYTES_FORMAT(index_def(step->index)->name));
     for (uint32_t idx = 0; idx < step->key_count; idx++) {
         buf_put_text(out, idx > 0 ? ", " : " ");
         print_key(out, step, &step->keys[idx], relation);
     }
-    if (step->range == NULL)
-        return;
-    buf_put_text(out, step->key_count > 0 ? ", a range of " : " a range of ");
-    print_column(out, step, step->range->column);
+    if (step->range != NULL) {
+        buf_put_text(out, step->key_count > 0 ? ", a range of " : " a range of ");
+        print_column(out, step, step->range->column);
+    }
+    if (step->reverse)
+        buf_put_text(out, ", downwards");
 }
 
 void plan_print(struct buf *out, const struct plan *plan, const struct relation *relation)

@@ -14,6 +14,7 @@ struct select_runner {
     struct top top;       /* struct kept_row, owned, while there is an order */
     struct buf keys, row; /* the row at hand: what it is ordered by, and what comes out */
     uint64_t skipped, given;
+    bool in_order; /* rows come in the order that is wanted */
     bool (*each)(void *context, bytes row);
     void *context;
 };
@@ -103,7 +104,7 @@ static bool take_row(void *context, const uint8_t *const *rows)
     struct select_runner *runner = context;
     const struct select *select = runner->select;
     const bytes row = make_row(runner, rows);
-    if (select->order_count == 0)
+    if (runner->in_order)
         return give(runner, row);
     buf_clear(&runner->keys);
     for (uint32_t idx = 0; idx < select->order_count; idx++) {
@@ -130,7 +131,7 @@ static bool take_group(struct select_runner *runner, uint32_t place)
     if (runner->budget->code != OK)
         return false;
     const bytes row = buf_bytes(&runner->row);
-    if (select->order_count == 0)
+    if (runner->in_order)
         return give(runner, row);
     buf_clear(&runner->keys);
     for (uint32_t idx = 0; idx < select->order_count; idx++) {
@@ -166,7 +167,7 @@ static err run_plan(struct select_runner *runner, const struct plan *plan)
         for (uint32_t place = 0; place < grouping_count(&runner->grouping) && goes_on; place++)
             goes_on = take_group(runner, place);
     }
-    if (runner->budget->code == OK && select->order_count > 0)
+    if (runner->budget->code == OK && !runner->in_order)
         give_kept(runner);
     return runner->budget->code;
 }
@@ -188,6 +189,23 @@ static uint64_t rows_kept(const struct select *select)
     return select->limit < UINT64_MAX - select->offset ? select->limit + select->offset : UINT64_MAX;
 }
 
+/* Makes the plan; true when rows come out of it in the order that is wanted. */
+static bool make_plan(struct plan *plan, struct arena *arena, const struct select *select, const struct store *store)
+{
+    plan_make(plan, arena, select->relation, store);
+    if (select->order_count == 0)
+        return true;
+    if (select->is_grouped || select->limit == UINT64_MAX)
+        return false;
+    struct plan_order *orders = ARENA_ARRAY(arena, struct plan_order, select->order_count);
+    for (uint32_t idx = 0; idx < select->order_count; idx++) {
+        const struct select_order *order = &select->orders[idx];
+        const struct column_ref column = order->of_output ? select->outputs[order->output].column : order->column;
+        orders[idx] = (struct plan_order){ column.column, order->descending };
+    }
+    return plan_walk_in_order(plan, select->relation, orders, select->order_count, rows_kept(select));
+}
+
 err select_run(const struct select *select, const struct store *store, struct budget *budget,
                bool (*each)(void *context, bytes row), void *context)
 {
@@ -200,7 +218,7 @@ err select_run(const struct select *select, const struct store *store, struct bu
     struct arena arena;
     struct plan plan;
     arena_init(&arena);
-    plan_make(&plan, &arena, select->relation, store);
+    runner.in_order = make_plan(&plan, &arena, select, store);
     const err code = run_plan(&runner, &plan);
     arena_deinit(&arena);
     runner_deinit(&runner);
@@ -250,14 +268,14 @@ void select_explain(struct buf *out, const struct select *select, const struct s
     struct arena arena;
     struct plan plan;
     arena_init(&arena);
-    plan_make(&plan, &arena, select->relation, store);
+    const bool in_order = make_plan(&plan, &arena, select, store);
     plan_print(out, &plan, select->relation);
     arena_deinit(&arena);
     if (plan.never)
         return;
     if (select->is_grouped)
         print_group(out, select);
-    if (select->order_count > 0)
+    if (!in_order)
         print_order(out, select);
     if (select->offset > 0)
         buf_put_format(out, "leave out the first %llu\n", (unsigned long long)select->offset);
