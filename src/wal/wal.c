@@ -42,7 +42,7 @@ struct wal {
     struct buf waiting;
     uint32_t waiting_count;
     size_t writing_size;
-    uint64_t flushed_offset; /* records below it were handed over */
+    uint64_t flushed_offset; /* records below it were handed over, or dropped after a failure */
     bool stopping;
     bool failed;
 
@@ -391,7 +391,6 @@ static void filling_hand_over(struct wal *wal)
         buf_put(&wal->waiting, wal->filling.data + FRAME_HEADER_SIZE, wal->filling.size - FRAME_HEADER_SIZE);
     }
     wal->waiting_count += wal->filling_count;
-    wal->flushed_offset = wal->next_offset;
 }
 
 static void backlog_wait(struct wal *wal)
@@ -410,6 +409,7 @@ void wal_flush(struct wal *wal)
     pthread_mutex_lock(&wal->lock);
     if (!wal->failed)
         filling_hand_over(wal);
+    wal->flushed_offset = wal->next_offset;
     const bool is_far_ahead = wal->started && wal->waiting.size + wal->writing_size > BACKLOG_MAX;
     pthread_mutex_unlock(&wal->lock);
     pthread_cond_signal(&wal->work);
@@ -432,12 +432,12 @@ uint64_t wal_durable_offset(const struct wal *wal)
 
 bool wal_wait(struct wal *wal)
 {
+    while (!wal->started && wal_durable_offset(wal) < wal->flushed_offset && wal_step(wal))
+        ;
     pthread_mutex_lock(&wal->lock);
-    while (!wal->failed && wal_durable_offset(wal) < wal->flushed_offset) {
-        check(wal->started);
+    while (!wal->failed && wal_durable_offset(wal) < wal->flushed_offset)
         pthread_cond_wait(&wal->progress, &wal->lock);
-    }
-    const bool durable = !wal->failed;
+    const bool durable = wal_durable_offset(wal) >= wal->flushed_offset;
     pthread_mutex_unlock(&wal->lock);
     return durable;
 }

@@ -101,7 +101,8 @@ void wal_flush(struct wal *wal);
 
 uint64_t wal_next_offset(const struct wal *wal);    /* engine's thread */
 uint64_t wal_durable_offset(const struct wal *wal); /* any thread: records below it are on disk */
-/* Blocks until everything flushed is durable or the log has failed; false then. */
+/* Blocks until everything flushed is durable; false when the log has failed before that. Without the thread it does
+ * the thread's work. */
 bool wal_wait(struct wal *wal);
 
 /* Bounded disk. Any thread, at any time.
