@@ -20,11 +20,9 @@ static void path_in(char path[static PATH_CAPACITY], const char *dir, const char
 
 identity founding_draw_identity(void)
 {
-    identity database;
-    random_bytes(database.at, sizeof database.at);
-    database.at[31] = 0xc2; /* identities begin c200 */
-    database.at[30] = 0x00;
-    return database;
+    uint8_t chance[32];
+    random_bytes(chance, sizeof chance);
+    return identity_of_claims(BYTES_LITERAL("database"), bytes_of(chance, sizeof chance));
 }
 
 err founding_read_identity(const struct disk *disk, const char *dir, identity *database, struct diag *diag)
@@ -36,8 +34,9 @@ err founding_read_identity(const struct disk *disk, const char *dir, identity *d
     bytes digits = buf_bytes(&text);
     if (digits.size > 0 && digits.at[digits.size - 1] == '\n')
         digits.size--;
-    if (code == OK && !identity_parse(digits, database))
-        code = diag_set(diag, ERR_CORRUPT, "%s does not hold a database's identity (64 hex digits)", path);
+    if (code == OK && (!identity_parse(digits, database) || !identity_is_whole(database)))
+        code = diag_set(diag, ERR_CORRUPT, "%s does not hold a database's identity (64 hex digits, with a checksum in them)",
+                        path);
     buf_deinit(&text);
     return code;
 }

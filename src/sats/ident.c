@@ -21,6 +21,31 @@ static void copy_reversed(uint8_t *to, const uint8_t *from, size_t size)
         to[idx] = from[size - 1 - idx];
 }
 
+/* In the order of the printed digits: prefix, checksum, hash. */
+static identity identity_make(const uint8_t hash[static IDENTITY_HASH_SIZE])
+{
+    static const uint8_t prefix[IDENTITY_PREFIX_SIZE] = { 0xc2, 0x00 };
+    uint8_t summed[IDENTITY_PREFIX_SIZE + IDENTITY_HASH_SIZE], checksum[DIGEST_SIZE], printed[sizeof(identity)];
+    memcpy(summed, prefix, sizeof prefix);
+    memcpy(summed + sizeof prefix, hash, IDENTITY_HASH_SIZE);
+    blake3(summed, sizeof summed, checksum);
+
+    memcpy(printed, prefix, sizeof prefix);
+    memcpy(printed + IDENTITY_PREFIX_SIZE, checksum, IDENTITY_CHECKSUM_SIZE);
+    memcpy(printed + IDENTITY_PREFIX_SIZE + IDENTITY_CHECKSUM_SIZE, hash, IDENTITY_HASH_SIZE);
+    identity result;
+    copy_reversed(result.at, printed, sizeof printed);
+    return result;
+}
+
+bool identity_is_whole(const identity *value)
+{
+    uint8_t hash[IDENTITY_HASH_SIZE];
+    copy_reversed(hash, value->at, sizeof hash); /* the last digits come first in memory */
+    const identity made = identity_make(hash);
+    return memcmp(&made, value, sizeof made) == 0;
+}
+
 identity identity_of_claims(bytes issuer, bytes subject)
 {
     struct buf text;
@@ -32,22 +57,7 @@ identity identity_of_claims(bytes issuer, bytes subject)
     uint8_t hash[DIGEST_SIZE];
     blake3(text.data, text.size, hash);
     buf_deinit(&text);
-
-    static const uint8_t prefix[IDENTITY_PREFIX_SIZE] = { 0xc2, 0x00 };
-    uint8_t summed[IDENTITY_PREFIX_SIZE + IDENTITY_HASH_SIZE];
-    memcpy(summed, prefix, sizeof prefix);
-    memcpy(summed + sizeof prefix, hash, IDENTITY_HASH_SIZE);
-    uint8_t checksum[DIGEST_SIZE];
-    blake3(summed, sizeof summed, checksum);
-
-    uint8_t printed[sizeof(identity)]; /* prefix, checksum, hash */
-    memcpy(printed, prefix, sizeof prefix);
-    memcpy(printed + IDENTITY_PREFIX_SIZE, checksum, IDENTITY_CHECKSUM_SIZE);
-    memcpy(printed + IDENTITY_PREFIX_SIZE + IDENTITY_CHECKSUM_SIZE, hash, IDENTITY_HASH_SIZE);
-
-    identity result;
-    copy_reversed(result.at, printed, sizeof printed);
-    return result;
+    return identity_make(hash);
 }
 
 bool identity_parse(bytes hex, identity *out)

@@ -10,6 +10,8 @@ typedef struct connection_id { uint8_t at[16]; } connection_id; /* all zero: non
 
 /* From the claims of a token: c200 | checksum | hash, by BLAKE3 of "issuer|subject". */
 identity identity_of_claims(bytes issuer, bytes subject);
+/* Whether the checksum in it is that of the rest: a bit that has changed is found. */
+bool identity_is_whole(const identity *value);
 bool identity_parse(bytes hex, identity *out); /* 64 digits, optional 0x */
 void identity_print(struct buf *out, const identity *value);
 bool connection_id_parse(bytes hex, connection_id *out); /* 32 digits, no prefix */
