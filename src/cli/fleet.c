@@ -57,6 +57,7 @@ static err open_member(struct fleet *fleet, const char *name, struct module *mod
                                             .port = member->port,
                                             .limits = fleet->limits,
                                             .checkpoints = fleet->checkpoints,
+                                            .echo = true,
                                             .progress = &progress,
                                             .on_failure = on_log_failure,
                                             .context = member };

@@ -20,9 +20,12 @@ const struct checkpoint_options checkpoint_options_default = {
     .keep_bytes = 16ull << 30,
 };
 
+enum stage { STAGE_WRITE, STAGE_PUBLISH, STAGE_VERIFY, STAGE_RETIRE };
+
 /* One snapshot on its way. Made by the engine's thread, then the worker's until `done`. */
 struct job {
-    struct frozen *frozen;
+    enum stage stage;        /* the next thing to do */
+    struct frozen *frozen;   /* until it is written */
     struct snap_head head;
     struct buf ticks;     /* what head.ticks points into */
     struct buf clients;   /* what head.clients points into */
@@ -82,30 +85,46 @@ void checkpoint_opened(struct checkpoint *checkpoint, uint64_t snapshot_offset, 
 
 /* --- The worker --- */
 
-/* M1. False when the log has failed or the database stops. */
-static bool wait_durable(struct checkpoint *checkpoint, uint64_t offset)
-{
-    while (wal_durable_offset(checkpoint->engine->wal) < offset) {
-        if (atomic_load(&checkpoint->stopping))
-            return false;
-        usleep(WAIT_STEP_US);
-    }
-    return true;
-}
-
 static err write_snapshot(struct checkpoint *checkpoint, struct job *job)
 {
-    TRY(snap_write(&checkpoint->snap, job->frozen, &job->head, &job->diag));
-    if (!wait_durable(checkpoint, job->head.offset))
+    const err code = snap_write(&checkpoint->snap, job->frozen, &job->head, &job->diag);
+    frozen_drop(job->frozen);
+    job->frozen = NULL;
+    return code;
+}
+
+/* M1. Once the log has failed this stays so until the database stops. */
+static bool waits_for_log(const struct checkpoint *checkpoint)
+{
+    const struct job *job = checkpoint->job;
+    return job->stage == STAGE_PUBLISH && !atomic_load(&checkpoint->stopping) &&
+           wal_durable_offset(checkpoint->engine->wal) < job->head.offset;
+}
+
+static err publish_snapshot(struct checkpoint *checkpoint, struct job *job)
+{
+    if (wal_durable_offset(checkpoint->engine->wal) < job->head.offset)
         return diag_set(&job->diag, ERR_BUSY, "the database is stopping");
-    TRY(snap_publish(&checkpoint->snap, job->head.offset, &job->diag));
-    return snap_verify(&checkpoint->snap, job->head.offset, &job->diag);
+    return snap_publish(&checkpoint->snap, job->head.offset, &job->diag);
 }
 
 struct kept {
     uint64_t offset, size;
     int64_t taken_us;
 };
+
+/* A damaged one stands for nothing and is given up at once: *count stays as it is then. */
+static err keep_or_remove(struct checkpoint *checkpoint, uint64_t offset, struct kept *kept, size_t *count,
+                          struct diag *diag)
+{
+    struct snap_label label;
+    const err code = snap_peek(&checkpoint->snap, offset, &label, diag);
+    if (code == ERR_CORRUPT)
+        return snap_remove(&checkpoint->snap, offset, diag);
+    kept[*count] = (struct kept){ offset, label.content_size, label.timestamp_us };
+    *count += code == OK;
+    return code;
+}
 
 /* C1, C2: the oldest go first, by age and while all together are too large. */
 static err retire(struct checkpoint *checkpoint, struct diag *diag)
@@ -114,17 +133,14 @@ static err retire(struct checkpoint *checkpoint, struct diag *diag)
     const int64_t now_us = clock_wall_us();
     struct buf offsets = { 0 };
     err code = snap_offsets(&checkpoint->snap, &offsets, diag);
-    const size_t count = offsets.size / 8;
     uint64_t total = wal_size(wal), oldest = 0;
-    struct kept *kept = memory_new((count + 1) * sizeof *kept);
-    for (size_t idx = 0; code == OK && idx < count; idx++) {
-        memcpy(&kept[idx].offset, offsets.data + idx * 8, 8);
-        struct snap_label label;
-        code = snap_peek(&checkpoint->snap, kept[idx].offset, &label, diag);
-        kept[idx].size = label.content_size;
-        kept[idx].taken_us = label.timestamp_us;
+    struct kept *kept = memory_new((offsets.size / 8 + 1) * sizeof *kept);
+    size_t count = 0;
+    struct reader left = reader_of(buf_bytes(&offsets));
+    while (code == OK && reader_left(&left) > 0)
+        code = keep_or_remove(checkpoint, reader_get_u64(&left), kept, &count, diag);
+    for (size_t idx = 0; idx < count; idx++)
         total += kept[idx].size;
-    }
     for (size_t idx = 0; code == OK && idx + KEPT_MIN < count; idx++) {
         /* Its successor covers the window's beginning, or there is no room. */
         const bool is_old = kept[idx + 1].taken_us < now_us - checkpoint->options.keep_us;
@@ -151,19 +167,51 @@ static void yield_to_calls(void)
     (void)syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_BEST_EFFORT_LAST);
 }
 
+/* C1: what cannot be read back must not stand for one of those that are kept. */
+static err verify_snapshot(struct checkpoint *checkpoint, struct job *job)
+{
+    struct diag ignored;
+    const err code = snap_verify(&checkpoint->snap, job->head.offset, &job->diag);
+    if (code != OK && code != ERR_BUSY)
+        (void)snap_remove(&checkpoint->snap, job->head.offset, &ignored);
+    return code;
+}
+
+/* What cannot be removed does not spoil the snapshot. */
+static void try_retire(struct checkpoint *checkpoint)
+{
+    struct diag diag;
+    if (retire(checkpoint, &diag) != OK)
+        log_warn("%s: old snapshots and log stay: %s", checkpoint->engine->name, diag.text);
+}
+
+bool checkpoint_step(struct checkpoint *checkpoint)
+{
+    struct job *job = checkpoint->job;
+    if (job == NULL || atomic_load(&job->done) || waits_for_log(checkpoint))
+        return false;
+    const enum stage stage = job->stage++;
+    switch (stage) {
+    case STAGE_WRITE: job->code = write_snapshot(checkpoint, job); break;
+    case STAGE_PUBLISH: job->code = publish_snapshot(checkpoint, job); break;
+    case STAGE_VERIFY: job->code = verify_snapshot(checkpoint, job); break;
+    case STAGE_RETIRE: try_retire(checkpoint); break;
+    }
+    if (job->code != OK || stage == STAGE_RETIRE) {
+        atomic_store(&job->done, true);
+        port_interrupt(checkpoint->engine->port);
+    }
+    return true;
+}
+
 static void *work(void *context)
 {
     struct checkpoint *checkpoint = context;
-    struct job *job = checkpoint->job;
-    struct diag diag;
     yield_to_calls();
-    job->code = write_snapshot(checkpoint, job);
-    frozen_drop(job->frozen);
-    job->frozen = NULL;
-    if (job->code == OK && retire(checkpoint, &diag) != OK)
-        log_warn("%s: old snapshots and log stay: %s", checkpoint->engine->name, diag.text);
-    atomic_store(&job->done, true);
-    port_interrupt(checkpoint->engine->port);
+    while (!atomic_load(&checkpoint->job->done)) {
+        if (!checkpoint_step(checkpoint))
+            usleep(WAIT_STEP_US);
+    }
     return NULL;
 }
 
@@ -206,7 +254,8 @@ static void begin(struct checkpoint *checkpoint)
     checkpoint->job = job;
     checkpoint->last_logged = engine->logged_bytes;
     checkpoint->replayed_bytes = 0;
-    check(pthread_create(&checkpoint->thread, NULL, work, checkpoint) == 0);
+    if (!engine->by_hand)
+        check(pthread_create(&checkpoint->thread, NULL, work, checkpoint) == 0);
 }
 
 static void grant(struct checkpoint *checkpoint, struct checkpoint_wish *wish, const struct job *job)
@@ -221,7 +270,8 @@ static void grant(struct checkpoint *checkpoint, struct checkpoint_wish *wish, c
 static void finish(struct checkpoint *checkpoint)
 {
     struct job *job = checkpoint->job;
-    pthread_join(checkpoint->thread, NULL);
+    if (!checkpoint->engine->by_hand)
+        pthread_join(checkpoint->thread, NULL);
     checkpoint->job = NULL;
     checkpoint->last_us = clock_monotonic_us();
     if (job->code == OK) {
@@ -270,6 +320,8 @@ void checkpoint_ask(struct checkpoint *checkpoint, struct checkpoint_wish *wish)
 void checkpoint_stop(struct checkpoint *checkpoint)
 {
     atomic_store(&checkpoint->stopping, true);
+    while (checkpoint->engine->by_hand && checkpoint_step(checkpoint))
+        ;
     if (checkpoint->job != NULL)
         finish(checkpoint);
     const struct job stopped = { .code = ERR_BUSY, .diag = { ERR_BUSY, "the database is stopping" } };

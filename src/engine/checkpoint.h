@@ -29,6 +29,9 @@ void checkpoint_opened(struct checkpoint *checkpoint, uint64_t snapshot_offset, 
 
 /* Once a turn, between two transactions: starts a snapshot when it is time. */
 void checkpoint_consider(struct checkpoint *checkpoint);
+/* The worker's next piece of work on this thread, where there is no worker (engine_step()). False when there is none,
+ * or it waits for the log (M1). */
+bool checkpoint_step(struct checkpoint *checkpoint);
 /* Somebody waits for a snapshot that holds what has happened until now. */
 struct checkpoint_wish {
     struct checkpoint_wish *next;

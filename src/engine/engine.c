@@ -18,7 +18,7 @@
 #include <stdio.h>
 
 /* Lua libraries recurse natively; guard.h keeps a zone of this for telling so. Only what is touched takes memory. */
-enum { STACK_SIZE = 64 << 20 };
+enum { STACK_SIZE = 64 << 20, TURN_WAIT_US = 1000000 };
 
 /* What one transaction may change: enough for a world to be made in one call, far from filling memory. */
 const struct txn_limits engine_txn_limits = { .rows_max = 50u << 20, .bytes_max = 2ull << 30 };
@@ -28,10 +28,13 @@ static void path_in(char path[static 4096], const struct engine *engine, const c
     check(snprintf(path, 4096, "%s/%s", engine->dir, name) < 4096);
 }
 
-/* The database's identity is drawn once and kept in a file of its own: the log's segments name it. */
+/* The database's identity is drawn once and kept in a file of its own: the log's segments name it. A file that is
+ * seen may not be stored yet (the process that made it was killed): its name is made to last before others rely on it. */
 static err open_identity(struct engine *engine, struct diag *diag)
 {
     const err code = founding_read_identity(engine->disk, engine->dir, &engine->identity, diag);
+    if (code == OK)
+        return engine->disk->dir_sync(engine->disk->self, engine->dir, diag);
     if (code != ERR_NOT_FOUND)
         return code;
     engine->identity = founding_draw_identity();
@@ -66,7 +69,7 @@ static err open_module(struct engine *engine, struct module *module, struct diag
     return code;
 }
 
-static err open_folder(struct engine *engine, struct diag *diag)
+static err open_folder(struct engine *engine, bool echo, struct diag *diag)
 {
     char path[4096];
     TRY(engine->disk->make_dir(engine->disk->self, engine->dir, diag));
@@ -74,7 +77,7 @@ static err open_folder(struct engine *engine, struct diag *diag)
     TRY(open_identity(engine, diag));
     TRY(founding_read_pause(engine->disk, engine->dir, &engine->schedules_paused, diag));
     path_in(path, engine, "module_logs");
-    engine->module_log = module_log_new(path, true, engine->port);
+    engine->module_log = module_log_new(engine->disk, path, echo, engine->port);
     module_log_adopt(engine->module_log);
     return OK;
 }
@@ -105,6 +108,8 @@ err engine_open(struct engine **out, const struct engine_options *options, struc
     engine->owner = options->owner;
     engine->limits = options->limits;
     engine->port = options->port;
+    engine->segment_size = options->segment_size;
+    engine->by_hand = options->by_hand;
     engine->on_failure = options->on_failure;
     engine->context = options->context;
     store_init(&engine->store);
@@ -118,7 +123,7 @@ err engine_open(struct engine **out, const struct engine_options *options, struc
     struct module *module = options->module;
     engine->checkpoint = checkpoint_new(engine, &options->checkpoints);
     engine->aside = aside_new(engine);
-    err code = open_folder(engine, diag);
+    err code = open_folder(engine, options->echo, diag);
     if (code == OK)
         code = open_state(engine, &module, options->progress, diag);
     module_log_adopt(NULL); /* the engine's own thread takes over */
@@ -132,12 +137,9 @@ err engine_open(struct engine **out, const struct engine_options *options, struc
     return OK;
 }
 
-static void *run(void *context)
+/* The engine's last act. */
+static void end(struct engine *engine)
 {
-    struct engine *engine = context;
-    module_log_adopt(engine->module_log);
-    while (!atomic_load(&engine->stopping))
-        turn_run(engine);
     clients_disconnect_all(engine);
     snapshot_request_close(engine);
     checkpoint_stop(engine->checkpoint);
@@ -147,11 +149,21 @@ static void *run(void *context)
     wal_flush(engine->wal);
     (void)wal_wait(engine->wal); /* answers that wait for the disk leave before net ends */
     port_send_flush(engine->port, true);
+}
+
+static void *run(void *context)
+{
+    struct engine *engine = context;
+    module_log_adopt(engine->module_log);
+    while (!atomic_load(&engine->stopping))
+        turn_run(engine, TURN_WAIT_US);
+    end(engine);
     return NULL;
 }
 
 void engine_start(struct engine *engine)
 {
+    check(!engine->by_hand);
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, STACK_SIZE);
@@ -160,11 +172,34 @@ void engine_start(struct engine *engine)
     engine->thread_runs = true;
 }
 
+bool engine_step(struct engine *engine, enum engine_step step)
+{
+    check(engine->by_hand);
+    switch (step) {
+    case ENGINE_LOG: return wal_step(engine->wal);
+    case ENGINE_SNAPSHOT: return checkpoint_step(engine->checkpoint);
+    case ENGINE_TURN: break;
+    }
+    module_log_adopt(engine->module_log);
+    turn_run(engine, 0);
+    module_log_adopt(NULL);
+    return true;
+}
+
+static void end_by_hand(struct engine *engine)
+{
+    module_log_adopt(engine->module_log);
+    end(engine);
+    module_log_adopt(NULL);
+}
+
 void engine_stop(struct engine *engine)
 {
     atomic_store(&engine->stopping, true);
     port_interrupt(engine->port);
-    if (engine->thread_runs)
+    if (engine->by_hand)
+        end_by_hand(engine);
+    else if (engine->thread_runs)
         pthread_join(engine->thread, NULL);
     engine->thread_runs = false;
 }

@@ -1,7 +1,8 @@
 /* engine — one database: its tables, log, module, clients, and the thread that runs them.
  *
  * Life     engine_open (recovers, loads, migrates; the log's thread runs), engine_start (the engine's
- *          thread), engine_stop, engine_close.
+ *          thread), engine_stop, engine_close. By hand there are no threads: engine_step() in the place of
+ *          engine_start().
  * Threads  After engine_start only the functions marked "any thread" may be called from outside. */
 #pragma once
 
@@ -35,6 +36,9 @@ struct engine_options {
     struct module_limits limits;
     struct checkpoint_options checkpoints;
     struct progress *progress;   /* of opening; may be NULL */
+    uint64_t segment_size;       /* of the log; 0: what suits the window */
+    bool echo;                   /* what the module says is printed on stderr, too */
+    bool by_hand;                /* no threads: engine_step() */
     /* Called once from any thread when the database can go on no longer (W3). */
     void (*on_failure)(void *context, const struct diag *diag);
     void *context;
@@ -42,6 +46,10 @@ struct engine_options {
 
 err engine_open(struct engine **engine, const struct engine_options *options, struct diag *diag);
 void engine_start(struct engine *engine);
+/* By hand: does on this thread what one of the engine's threads would do next. False when that is nothing. With a
+ * simulated disk, clock and chance below, the same steps have the same outcome. */
+enum engine_step { ENGINE_TURN, ENGINE_LOG, ENGINE_SNAPSHOT };
+bool engine_step(struct engine *engine, enum engine_step step);
 /* Ends the thread after the turn it is in: disconnects every client, syncs. */
 void engine_stop(struct engine *engine);
 void engine_close(struct engine *engine);

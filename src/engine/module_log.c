@@ -6,12 +6,8 @@
 #include "sats/ident.h"
 #include "sats/json.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum {
     MESSAGE_MAX = 4096,
@@ -23,12 +19,14 @@ enum {
 };
 
 struct module_log {
+    const struct disk *disk;
     char *dir;                  /* owned */
     struct port *port;
     struct request *followers;
     struct buf pending;         /* whole lines of this turn */
     uint64_t dropped;           /* lines of this turn that found no room */
-    int fd;
+    struct disk_file *file;     /* owned: today's; NULL: none */
+    uint64_t size;              /* of what it holds */
     char day[16];
     bool echo;
     bool has_complained;        /* that it cannot be written is said once, until it can */
@@ -38,12 +36,12 @@ static _Thread_local struct module_log *adopted;
 
 static const char *const level_names[] = { "Error", "Warn", "Info", "Debug", "Trace" };
 
-struct module_log *module_log_new(const char *dir, bool echo, struct port *port)
+struct module_log *module_log_new(const struct disk *disk, const char *dir, bool echo, struct port *port)
 {
     struct module_log *log = memory_new(sizeof *log);
+    log->disk = disk;
     log->dir = memory_copy(dir, strlen(dir) + 1);
     log->port = port;
-    log->fd = -1;
     log->echo = echo;
     return log;
 }
@@ -53,8 +51,7 @@ void module_log_free(struct module_log *log)
     if (log == NULL)
         return;
     module_log_flush(log);
-    if (log->fd >= 0)
-        close(log->fd);
+    log->disk->close(log->disk->self, log->file);
     buf_deinit(&log->pending);
     memory_free(log->dir);
     memory_free(log);
@@ -163,30 +160,60 @@ static void day_name(char name[static 16])
     buf_deinit(&text);
 }
 
-static void complain(struct module_log *log, const char *file)
+static void complain(struct module_log *log, const struct diag *diag)
 {
     if (!log->has_complained)
-        log_warn("the module's log cannot be written: %s: %s", file, strerror(errno));
+        log_warn("the module's log: %s", diag->text);
     log->has_complained = true;
 }
 
-/* Opens today's file. A log that cannot be written is no reason to stop serving: it is said once. */
-static int open_today(struct module_log *log)
+static err open_file(struct module_log *log, struct diag *diag)
 {
+    char path[4096];
+    const struct disk *disk = log->disk;
+    check(snprintf(path, sizeof path, "%s/%s.log", log->dir, log->day) < (int)sizeof path);
+    TRY(disk->make_dir(disk->self, log->dir, diag));
+    TRY(disk->open(disk->self, path, true, &log->file, diag));
+    return disk->size(disk->self, log->file, &log->size, diag);
+}
+
+static void close_file(struct module_log *log)
+{
+    log->disk->close(log->disk->self, log->file);
+    log->file = NULL;
+    log->size = 0;
+}
+
+/* Opens today's file; false when that fails. A log that cannot be written is no reason to stop serving: it is said
+ * once. */
+static bool open_today(struct module_log *log)
+{
+    struct diag diag;
     char day[16];
     day_name(day);
-    if (log->fd >= 0 && strcmp(day, log->day) == 0)
-        return log->fd;
-    if (log->fd >= 0)
-        close(log->fd);
+    if (log->file != NULL && strcmp(day, log->day) == 0)
+        return true;
+    close_file(log);
     memcpy(log->day, day, sizeof day);
-    char path[4096];
-    mkdir(log->dir, 0777);
-    snprintf(path, sizeof path, "%s/%s.log", log->dir, day);
-    log->fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
-    if (log->fd < 0)
-        complain(log, path);
-    return log->fd;
+    if (open_file(log, &diag) != OK) {
+        complain(log, &diag);
+        close_file(log);
+    }
+    return log->file != NULL;
+}
+
+/* What a failed write leaves behind is written over by the next. */
+static void append(struct module_log *log, bytes lines)
+{
+    struct diag diag;
+    if (!open_today(log))
+        return;
+    if (log->disk->write_at(log->disk->self, log->file, log->size, lines.at, lines.size, &diag) != OK) {
+        complain(log, &diag);
+        return;
+    }
+    log->size += lines.size;
+    log->has_complained = false;
 }
 
 static void send_lines(struct module_log *log, struct request *request, bytes lines, enum packet_kind kind)
@@ -207,34 +234,33 @@ void module_log_flush(struct module_log *log)
         log->dropped = 0;
         module_log_system(log, 1, "%llu lines were dropped: a turn may log 4 MiB", (unsigned long long)dropped);
     }
-    const int fd = open_today(log);
     const bytes lines = buf_bytes(&log->pending);
-    for (size_t done = 0; fd >= 0 && done < lines.size;) {
-        const ssize_t written = write(fd, lines.at + done, lines.size - done);
-        if (written < 0 && errno != EINTR) {
-            complain(log, log->day);
-            break;
-        }
-        done += written > 0 ? (size_t)written : 0;
-        log->has_complained = false;
-    }
+    append(log, lines);
     for (struct request *follower = log->followers; follower != NULL; follower = follower->next)
         send_lines(log, follower, lines, PACKET_LOG_LINES);
     buf_clear(&log->pending);
 }
 
-/* Where the last `wanted` lines begin (all lines when wanted < 0), looking at no more than TAIL_MAX bytes. */
-static off_t find_tail(int fd, off_t end, int64_t wanted)
+/* A piece of today's file; false when the disk does not give it. */
+static bool read_piece(const struct module_log *log, uint64_t at, uint8_t *out, size_t size)
 {
-    const off_t lowest = end > TAIL_MAX ? end - TAIL_MAX : 0;
+    struct diag ignored;
+    size_t done = 0;
+    return log->disk->read_at(log->disk->self, log->file, at, out, size, &done, &ignored) == OK && done == size;
+}
+
+/* Where the last `wanted` lines begin (all lines when wanted < 0), looking at no more than TAIL_MAX bytes. */
+static uint64_t find_tail(const struct module_log *log, int64_t wanted)
+{
+    const uint64_t end = log->size, lowest = end > TAIL_MAX ? end - TAIL_MAX : 0;
     uint8_t chunk[TAIL_CHUNK];
-    off_t line = end;
+    uint64_t line = end;
     int64_t lines = 0;
-    for (off_t at = end; at > lowest && lines != wanted;) {
-        const off_t from = at - lowest > TAIL_CHUNK ? at - TAIL_CHUNK : lowest;
-        if (pread(fd, chunk, (size_t)(at - from), from) != at - from)
+    for (uint64_t at = end; at > lowest && lines != wanted;) {
+        const uint64_t from = at - lowest > TAIL_CHUNK ? at - TAIL_CHUNK : lowest;
+        if (!read_piece(log, from, chunk, (size_t)(at - from)))
             return line;
-        for (off_t idx = at - from; idx > 0 && lines != wanted; idx--) {
+        for (uint64_t idx = at - from; idx > 0 && lines != wanted; idx--) {
             if (chunk[idx - 1] != '\n' || from + idx == end)
                 continue;
             line = from + idx;
@@ -245,15 +271,13 @@ static off_t find_tail(int fd, off_t end, int64_t wanted)
     return lowest == 0 && lines != wanted ? 0 : line;
 }
 
-static void read_tail(int fd, int64_t wanted, struct buf *out)
+static void read_tail(struct module_log *log, int64_t wanted, struct buf *out)
 {
-    struct stat stat;
-    if (fd < 0 || fstat(fd, &stat) != 0)
+    if (!open_today(log))
         return;
-    const off_t start = find_tail(fd, stat.st_size, wanted);
-    const size_t size = (size_t)(stat.st_size - start);
-    uint8_t *room = buf_extend(out, size);
-    if (pread(fd, room, size, start) != (ssize_t)size)
+    const uint64_t start = find_tail(log, wanted);
+    const size_t size = (size_t)(log->size - start);
+    if (!read_piece(log, start, buf_extend(out, size), size))
         out->size -= size;
 }
 
@@ -267,7 +291,7 @@ bool module_log_serve(struct module_log *log, struct request *request)
         wanted = FOLLOW_LINES_MAX;
     request->status = 200;
     request->content_type = "application/x-ndjson";
-    read_tail(open_today(log), wanted, &request->answer);
+    read_tail(log, wanted, &request->answer);
     if (!request->follow)
         return false;
     request->next = log->followers;

@@ -5,13 +5,14 @@
  * a module cannot forge one. Shape of a line: SpacetimeDB's, so that its tools read it. */
 #pragma once
 
+#include "base/disk.h"
 #include "engine/port.h"
 #include "host/module.h"
 
 struct module_log;
 
 /* `echo`: also print each line on stderr, for people who run a module in a terminal. */
-struct module_log *module_log_new(const char *dir, bool echo, struct port *port);
+struct module_log *module_log_new(const struct disk *disk, const char *dir, bool echo, struct port *port);
 void module_log_free(struct module_log *log);
 
 /* A module_log_fn for every module, without a context: what is said on a thread that works for a database goes

@@ -212,7 +212,12 @@ err engine_publish(struct engine *engine, struct module *module, struct diag *di
     struct publication publication = { .module = module, .diag = diag };
     pthread_mutex_lock(&engine->publication_lock);
     engine->publication = &publication;
-    port_interrupt(engine->port);
+    pthread_mutex_unlock(&engine->publication_lock);
+    if (engine->by_hand)
+        (void)engine_step(engine, ENGINE_TURN);
+    else
+        port_interrupt(engine->port);
+    pthread_mutex_lock(&engine->publication_lock);
     while (!publication.done)
         pthread_cond_wait(&engine->publication_done, &engine->publication_lock);
     pthread_mutex_unlock(&engine->publication_lock);

@@ -74,7 +74,8 @@ static err open_log(struct engine *engine, struct image *image, struct wal_repor
     check(snprintf(dir, sizeof dir, "%s/log", engine->dir) < (int)sizeof dir);
     struct wal_options options = { .disk = engine->disk,
                                    .dir = dir,
-                                   .segment_size = checkpoint_segment_size(engine->checkpoint),
+                                   .segment_size = engine->segment_size > 0 ? engine->segment_size
+                                                                            : checkpoint_segment_size(engine->checkpoint),
                                    .from = image->next_offset,
                                    .on_durable = on_durable,
                                    .on_failure = on_log_failure,
@@ -133,7 +134,8 @@ err startup_read(struct engine *engine, struct map *clients, struct progress *pr
         say_what_was_read(engine, snapshot, &report, start_us);
         take_over(engine, &image, clients);
         checkpoint_opened(engine->checkpoint, snapshot, report.byte_count);
-        wal_start(engine->wal);
+        if (!engine->by_hand)
+            wal_start(engine->wal);
         port_set_durable(engine->port, wal_durable_offset(engine->wal));
     }
     image_deinit(&image);

@@ -69,6 +69,8 @@ struct engine {
     uint64_t seeds_drawn;         /* since the start */
     int64_t now_us;               /* wall clock of the post at hand */
 
+    uint64_t segment_size;
+    bool by_hand;
     pthread_t thread;
     bool thread_runs;
     atomic_bool stopping;

@@ -15,7 +15,7 @@
 #include "proto/client_msg.h"
 #include "proto/server_msg.h"
 
-enum { CLOSE_INTERNAL = 1011, TURN_WAIT_US = 1000000 };
+enum { CLOSE_INTERNAL = 1011 };
 
 /* What a finished reducer's answer is written from. */
 struct call_answer {
@@ -115,9 +115,9 @@ static void run_post(struct engine *engine, struct post *post)
     }
 }
 
-void turn_run(struct engine *engine)
+void turn_run(struct engine *engine, int64_t wait_us)
 {
-    struct block *blocks = port_receive(engine->port, schedule_wait_us(engine->schedule, TURN_WAIT_US));
+    struct block *blocks = port_receive(engine->port, schedule_wait_us(engine->schedule, wait_us));
     for (struct block *block = blocks; block != NULL; block = block->next) {
         for (size_t at = 0; at < block->used;) {
             struct post *post = (struct post *)(block->data + at);

@@ -5,7 +5,9 @@
  * disk: each answer says how much of the log must be durable before it may leave. */
 #pragma once
 
+#include <stdint.h>
+
 struct engine;
 
-/* Waits for something to do, then does all that is there. */
-void turn_run(struct engine *engine);
+/* Waits so long for something to do, then does all that is there. */
+void turn_run(struct engine *engine, int64_t wait_us);
