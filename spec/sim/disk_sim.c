@@ -2,6 +2,8 @@
 
 #include "disk_sim_file.h"
 
+#include "base/hash.h"
+
 #include <pthread.h>
 #include <stdio.h>
 
@@ -49,6 +51,9 @@ struct disk_sim {
     struct chance random;
     uint64_t life; /* goes up with each restart */
     bool dead;
+    bool is_kill;  /* only the process ends, or has ended */
+    bool lies;
+    struct disk_strike strike;
     uint64_t crash_at;
     uint64_t changes; /* calls that change something, since crash_at was set */
     uint64_t capacity;
@@ -187,6 +192,14 @@ static bool is_change(enum disk_call call)
     return call != DISK_SIZE && call != DISK_READ && call != DISK_LIST && call != DISK_LOCK && call != DISK_OPEN;
 }
 
+static void note_strike(struct disk_sim *sim, int what, enum disk_call call, const char *path)
+{
+    sim->strike.count++;
+    sim->strike.what = what;
+    sim->strike.call = call;
+    path_copy(sim->strike.path, path);
+}
+
 static err refuse(struct diag *diag, enum disk_fault fault, const char *doing, const char *path)
 {
     return diag_set(diag, ERR_DISK, "cannot %s %s: %s", doing, path,
@@ -207,14 +220,25 @@ static err call_begin(struct disk_sim *sim, enum disk_call call, const char *doi
     sim->counts[call]++;
     if (sim->dead)
         return refuse_dead(diag, doing, path);
-    if (is_change(call) && sim->crash_at > 0 && ++sim->changes == sim->crash_at)
+    if (is_change(call) && sim->crash_at > 0 && ++sim->changes == sim->crash_at) {
         sim->dead = *dying = true;
+        note_strike(sim, sim->is_kill ? STRIKE_KILL : STRIKE_POWER_CUT, call, path);
+    }
     bool strikes = trouble_strikes(sim, &sim->troubles[call], &fault);
     if (!strikes)
         strikes = trouble_strikes(sim, &sim->troubles[DISK_ANY], &fault);
     if (!strikes && is_change(call))
         strikes = trouble_strikes(sim, &sim->troubles[DISK_CHANGES], &fault);
-    return strikes ? refuse(diag, fault, doing, path) : OK;
+    if (!strikes)
+        return OK;
+    note_strike(sim, fault == DISK_EIO ? STRIKE_EIO : STRIKE_ENOSPC, call, path);
+    return refuse(diag, fault, doing, path);
+}
+
+static err refuse_full(struct disk_sim *sim, enum disk_call call, const char *doing, const char *path, struct diag *diag)
+{
+    note_strike(sim, STRIKE_ENOSPC, call, path);
+    return refuse(diag, DISK_ENOSPC, doing, path);
 }
 
 /* The same for a call on an open file. */
@@ -348,7 +372,7 @@ static err sim_write_at(void *self, struct disk_file *file, uint64_t offset, con
     if (code != OK && alive) /* it fails in the middle */
         inode_write(file->inode, offset, from, chance_below(&sim->random, size + 1));
     if (code == OK && is_too_much(sim, file->inode, offset + size))
-        code = refuse(diag, DISK_ENOSPC, "write", file->path);
+        code = refuse_full(sim, DISK_WRITE, "write", file->path, diag);
     if (code == OK) {
         inode_write(file->inode, offset, from, size);
         code = call_end(dying, "write", file->path, diag);
@@ -364,8 +388,10 @@ static err sim_sync(void *self, struct disk_file *file, struct diag *diag)
     pthread_mutex_lock(&sim->lock);
     const bool alive = !sim->dead && file->life == sim->life;
     err code = file_begin(sim, DISK_SYNC, "sync", file, &dying, diag);
-    if (code == OK && !dying)
+    if (code == OK && !dying && !sim->lies)
         inode_store(file->inode);
+    else if (code == OK && sim->lies)
+        ;
     else if (alive && !dying)
         inode_tear(file->inode, &sim->random);
     if (code == OK)
@@ -395,7 +421,7 @@ static err sim_reserve(void *self, struct disk_file *file, uint64_t size, struct
     pthread_mutex_lock(&sim->lock);
     err code = file_begin(sim, DISK_RESERVE, "reserve space for", file, &dying, diag);
     if (code == OK && is_too_much(sim, file->inode, size))
-        code = refuse(diag, DISK_ENOSPC, "reserve space for", file->path);
+        code = refuse_full(sim, DISK_RESERVE, "reserve space for", file->path, diag);
     if (code == OK) {
         if (size > file->inode->seen.size)
             inode_resize(file->inode, size);
@@ -463,7 +489,7 @@ static err sim_dir_sync(void *self, const char *path, struct diag *diag)
     bool dying;
     pthread_mutex_lock(&sim->lock);
     err code = call_begin(sim, DISK_DIR_SYNC, "sync the folder", path, &dying, diag);
-    if (code == OK && !dying)
+    if (code == OK && !dying && !sim->lies)
         dir_store(sim, path);
     if (code == OK)
         code = call_end(dying, "sync the folder", path, diag);
@@ -609,18 +635,49 @@ void disk_sim_set_capacity(struct disk_sim *sim, uint64_t bytes)
     pthread_mutex_unlock(&sim->lock);
 }
 
-void disk_sim_crash_at(struct disk_sim *sim, uint64_t nth)
+static void end_at(struct disk_sim *sim, uint64_t nth, bool is_kill)
 {
     pthread_mutex_lock(&sim->lock);
     sim->crash_at = nth;
     sim->changes = 0;
+    sim->is_kill = is_kill;
     pthread_mutex_unlock(&sim->lock);
+}
+
+/* What is dead already stays dead of what it died of. */
+static void end_now(struct disk_sim *sim, bool is_kill)
+{
+    pthread_mutex_lock(&sim->lock);
+    if (!sim->dead || !is_kill)
+        sim->is_kill = is_kill;
+    sim->dead = true;
+    pthread_mutex_unlock(&sim->lock);
+}
+
+void disk_sim_crash_at(struct disk_sim *sim, uint64_t nth)
+{
+    end_at(sim, nth, false);
 }
 
 void disk_sim_crash(struct disk_sim *sim)
 {
+    end_now(sim, false);
+}
+
+void disk_sim_kill_at(struct disk_sim *sim, uint64_t nth)
+{
+    end_at(sim, nth, true);
+}
+
+void disk_sim_kill(struct disk_sim *sim)
+{
+    end_now(sim, true);
+}
+
+void disk_sim_lie(struct disk_sim *sim, bool lies)
+{
     pthread_mutex_lock(&sim->lock);
-    sim->dead = true;
+    sim->lies = lies;
     pthread_mutex_unlock(&sim->lock);
 }
 
@@ -659,11 +716,11 @@ static void unnamed_free(struct disk_sim *sim)
 void disk_sim_restart(struct disk_sim *sim)
 {
     pthread_mutex_lock(&sim->lock);
-    if (sim->dead)
+    if (sim->dead && !sim->is_kill)
         power_return(sim);
     unnamed_free(sim);
     memset(sim->troubles, 0, sizeof sim->troubles);
-    sim->dead = false;
+    sim->dead = sim->is_kill = false;
     sim->crash_at = 0;
     sim->life++;
     pthread_mutex_unlock(&sim->lock);
@@ -693,6 +750,46 @@ bool disk_sim_has_crashed(struct disk_sim *sim)
     const bool dead = sim->dead;
     pthread_mutex_unlock(&sim->lock);
     return dead;
+}
+
+const struct disk_strike *disk_sim_strike(const struct disk_sim *sim)
+{
+    return &sim->strike;
+}
+
+/* The smallest name above `last`; NULL when there is none. */
+static const struct name *seen_above(const struct disk_sim *sim, const char *last)
+{
+    const struct name *next = NULL;
+    for (size_t idx = 0; idx < sim->seen.count; idx++) {
+        const struct name *name = &sim->seen.all[idx];
+        if (strcmp(name->path, last) > 0 && (next == NULL || strcmp(name->path, next->path) < 0))
+            next = name;
+    }
+    return next;
+}
+
+uint64_t disk_sim_hash(struct disk_sim *sim)
+{
+    uint64_t hash = 0;
+    pthread_mutex_lock(&sim->lock);
+    for (const struct name *name = seen_above(sim, ""); name != NULL; name = seen_above(sim, name->path)) {
+        const struct buf *seen = &name->inode->seen;
+        const uint32_t sum = crc32c(0, name->path, strlen(name->path));
+        hash = hash_mix(hash ^ seen->size, ((uint64_t)sum << 32) | crc32c(0, seen->data, seen->size));
+    }
+    pthread_mutex_unlock(&sim->lock);
+    return hash;
+}
+
+const char *disk_sim_name(struct disk_sim *sim, size_t idx)
+{
+    pthread_mutex_lock(&sim->lock);
+    const struct name *name = seen_above(sim, "");
+    while (name != NULL && idx-- > 0)
+        name = seen_above(sim, name->path);
+    pthread_mutex_unlock(&sim->lock);
+    return name != NULL ? name->path : NULL;
 }
 
 const uint8_t *disk_sim_get(struct disk_sim *sim, const char *path, size_t *size)

@@ -8,6 +8,8 @@
  *   names    are all kept, or cut off at some point, or kept and lost one by one; a rename is never half.
  * When only the process is killed, nothing is lost, and nothing is stored by that.
  *
+ * It can also be told to lie about syncs, as some disks do: that is for proving that whoever watches would see it.
+ *
  * A failed sync() stores some of the sectors, and the rest counts as stored though it is not: what is written
  * again reaches the disk with a later sync, nothing else does. That is what kernels do (D3).
  *
@@ -29,6 +31,14 @@ enum disk_call {
 
 enum disk_fault { DISK_EIO, DISK_ENOSPC };
 
+/* The last trouble that struck, and in which call. */
+struct disk_strike {
+    uint64_t count; /* of all that struck since the beginning */
+    enum { STRIKE_EIO, STRIKE_ENOSPC, STRIKE_POWER_CUT, STRIKE_KILL } what;
+    enum disk_call call;
+    char path[256];
+};
+
 struct disk_sim *disk_sim_new(uint64_t seed);
 void disk_sim_free(struct disk_sim *sim); /* NULL is fine */
 /* For the engine. */
@@ -45,14 +55,24 @@ void disk_sim_set_capacity(struct disk_sim *sim, uint64_t bytes);
 void disk_sim_crash_at(struct disk_sim *sim, uint64_t nth);
 /* Cuts the power now. */
 void disk_sim_crash(struct disk_sim *sim);
+/* The same for the process alone, which ends in that call or now: the system lives on, nothing is lost. */
+void disk_sim_kill_at(struct disk_sim *sim, uint64_t nth);
+void disk_sim_kill(struct disk_sim *sim);
 /* Power is back: what survived is what is stored. What was open before fails for ever; locks are gone; all
  * trouble but the capacity is over. Without a crash before, the process was killed and the system lived on. */
 void disk_sim_restart(struct disk_sim *sim);
+/* From now on syncs are done in words only. */
+void disk_sim_lie(struct disk_sim *sim, bool lies);
 
 /* Looking and meddling. Paths as the engine writes them. */
 uint64_t disk_sim_count(struct disk_sim *sim, enum disk_call call); /* since the beginning */
 uint64_t disk_sim_largest_read(struct disk_sim *sim);
-bool disk_sim_has_crashed(struct disk_sim *sim);
+bool disk_sim_has_crashed(struct disk_sim *sim); /* or was killed */
+const struct disk_strike *disk_sim_strike(const struct disk_sim *sim);
+/* Over the names and what reads would give. */
+uint64_t disk_sim_hash(struct disk_sim *sim);
+/* The name of the idx-th file, in byte order; NULL behind the last. */
+const char *disk_sim_name(struct disk_sim *sim, size_t idx);
 /* What reads would give; NULL when there is no such file. A copy, good until the next time. */
 const uint8_t *disk_sim_get(struct disk_sim *sim, const char *path, size_t *size);
 /* Makes or replaces a file; `data` NULL removes it. Stored at once, or seen and not yet stored. */

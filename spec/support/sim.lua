@@ -12,6 +12,13 @@ void disk_sim_fail_often(struct disk_sim *sim, int call, uint32_t millionths, in
 void disk_sim_set_capacity(struct disk_sim *sim, uint64_t bytes);
 void disk_sim_crash_at(struct disk_sim *sim, uint64_t nth);
 void disk_sim_crash(struct disk_sim *sim);
+void disk_sim_kill_at(struct disk_sim *sim, uint64_t nth);
+void disk_sim_kill(struct disk_sim *sim);
+void disk_sim_lie(struct disk_sim *sim, bool lies);
+struct disk_strike { uint64_t count; int what; int call; char path[256]; };
+const struct disk_strike *disk_sim_strike(const struct disk_sim *sim);
+uint64_t disk_sim_hash(struct disk_sim *sim);
+const char *disk_sim_name(struct disk_sim *sim, size_t idx);
 void disk_sim_restart(struct disk_sim *sim);
 uint64_t disk_sim_count(struct disk_sim *sim, int call);
 uint64_t disk_sim_largest_read(struct disk_sim *sim);
@@ -93,6 +100,46 @@ end
 
 --- The process was killed: what it wrote is there, stored or not.
 function Disk:kill() C.disk_sim_restart(self.sim) end
+
+--- In the n-th call that changes something the process is killed; 0: not at all.
+function Disk:kill_at(n) C.disk_sim_kill_at(self.sim, n) end
+
+--- The same for a process that still has to notice: `finish` lets go of what it has open.
+function Disk:kill_after(finish)
+  C.disk_sim_kill(self.sim)
+  finish()
+  C.disk_sim_restart(self.sim)
+end
+
+--- Syncs are done in words only from now on.
+function Disk:lie(lies) C.disk_sim_lie(self.sim, lies) end
+
+local strikes = { [0] = "EIO", "ENOSPC", "power cut", "kill" }
+local call_names = {}
+for name, number in pairs(calls) do call_names[number] = name end
+
+--- How often trouble has struck, and of the last time: what it was, in which call, the path.
+function Disk:strike()
+  local strike = C.disk_sim_strike(self.sim)
+  local count = tonumber(strike.count)
+  if count == 0 then return 0 end
+  return count, strikes[strike.what], call_names[strike.call], ffi.string(strike.path)
+end
+
+function Disk:strike_count() return tonumber(C.disk_sim_strike(self.sim).count) end
+
+--- A number that stands for all files and their content.
+function Disk:hash() return C.disk_sim_hash(self.sim) end
+
+--- The paths of all files, in byte order.
+function Disk:names()
+  local names = {}
+  while true do
+    local name = C.disk_sim_name(self.sim, #names)
+    if name == nil then return names end
+    names[#names + 1] = ffi.string(name)
+  end
+end
 
 function Disk:has_crashed() return C.disk_sim_has_crashed(self.sim) end
 function Disk:count(call) return tonumber(C.disk_sim_count(self.sim, calls[call])) end

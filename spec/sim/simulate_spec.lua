@@ -1,0 +1,81 @@
+--- The whole engine in a simulated world, against a model: see simulation.lua. tools/simulate runs more of it.
+local plants = require "spec.sim.plants"
+local run = require "spec.sim.run"
+local simulation = require "spec.sim.simulation"
+
+--- The sanitizers are slow: they look at fewer histories, which need not meet everything.
+local is_sanitized = (os.getenv "STDB_CORE" or ""):find "sanitize" ~= nil
+local histories = tonumber(os.getenv "STDB_SEEDS") or (is_sanitized and 20 or 200)
+
+describe("the engine in a simulated world", function()
+  it("is what the model is, through crashes, restarts and every named fault", function()
+    local failures = {}
+    local visited, calls, failed = run.histories(1, histories, {}, function(why) failures[#failures + 1] = why end)
+    print(("sim: %d calls in %d histories; visits of each point:"):format(calls, histories))
+    print(table.concat(visited:lines(), "\n"))
+    assert.equal(0, failed, failures[1])
+    assert.is_true(calls > 30 * histories)
+    if histories >= 200 then assert.same({}, visited:missing()) end
+  end)
+
+  --- The same history again and again, with trouble at the n-th opportunity of its second life, until there is none
+  --- left. In that life snapshots are taken, segments retired and a module published.
+  local function sweep(ready, step)
+    local nth, before, after = 1, nil, nil
+    repeat
+      local _, _, why = run.history(97, { lives = 2, steps = 60, trouble = function(world)
+        before = world.disk:strike_count()
+        if world.life == 2 then ready(world.disk, nth) end
+      end, plant = { ended = function(world) after = world.disk:strike_count() end } })
+      assert.is_nil(why)
+      nth = nth + (is_sanitized and 5 or 1) * step
+    until after == before
+    simulation.forget_modules()
+    return nth
+  end
+
+  it("survives a power cut at any call that changes something", function()
+    assert.is_true(sweep(function(disk, nth) disk:cut_power_at(nth) end, 1) > 50)
+  end)
+
+  it("survives the end of its process at any call that changes something", function()
+    assert.is_true(sweep(function(disk, nth) disk:kill_at(nth) end, 2) > 50)
+  end)
+
+  it("survives an error in any call", function()
+    for _, fault in ipairs { "EIO", "ENOSPC" } do
+      assert.is_true(sweep(function(disk, nth) disk:fail("any", nth, fault) end, 7) > 100)
+    end
+  end)
+
+  it("does the same for the same seed, at every checkpoint", function()
+    local function trace(seed)
+      local lines = {}
+      local _, _, why = run.history(seed, { trace = lines })
+      assert.is_nil(why)
+      assert.is_true(#lines > 10)
+      return lines
+    end
+    for seed = 301, is_sanitized and 302 or 306 do
+      assert.same(trace(seed), trace(seed))
+    end
+    assert.are_not.same(trace(301), trace(302))
+    simulation.forget_modules()
+  end)
+end)
+
+describe("the simulation", function()
+  for name, plant in pairs(plants) do
+    it("catches " .. name, function()
+      local why
+      for seed = 1, 20 do
+        local _
+        _, _, why = run.history(seed, { plant = plant })
+        if why then break end
+      end
+      simulation.forget_modules()
+      assert.is_string(why)
+      assert.is_truthy(why:find(plant.says, 1, true) or plant.says_too and why:find(plant.says_too, 1, true), why)
+    end)
+  end
+end)
