@@ -234,6 +234,18 @@ describe("SQL over HTTP", function()
     assert.same({}, rows_of "SELECT * FROM st_connection_credentials")
   end)
 
+  it("asks about the past with all it has, and does not change it", function()
+    stats_of "INSERT INTO item (id, name, weight) VALUES (1, 'a', 4), (2, 'b', 5)"
+    local before = os.date("!%Y-%m-%dT%H:%M:%SZ", os.time() - 3600)
+    local _, output = program.run("log", "--data-dir", world.data_dir, "--kind", "sql", "--format", "json")
+    local offset = output:match '.*"offset":(%d+)'
+    stats_of "DELETE FROM item"
+    assert.same({ { 9 } }, rows_of("SELECT SUM(weight) AS n FROM item AS OF " .. offset))
+    assert.same({ { 20 } }, rows_of("SELECT COUNT(*) FROM st_table WHERE table_type = 'system' AS OF " .. offset))
+    assert_refused("the past cannot be changed: SELECT is for it", "DELETE FROM item AS OF " .. offset)
+    assert.equal(404, world:sql("SELECT * FROM item AS OF '" .. before .. "'", owner).status)
+  end)
+
   it("comes in one-off queries too, to be read", function()
     stats_of "INSERT INTO item (id, name, weight) VALUES (5, 'x', 1), (6, 'y', 1)"
     local ann = client.connect(world, { rows = bsatn.schema [[item = { weight: u32, n: u64 }]] })

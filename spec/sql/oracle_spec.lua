@@ -229,12 +229,17 @@ local function ask_sqlite(script, queries)
     local file = assert(io.open(name, "w"))
     file:write(".bail on\nBEGIN;\n", script, "\nCOMMIT;\n")
     for _, query in ipairs(queries) do
+        if not query:find "^SELECT" then
+            file:write(query, ";\nSELECT '#';\n")
+            goto continue
+        end
         local columns = {}
         for place = 1, count_items(query) do
             columns[place] = "v" .. place
         end
         file:write(("WITH q(%s) AS (%s) "):format(table.concat(columns, ", "), query),
             ("SELECT json_array(%s) FROM q; SELECT '#';\n"):format(table.concat(columns, ", ")))
+        ::continue::
     end
     file:close()
     local pipe = assert(io.popen("sqlite3 < " .. name .. " 2>&1"))
@@ -251,32 +256,97 @@ local function ask_sqlite(script, queries)
     return answers
 end
 
-describe("SELECT against SQLite (seed " .. seed .. ")", function()
+-- Changes ----------------------------------------------------------------------------------------------------------
+
+local function random_insert(declared, next_id)
+    local names, values = {}, {}
+    for place, column in ipairs(declared.columns) do
+        local at = math.random(place)
+        table.insert(names, at, column[1])
+        table.insert(values, at, literal(place == 1 and next_id or random_value(column[2])))
+    end
+    return ("INSERT INTO %s (%s) VALUES (%s)"):format(declared.name, table.concat(names, ", "), table.concat(values, ", "))
+end
+
+local function random_update(declared, columns)
+    local assignments, used = {}, {}
+    for _ = 1, math.random(1, 2) do
+        local column = declared.columns[math.random(2, #declared.columns)]
+        if not used[column[1]] then
+            used[column[1]] = true
+            assignments[#assignments + 1] = column[1] .. " = " .. literal(random_value(column[2]))
+        end
+    end
+    return ("UPDATE %s SET %s%s"):format(declared.name, table.concat(assignments, ", "), random_where(columns))
+end
+
+local function random_change(declared, next_id)
+    local columns = columns_of { { declared = declared, name = declared.name } }
+    local roll = math.random(5)
+    if roll <= 2 then
+        return random_insert(declared, next_id)
+    elseif roll <= 4 then
+        return random_update(declared, columns)
+    end
+    return ("DELETE FROM %s WHERE %s"):format(declared.name, random_condition(columns, 1))
+end
+
+--- Random tables, filled here, and the script that fills SQLite's.
+local function random_world()
+    local tables, script, encoded = {}, {}, {}
+    for place, name in ipairs { "one", "two", "three" } do
+        tables[place] = random_table(name)
+    end
+    local world = sql.world(tables)
+    for place, declared in ipairs(tables) do
+        local rows = random_rows(declared)
+        script[place], encoded[declared.name] = creation(declared, rows), {}
+        for number, row in ipairs(rows) do
+            encoded[declared.name][number] = world:row(declared.name, row)
+        end
+    end
+    return world, world:fill(encoded), tables, table.concat(script, "\n")
+end
+
+local function rows_of(world, filled, query) return cjson.decode((assert(world:ask(query, filled))))[1].rows end
+
+describe("SQL against SQLite (seed " .. seed .. ")", function()
     setup(function() math.randomseed(seed) end)
 
-    it("gives the same rows", function()
+    it("SELECT gives the same rows", function()
         for _ = 1, WORLDS do
-            local tables, script, encoded = {}, {}, {}
-            for place, name in ipairs { "one", "two", "three" } do
-                tables[place] = random_table(name)
-            end
-            local world = sql.world(tables)
-            for place, declared in ipairs(tables) do
-                local rows = random_rows(declared)
-                script[place], encoded[declared.name] = creation(declared, rows), {}
-                for number, row in ipairs(rows) do
-                    encoded[declared.name][number] = world:row(declared.name, row)
-                end
-            end
-            local filled, ours, theirs, ordered = world:fill(encoded), {}, {}, {}
+            local world, filled, tables, script = random_world()
+            local ours, theirs, ordered = {}, {}, {}
             for place = 1, QUERIES do
                 ours[place], theirs[place], ordered[place] = random_query(tables)
             end
-            local answers = ask_sqlite(table.concat(script, "\n"), theirs)
+            local answers = ask_sqlite(script, theirs)
             assert.equal(QUERIES, #answers)
             for place, query in ipairs(ours) do
-                local found = cjson.decode((assert(world:ask(query, filled))))[1].rows
+                local found = rows_of(world, filled, query)
                 assert.same(bag_of(answers[place], ordered[place]), bag_of(found, ordered[place]), query)
+            end
+        end
+    end)
+
+    it("INSERT, UPDATE and DELETE leave the same rows", function()
+        for _ = 1, WORLDS do
+            local world, filled, tables, script = random_world()
+            local statements = {}
+            for place = 1, QUERIES, 2 do
+                local declared, names = pick(tables), {}
+                for cell, column in ipairs(declared.columns) do
+                    names[cell] = declared.name .. "." .. column[1]
+                end
+                statements[place] = random_change(declared, 1000 + place)
+                statements[place + 1] = ("SELECT %s FROM %s"):format(table.concat(names, ", "), declared.name)
+            end
+            local answers = ask_sqlite(script, statements)
+            assert.equal(#statements, #answers)
+            for place = 1, #statements, 2 do
+                assert(world:change(statements[place], filled))
+                local found = rows_of(world, filled, statements[place + 1])
+                assert.same(bag_of(answers[place + 1]), bag_of(found), statements[place])
             end
         end
     end)

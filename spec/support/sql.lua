@@ -46,10 +46,22 @@ int sql_query_run(const struct sql_query *query, const struct sql_store *store, 
 void sql_budget_begin(struct sql_budget *budget) __asm__("budget_begin");
 
 struct sql_place { const struct sql_store *store; struct sql_caller caller; const void *system; int64_t start_us; };
-int sql_statement_compile(void **statement, schema_bytes text, const struct schema_schema *schema,
+struct sql_statement {
+    struct schema_arena arena; int kind; bool explains; void *select; const void *change; uint64_t row_limit;
+};
+struct sql_counts { uint64_t inserted, deleted, updated; };
+struct sql_txn_limits { uint64_t rows_max, bytes_max; };
+void *sql_txn_new(struct sql_store *store, const struct sql_txn_limits *limits) __asm__("txn_new");
+void sql_txn_free(void *txn) __asm__("txn_free");
+void sql_txn_begin(void *txn) __asm__("txn_begin");
+const void *sql_txn_commit(void *txn) __asm__("txn_commit");
+void sql_txn_abort(void *txn) __asm__("txn_abort");
+int sql_change_run(const void *change, void *txn, struct sql_budget *budget, struct sql_counts *counts)
+    __asm__("change_run");
+int sql_statement_compile(struct sql_statement **statement, schema_bytes text, const struct schema_schema *schema,
                           const struct sql_caller *caller, const void *system, struct schema_diag *diag)
     __asm__("statement_compile");
-void sql_statement_free(void *statement) __asm__("statement_free");
+void sql_statement_free(struct sql_statement *statement) __asm__("statement_free");
 int sql_answer_read(struct schema_buf *out, const void *statement, const struct sql_place *place,
                     struct sql_budget *budget, int64_t *duration_us);
 
@@ -101,10 +113,35 @@ local function budget_of(limits, diag)
     return budget
 end
 
+--- Carries an INSERT, UPDATE or DELETE out on filled tables; how many rows were inserted, deleted and updated. Or nil
+--- and the refusal: nothing has changed then.
+function world:change(text, filled, options)
+    local out, diag = ffi.new("struct sql_statement *[1]"), ffi.new("struct schema_diag")
+    local code = core.sql_statement_compile(out, bytes(text), self.schema.schema, caller_of { is_owner = true }, nil, diag)
+    if code ~= 0 then
+        return nil, ffi.string(diag.text), code
+    end
+    local txn = core.sql_txn_new(filled.store, ffi.new("struct sql_txn_limits", { 1e6, 1e8 }))
+    local counts = ffi.new("struct sql_counts")
+    core.sql_txn_begin(txn)
+    code = core.sql_change_run(out[0].change, txn, budget_of(options or {}, diag), counts)
+    if code == 0 then
+        core.sql_txn_commit(txn)
+    else
+        core.sql_txn_abort(txn)
+    end
+    core.sql_txn_free(txn)
+    core.sql_statement_free(out[0])
+    if code ~= 0 then
+        return nil, ffi.string(diag.text), code
+    end
+    return { tonumber(counts.inserted), tonumber(counts.deleted), tonumber(counts.updated) }
+end
+
 --- What /sql answers to a SELECT or EXPLAIN about filled tables, as JSON; or nil and the refusal.
 function world:ask(text, filled, options)
     options = options or {}
-    local out, diag = ffi.new("void *[1]"), ffi.new("struct schema_diag")
+    local out, diag = ffi.new("struct sql_statement *[1]"), ffi.new("struct schema_diag")
     local caller = caller_of(options)
     local code = core.sql_statement_compile(out, bytes(text), self.schema.schema, caller, nil, diag)
     if code ~= 0 then
