@@ -474,6 +474,39 @@ describe("history", function()
       assert.truthy(output:find 'table `thing` lacks the row {"id":%d+,"name":"chair"}', output)
     end)
 
+    it("by the server verifies its memory, too, while calls go on", function()
+      make_history()
+      for number = 1, 100 do call("remember", ('["%d"]'):format(number)) end
+      local program = os.getenv "STDB_PROGRAM" or "build/stdb-lua"
+      local command = "%s check --server 127.0.0.1:%d --token '%s' world 2>&1; printf '\\n%%d' $?"
+      local function check(token)
+        return io.popen(command:format(program, world.port, token or world:owner_token()))
+      end
+      local pipe = check()
+      for number = 1, 30 do call("add", ('["late %d"]'):format(number)) end
+      local output, code = pipe:read("*a"):match "^(.*)\n(%d+)$"
+      pipe:close()
+      assert.equal("0", code, output)
+      assert.truthy(output:find "ok    memory     at offset %d+ equals what the log amounts to", output)
+      assert.truthy(output:find "ok    memory     %d+ rows looked up in every index\nAll is well", output)
+      pipe = check(client.connect(world).token)
+      output, code = pipe:read("*a"):match "^(.*)\n(%d+)$"
+      pipe:close()
+      assert.equal("1", code)
+      assert.truthy(output:find "only the database's owner may have it checked", output)
+    end)
+
+    it("by the server names what is wrong on its disk, and the server goes on", function()
+      make_history()
+      flip_byte(files(world, "snapshots", "snap")[1], 9000)
+      local answer = world:request { method = "POST", path = "/v1/database/%s/check", token = world:owner_token(), body = "" }
+      assert.equal(200, answer.status, answer.body)
+      local report = cjson.decode(answer.body)
+      assert.equal(1, report.faults)
+      assert.truthy(table.concat(report.lines, "\n"):find "WRONG snapshot   at offset %d+: .* is damaged", answer.body)
+      call("add", '["window"]')
+    end)
+
     it("names a directory that holds no database", function()
       local code, output = run({ data_dir = world.folder }, "check")
       assert.equal(1, code)

@@ -254,6 +254,7 @@ static void run_request(struct engine *engine, struct request *request)
     case REQUEST_UNDO:
     case REQUEST_SNAPSHOT:
     case REQUEST_BACKUP:
+    case REQUEST_CHECK:
     case REQUEST_RESUME:
     case REQUEST_FORK:
     case REQUEST_DELETE: reply(engine, request, 0); break;

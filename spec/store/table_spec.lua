@@ -27,6 +27,21 @@ describe("a table", function()
         assert.equal("a row to delete from table `word` is not there", why)
     end)
 
+    it("is told what is wrong with it, instead of being stopped for it", function()
+        for number = 1, 50 do words:restore(words:row { text = "word " .. number, length = number }) end
+        assert.same({}, (words:inspect(7)))
+        assert.equal(8, select(2, words:inspect(7)))
+        local row = words:row { text = "word 9", length = 9 }
+        local ref = words:ref_of(row)
+        words:spoil_index(0, row)
+        local faults = words:inspect(7)
+        assert.equal(2, #faults)
+        assert.matches("table `word`: it has 50 rows, and its index `word_length%S*` has 49", faults[1])
+        assert.matches('table `word`: the row is missing in the index `word_length%S*` {"text":"word 9","length":9}', faults[2])
+        words:mend_index(0, ref)
+        assert.same({}, (words:inspect()))
+    end)
+
     it("holds rows larger than a page", function()
         local rows = {}
         for number = 1, 20 do

@@ -60,6 +60,10 @@ uint64_t store_table_memory(const struct store_table *table) __asm__("table_memo
 uint32_t store_table_find_equal(const struct store_table *table, store_bytes row) __asm__("table_find_equal");
 void store_table_restore(struct store_table *table, store_bytes row) __asm__("table_restore");
 int store_table_erase(struct store_table *table, store_bytes row, struct store_diag *diag) __asm__("table_erase");
+void store_index_add(void *index, uint32_t ref) __asm__("index_add");
+void store_index_remove(void *index, uint32_t ref) __asm__("index_remove");
+bool store_table_inspect(const struct store_table *table, uint32_t *ref, uint32_t count,
+                         void (*fault)(void *context, const char *text), void *context) __asm__("table_inspect");
 void store_table_check(const struct store_table *table) __asm__("table_check");
 
 void *store_store_freeze(struct store_store *store) __asm__("store_freeze");
@@ -328,6 +332,32 @@ end
 
 function stored:check()
     core.store_table_check(self.pointer)
+end
+
+--- What is wrong with the table, looked at so many rows at a time; and how many times it was looked at.
+function stored:inspect(count)
+    local faults, steps, ref = {}, 0, ffi.new("uint32_t[1]", store.NONE)
+    local fault = ffi.cast("void (*)(void *, const char *)", function(_, text) faults[#faults + 1] = ffi.string(text) end)
+    local goes_on
+    repeat
+        goes_on = core.store_table_inspect(self.pointer, ref, count or 1000, fault, nil)
+        steps = steps + 1
+    until not goes_on
+    fault:free()
+    return faults, steps
+end
+
+function stored:ref_of(row)
+    return core.store_table_find_equal(self.pointer, store.bytes(row))
+end
+
+--- Takes a row out of one index alone, as no change does; and puts it there.
+function stored:spoil_index(place, row)
+    core.store_index_remove(self.pointer.indexes[place], self:ref_of(row))
+end
+
+function stored:mend_index(place, ref)
+    core.store_index_add(self.pointer.indexes[place], ref)
 end
 
 function stored:row_at(ref)

@@ -50,8 +50,19 @@ static int run(struct check_command *command)
     return 1;
 }
 
+/* A server's own check is a script, as all that talks to one. */
+static bool asks_a_server(int argc, char **argv)
+{
+    for (int idx = 0; idx < argc; idx++)
+        if (strcmp(argv[idx], "--server") == 0 || strncmp(argv[idx], "--server=", 9) == 0)
+            return true;
+    return false;
+}
+
 int command_check(int argc, char **argv)
 {
+    if (asks_a_server(argc, argv))
+        return command_script("check", argc, argv);
     struct check_command command = { .meter = meter_new() };
     const struct args_option options[] = {
         { "--data-dir", "DIR", "where the data lives (.stdb in this folder)", &command.archive.data_dir, NULL },
@@ -63,6 +74,7 @@ int command_check(int argc, char **argv)
         .about =
             "Verifies what a database has on disk: its identity, every snapshot, the whole log, and that they agree\n"
             "row by row. Says what is wrong and where. Changes nothing; a server may run on the directory.\n"
+            "With --server URL DATABASE a running server does it, and verifies its memory, too.\n"
             "Exit code: 0 all is well, 1 something is wrong or could not be looked at, 2 not understood.",
         .options = options,
         .option_count = COUNTOF(options),

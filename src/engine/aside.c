@@ -49,10 +49,14 @@ struct images *aside_images(struct aside *aside)
 
 /* --- The worker --- */
 
+bool aside_goes_on(const struct aside *aside)
+{
+    return !atomic_load(&aside->stopping);
+}
+
 static bool go_on(void *context, uint64_t done, uint64_t all)
 {
-    const struct aside *aside = context;
-    return !atomic_load(&aside->stopping);
+    return aside_goes_on(context);
 }
 
 static err wait_durable(const struct aside *aside, uint64_t offset, struct diag *diag)

@@ -35,5 +35,7 @@ err aside_begin(struct aside *aside, struct aside_job *job, struct diag *diag);
 /* Once a turn: finishes what has been worked out. */
 void aside_finish(struct aside *aside);
 
+/* For `work`: false when the engine stops, and it should end. */
+bool aside_goes_on(const struct aside *aside);
 /* For `work`: kept from job to job. */
 struct images *aside_images(struct aside *aside);

@@ -41,6 +41,7 @@ enum request_kind {
     REQUEST_UNDO,      /* body: which records (selection.h); is_trial, leaves_conflicts */
     REQUEST_SNAPSHOT,  /* answered when the snapshot has been read back */
     REQUEST_BACKUP,    /* answered by an outflow, of a snapshot taken now */
+    REQUEST_CHECK,     /* answered when disk and memory have been verified */
     REQUEST_RESUME,    /* ends the pause of the schedules */
     REQUEST_FORK,      /* to the server itself: `database` once more, called `name` */
     REQUEST_DELETE,    /* likewise: `database` is no longer served */

@@ -6,6 +6,7 @@
 #include "engine/as_of.h"
 #include "engine/call.h"
 #include "engine/founding.h"
+#include "engine/inspection.h"
 #include "engine/past.h"
 #include "engine/snapshot_request.h"
 #include "engine/sql_run.h"
@@ -223,6 +224,7 @@ void requests_run(struct engine *engine, struct request *request)
     case REQUEST_INFO: print_info(engine, request); break;
     case REQUEST_SNAPSHOT:
     case REQUEST_BACKUP: snapshot_request_run(engine, request); break;
+    case REQUEST_CHECK: inspection_request(engine, request); break;
     case REQUEST_RESUME: resume_schedules(engine, request); break;
     case REQUEST_FORK:
     case REQUEST_DELETE: unreachable(); /* these go to the server's desk */

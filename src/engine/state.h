@@ -29,6 +29,7 @@ struct client {
 };
 
 struct aside;
+struct inspection;
 struct checkpoint;
 struct checkpoint_wish;
 struct publication;
@@ -61,6 +62,7 @@ struct engine {
     struct checkpoint *checkpoint; /* owned */
     struct schedule *schedule;    /* owned */
     struct aside *aside;          /* owned */
+    struct inspection *inspection; /* the one that is under way, a job of aside's, or NULL */
     uint64_t last_client;         /* the highest client number given */
     uint64_t row_limit;           /* rows that a statement of another than the owner may expect to read; 0: any */
     struct client *clients;       /* all connected */

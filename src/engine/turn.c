@@ -6,6 +6,7 @@
 #include "engine/call.h"
 #include "engine/checkpoint.h"
 #include "engine/clients.h"
+#include "engine/inspection.h"
 #include "engine/publication.h"
 #include "engine/requests.h"
 #include "engine/schedule.h"
@@ -129,6 +130,7 @@ void turn_run(struct engine *engine, int64_t wait_us)
     schedule_run(engine->schedule);
     snapshot_request_take(engine);
     checkpoint_consider(engine->checkpoint);
+    inspection_step(engine);
     aside_finish(engine->aside);
 
     wal_flush(engine->wal);

@@ -202,6 +202,11 @@ static void post_snapshot(const struct visit *visit)
     (void)exchange_ask(visit->exchange, visit->database, REQUEST_SNAPSHOT);
 }
 
+static void post_check(const struct visit *visit)
+{
+    (void)exchange_ask(visit->exchange, visit->database, REQUEST_CHECK);
+}
+
 static void post_backup(const struct visit *visit)
 {
     (void)exchange_ask(visit->exchange, visit->database, REQUEST_BACKUP);
@@ -287,6 +292,7 @@ static const struct route {
     { "v1/database/:/undo", METHOD_POST, CALLER_ANONYMOUS, post_undo },
     { "v1/database/:/schema", METHOD_GET, CALLER_ANONYMOUS, get_schema },
     { "v1/database/:/snapshot", METHOD_POST, CALLER_ANONYMOUS, post_snapshot },
+    { "v1/database/:/check", METHOD_POST, CALLER_ANONYMOUS, post_check },
     { "v1/database/:/backup", METHOD_POST, CALLER_ANONYMOUS, post_backup },
     { "v1/database/:/resume", METHOD_POST, CALLER_ANONYMOUS, post_resume },
     { "v1/database/:/logs", METHOD_GET, CALLER_ANONYMOUS, get_logs },
