@@ -1,4 +1,5 @@
 --- Joins and orders over the wire: what a client is shown, told of, and refused.
+local messages = require "spec.support.messages"
 local people = require "spec.support.people"
 
 local ANN, BEN, CAT = { id = 1, name = "ann", age = 30 }, { id = 2, name = "ben", age = 40 },
@@ -68,5 +69,83 @@ describe("a live query", function()
 
     add(ANN)
     assert.same({ { set = 1, table = "person", inserts = { ANN }, deletes = {} } }, ann:next_changes())
+  end)
+
+  describe("with very many rows", function()
+    local COUNT = 30000
+
+    before_each(function()
+      bob:call(people.call("add_people", { first = 1, count = COUNT }))
+    end)
+
+    local function rows_in(list)
+      local rows = {}
+      for _, row in ipairs(messages.rows(list)) do
+        rows[row] = true
+      end
+      return rows
+    end
+
+    --- Applies TransactionUpdates until the row that ends the story has come.
+    local function follow(client, rows, last_name)
+      local is_over = false
+      while not is_over do
+        for _, set in ipairs(client:expect("TransactionUpdate").query_sets) do
+          for _, element in ipairs(set.tables[1].rows) do
+            for _, row in ipairs(messages.rows(element.value.deletes)) do
+              assert(rows[row], "a row is taken back that was never shown")
+              rows[row] = nil
+            end
+            for _, row in ipairs(messages.rows(element.value.inserts)) do
+              rows[row] = true
+              is_over = is_over or row:find(last_name, 1, true)
+            end
+          end
+        end
+      end
+    end
+
+    it("shows one moment and then all that follows, while others go on", function()
+      ann:send_subscribe(1, { "SELECT * FROM person" })
+      for id = 1, 40 do
+        bob:call(people.call("rename_person", { id = id, name = "renamed " .. id }))
+      end
+      bob:call(people.call("rename_person", { id = 41, name = "the end" }))
+
+      local rows = rows_in(ann:expect("SubscribeApplied").rows.tables[1].rows)
+      local shown = 0
+      for _ in pairs(rows) do
+        shown = shown + 1
+      end
+      assert.equal(COUNT, shown)
+      follow(ann, rows, "the end")
+
+      ann:send_subscribe(2, { "select * from person" })
+      assert.same(rows_in(ann:expect("SubscribeApplied").rows.tables[1].rows), rows)
+    end)
+
+    it("is answered before what its client asked for after it", function()
+      local first = ann:send_subscribe(1, { "SELECT * FROM person" })
+      local second = ann:send_subscribe(2, { "SELECT * FROM person WHERE id = 1" })
+      ann:send("CallReducer", { flags = 0, reducer = "rename_person",
+        args = select(2, people.call("rename_person", { id = 1, name = "anna" })) })
+      local third = ann:send("Unsubscribe", { query_set_id = { id = 1 }, flags = { tag = "SendDroppedRows" } })
+
+      assert.equal(first, ann:expect("SubscribeApplied").request_id)
+      assert.equal(second, ann:expect("SubscribeApplied").request_id)
+      local update = ann:expect("ReducerResult").result.value.transaction_update
+      assert.same({ 1, 2 }, { update.query_sets[1].query_set_id.id, update.query_sets[2].query_set_id.id })
+      local gone = ann:expect "UnsubscribeApplied"
+      assert.equal(third, gone.request_id)
+      assert.equal(COUNT, #messages.rows(gone.rows.value.tables[1].rows))
+    end)
+
+    it("may lose its client before it is answered", function()
+      local eve = people.connect(world)
+      eve:send_subscribe(1, { "SELECT * FROM person" })
+      eve:drop()
+      bob:call(people.call("rename_person", { id = 1, name = "anna" }))
+      ann:subscribe(1, { "SELECT * FROM person WHERE id = 1" })
+    end)
   end)
 end)

@@ -17,16 +17,24 @@ local commits = tonumber(arg and arg[2]) or 2000
 
 local kinds = {
   { "equality", function(n) return "SELECT * FROM item WHERE zone = " .. n end },
-  { "one of three", function(n) return ("SELECT * FROM item WHERE zone = %d OR zone = %d OR id = %d"):format(n, n + 1, n) end },
-  { "range", function(n) return ("SELECT * FROM item WHERE score >= %d AND score < %d"):format(n * 10, n * 10 + 500) end },
+  { "one of three", function(n)
+    return ("SELECT * FROM item WHERE zone = %d OR zone = %d OR id = %d"):format(n, n + 1, n)
+  end },
+  { "range", function(n)
+    return ("SELECT * FROM item WHERE score >= %d AND score < %d"):format(n * 10, n * 10 + 500)
+  end },
   { "half range", function(n) return ("SELECT * FROM item WHERE score < %d"):format(n) end },
-  { "text range", function(n) return ("SELECT * FROM item WHERE label > 'a%05d' AND label < 'a%05d'"):format(n, n + 5) end },
+  { "text range", function(n)
+    return ("SELECT * FROM item WHERE label > 'a%05d' AND label < 'a%05d'"):format(n, n + 5)
+  end },
   { "join", function(n) return "SELECT item.* FROM item JOIN zone ON item.zone = zone.id WHERE zone.owner = " .. n end },
   { "join, both", function(n)
     return ("SELECT item.* FROM item JOIN zone ON item.zone = zone.id WHERE zone.owner = %d AND item.score > 5"):format(n)
   end },
   { "top of some", function(n) return ("SELECT * FROM item WHERE zone = %d ORDER BY score DESC LIMIT 10"):format(n) end },
-  { "top of all", function(n) return ("SELECT * FROM item WHERE id <> %d ORDER BY score LIMIT 10"):format(UNTOUCHED + n * 1000) end },
+  { "top of all", function(n)
+    return ("SELECT * FROM item WHERE id <> %d ORDER BY score LIMIT 10"):format(UNTOUCHED + n * 1000)
+  end },
 }
 
 --- A few rows, so that windows are full and joins have partners: of the row that changes, none that is asked for.

@@ -48,7 +48,8 @@ describe("a live join", function()
     world:commit { { "insert", "item", an_item(1, 7) } }
     assert.same(0, count(client.bags[1].item))
 
-    world:commit { { "insert", "zone", { id = 7, owner = 1, next = 0 } }, { "insert", "zone", { id = 7, owner = 2, next = 0 } } }
+    world:commit { { "insert", "zone", { id = 7, owner = 1, next = 0 } },
+      { "insert", "zone", { id = 7, owner = 2, next = 0 } } }
     assert.same(2, count(client.bags[1].item))
 
     world:commit { { "delete", "zone", { id = 7, owner = 1, next = 0 } } }
@@ -77,7 +78,8 @@ describe("a live join", function()
     world:commit { { "insert", "zone", { id = 7, owner = 5, next = 0 } } }
     subscribe "SELECT item.* FROM item JOIN zone ON item.zone = zone.id WHERE zone.owner = 5"
 
-    assert.same({}, world:commit { { "insert", "item", an_item(1, 7) }, { "delete", "zone", { id = 7, owner = 5, next = 0 } } })
+    assert.same({}, world:commit { { "insert", "item", an_item(1, 7) },
+      { "delete", "zone", { id = 7, owner = 5, next = 0 } } })
   end)
 
   it("joins a table with itself", function()
@@ -98,7 +100,8 @@ describe("a live join", function()
     world:commit { { "insert", "zone", { id = 7, owner = 5, next = 0 } } }
     subscribe "SELECT ping.* FROM ping JOIN zone ON ping.zone = zone.id WHERE zone.owner = 5"
 
-    local deliveries = world:commit { { "insert", "ping", { zone = 7, word = 1 } }, { "insert", "ping", { zone = 8, word = 2 } } }
+    local deliveries = world:commit { { "insert", "ping", { zone = 7, word = 1 } },
+      { "insert", "ping", { zone = 8, word = 2 } } }
 
     local element = deliveries[1].update.query_sets[1].tables[1].rows[1]
     assert.equal("EventTable", element.tag)
@@ -137,7 +140,8 @@ describe("a live join", function()
 
   it("is not asked when what it demands of the other table is demanded by others only", function()
     for owner = 1, 500 do
-      assert(client:subscribe(owner, { "SELECT item.* FROM item JOIN zone ON item.zone = zone.id WHERE zone.owner = " .. owner,
+      assert(client:subscribe(owner, {
+        "SELECT item.* FROM item JOIN zone ON item.zone = zone.id WHERE zone.owner = " .. owner,
         "SELECT zone.* FROM item JOIN zone ON item.zone = zone.id WHERE item.score > 5 AND zone.owner = " .. owner }))
     end
     world:commit { { "insert", "zone", { id = 7, owner = 33, next = 0 } } }
@@ -332,7 +336,8 @@ describe("live queries under random transactions", function()
       local remove = random(4) <= remove_share
       if random(2) == 1 then
         local id = random(0, spread)
-        replace("item", id, not remove and world:row("item", an_item(id, random(0, 5), random(0, 9), "l" .. random(0, 3))) or nil)
+        local values = an_item(id, random(0, 5), random(0, 9), "l" .. random(0, 3))
+        replace("item", id, not remove and world:row("item", values) or nil)
       else
         local row = world:row("zone", { id = random(0, 5), owner = random(0, 3), next = random(0, 5) })
         replace("zone", row, not remove and row or nil)

@@ -64,9 +64,17 @@ void subs_free(void *subs);
 void subscriber_init(struct sub_subscriber *subscriber);
 int subs_subscribe(void *subs, struct sub_subscriber *subscriber, const struct sub_caller *caller,
                    const struct sub_store *store, uint32_t query_set_id, struct sub_reader queries,
-                   uint32_t query_count, struct sub_buf *out, struct sub_diag *diag);
+                   uint32_t query_count, struct sub_buf *out, struct sub_opening **opening, struct sub_diag *diag);
 int subs_unsubscribe(void *subs, struct sub_subscriber *subscriber, const struct sub_store *store,
-                     uint32_t query_set_id, struct sub_buf *out, struct sub_diag *diag);
+                     uint32_t query_set_id, struct sub_buf *out, struct sub_opening **opening, struct sub_diag *diag);
+void *subs_take_batch(void *subs, struct sub_store *store);
+void first_rows_work(void *batch, const bool *stops);
+void first_rows_finish(void *batch);
+bool opening_is_ready(const struct sub_opening *opening);
+int opening_check(const struct sub_opening *opening, struct sub_diag *diag);
+uint32_t opening_part_count(const struct sub_opening *opening);
+void opening_parts(const struct sub_opening *opening, struct sub_part *parts);
+void opening_free(struct sub_opening *opening);
 void subs_drop(void *subs, struct sub_subscriber *subscriber);
 void subs_publish(void *subs, const struct sub_store *store, const void *delta, sub_deliver_fn *deliver,
                   sub_ended_fn *ended, void *context);
@@ -347,8 +355,8 @@ local function read_rows(out)
     return rows
 end
 
---- Subscribes; returns the QueryRows, or nil, the reason and its code.
-function client:subscribe(set, texts)
+--- `opening`: where rows that are on their way go, or nil. Returns the answer's buffer, or nil, the reason and its code.
+local function request(self, set, texts, opening)
     local strings = sized_strings(texts)
     local queries = ffi.new("struct sub_reader")
     queries.at = ffi.cast("const uint8_t *", strings)
@@ -356,14 +364,72 @@ function client:subscribe(set, texts)
     local out = ffi.gc(ffi.new("struct sub_buf"), core.sub_buf_deinit)
     core.sub_buf_init(out)
     local code = core.subs_subscribe(self.world.subs, self.subscriber, self.caller, self.world.store, set, queries, #texts,
-        out, diag)
+        out, opening, diag)
     if code ~= 0 then
         assert(out.size == 0, "a refusal leaves nothing behind")
         return nil, ffi.string(diag.text), code
     end
+    return out
+end
+
+--- Subscribes; returns the QueryRows, or nil, the reason and its code.
+function client:subscribe(set, texts)
+    local out, reason, code = request(self, set, texts, nil)
+    if not out then
+        return nil, reason, code
+    end
     local rows = read_rows(out)
     self.bags[set] = bags_of(rows)
     return rows
+end
+
+local function text_of_part(part)
+    if part.shared ~= nil then
+        return ffi.string(part.shared.data, part.shared.size), address(part.shared)
+    end
+    return ffi.string(part.inline_bytes.at, part.inline_bytes.size)
+end
+
+--- Subscribes and lets rows that take long come later: until finish() is called on what this returns, updates are put
+--- by. nil when all rows are there. `batch` is to be worked on; nil when others work on the same rows.
+function client:begin(set, texts)
+    local opening = ffi.new("struct sub_opening *[1]")
+    local out = assert(request(self, set, texts, opening))
+    if opening[0] == nil then
+        self.bags[set] = bags_of(read_rows(out))
+        return nil
+    end
+    assert(out.size == 0, "rows that are on their way stand nowhere else")
+    self.put_by = self.put_by or {}
+    local batch = core.subs_take_batch(self.world.subs, self.world.store)
+    local started = { opening = opening[0], batch = batch ~= nil and batch or nil }
+    function started.work()
+        core.first_rows_work(batch, ffi.new("bool[1]"))
+        core.first_rows_finish(batch)
+    end
+    --- Returns the QueryRows and the addresses of shared buffers.
+    function started.finish()
+        assert(core.opening_is_ready(opening[0]), "the rows are there")
+        must(core.opening_check(opening[0], diag))
+        local count, pieces, shared = core.opening_part_count(opening[0]), {}, {}
+        local parts = ffi.new("struct sub_part[?]", count)
+        core.opening_parts(opening[0], parts)
+        for place = 0, count - 1 do
+            pieces[#pieces + 1], shared[#shared + 1] = text_of_part(parts[place])
+        end
+        core.opening_free(opening[0])
+        local text = table.concat(pieces)
+        local rows, behind = bsatn.decode(messages.types.QueryRows, text)
+        assert(behind == #text + 1, "nothing stands behind the rows")
+        self.bags[set] = bags_of(rows)
+        local updates = self.put_by
+        self.put_by = nil
+        for _, update in ipairs(updates) do
+            self:apply(update)
+        end
+        return rows, shared
+    end
+    return started
 end
 
 --- Unsubscribes; returns the rows it had when asked to, or true.
@@ -371,7 +437,7 @@ function client:unsubscribe(set, with_rows)
     local out = ffi.gc(ffi.new("struct sub_buf"), core.sub_buf_deinit)
     core.sub_buf_init(out)
     local code = core.subs_unsubscribe(self.world.subs, self.subscriber, self.world.store, set, with_rows and out or nil,
-        diag)
+        nil, diag)
     if code ~= 0 then
         return nil, ffi.string(diag.text), code
     end
@@ -423,18 +489,16 @@ end
 function client:receive(parts, part_count)
     local pieces, shared = {}, {}
     for i = 0, part_count - 1 do
-        local part = parts[i]
-        if part.shared ~= nil then
-            pieces[#pieces + 1] = ffi.string(part.shared.data, part.shared.size)
-            shared[#shared + 1] = address(part.shared)
-        else
-            pieces[#pieces + 1] = ffi.string(part.inline_bytes.at, part.inline_bytes.size)
-        end
+        pieces[#pieces + 1], shared[#shared + 1] = text_of_part(parts[i])
     end
     local text = table.concat(pieces)
     local update, behind = bsatn.decode(messages.types.TransactionUpdate, text)
     assert(behind == #text + 1, "nothing stands behind the update")
-    self:apply(update)
+    if self.put_by then
+        table.insert(self.put_by, update)
+    else
+        self:apply(update)
+    end
     return { client = self, update = update, shared = shared, size = #text }
 end
 

@@ -1,5 +1,7 @@
 #include "engine/answer.h"
 
+#include "engine/openings.h"
+
 static struct packet *packet_new(enum packet_kind kind)
 {
     struct packet *packet = memory_new(sizeof *packet);
@@ -45,6 +47,20 @@ struct buf *answer_begin(struct engine *engine, struct client *client)
     return &client->open->data;
 }
 
+struct packet *answer_put_aside(struct client *client)
+{
+    struct packet *aside = client->open;
+    client->open = packet_new(PACKET_MESSAGES);
+    client->open->to.session = client->session;
+    return aside;
+}
+
+void answer_send_ahead(struct engine *engine, struct client *client, struct packet *aside)
+{
+    port_send(engine->port, client->open);
+    client->open = aside;
+}
+
 void answer_add_parts(struct client *client, const struct update_part *parts, uint32_t count)
 {
     struct packet *packet = client->open;
@@ -72,6 +88,7 @@ void answer_end(struct client *client, uint64_t needs)
 void answer_close(struct engine *engine, struct client *client, uint16_t code, const char *reason)
 {
     answer_flush(engine);
+    openings_drop(client);
     struct packet *packet = packet_new(PACKET_CLOSE);
     packet->to.session = client->session;
     packet->close_code = code;
@@ -90,8 +107,12 @@ void answer_drop(struct engine *engine, struct session *session)
 void answer_flush(struct engine *engine)
 {
     for (struct client *client = engine->open_clients; client != NULL; client = client->next_open) {
-        port_send(engine->port, client->open);
+        struct packet *packet = client->open;
         client->open = NULL;
+        if (packet->message_count == 0)
+            packet_free(packet); /* what was begun waits: openings_begin() */
+        else if (!openings_hold(client, packet))
+            port_send(engine->port, packet);
     }
     engine->open_clients = NULL;
 }

@@ -16,5 +16,10 @@ void answer_end(struct client *client, uint64_t needs);
 void answer_close(struct engine *engine, struct client *client, uint16_t code, const char *reason);
 void answer_drop(struct engine *engine, struct session *session);
 
+/* For a message that goes before what is gathered: puts the open packet aside, so that the next message begins one of its
+ * own, which is sent at once and leaves the other open again. */
+struct packet *answer_put_aside(struct client *client);
+void answer_send_ahead(struct engine *engine, struct client *client, struct packet *aside);
+
 /* Hands all that was gathered to net. The last step of a turn. */
 void answer_flush(struct engine *engine);

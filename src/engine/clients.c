@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "engine/answer.h"
 #include "engine/call.h"
+#include "engine/openings.h"
 #include "engine/v1.h"
 #include "proto/server_msg.h"
 
@@ -72,6 +73,7 @@ void clients_disconnect(struct engine *engine, struct session *session)
 {
     struct client *client = session->client;
     answer_flush(engine);
+    openings_drop(client);
     client->closing = true;
     run_disconnected(engine, client);
     unlink_client(engine, client);

@@ -7,6 +7,7 @@
 #include "engine/call.h"
 #include "engine/checkpoint.h"
 #include "engine/clients.h"
+#include "engine/openings.h"
 #include "engine/founding.h"
 #include "engine/publication.h"
 #include "engine/schedule.h"
@@ -123,6 +124,7 @@ err engine_open(struct engine **out, const struct engine_options *options, struc
     struct module *module = options->module;
     engine->checkpoint = checkpoint_new(engine, &options->checkpoints);
     engine->aside = aside_new(engine);
+    engine->openings = openings_new(engine);
     err code = open_folder(engine, options->echo, diag);
     if (code == OK)
         code = open_state(engine, &module, options->progress, diag);
@@ -144,6 +146,7 @@ static void end(struct engine *engine)
     snapshot_request_close(engine);
     checkpoint_stop(engine->checkpoint);
     aside_stop(engine->aside);
+    openings_stop(engine->openings);
     module_log_flush(engine->module_log);
     module_log_end_all(engine->module_log);
     wal_flush(engine->wal);
@@ -210,6 +213,7 @@ void engine_close(struct engine *engine)
         return;
     checkpoint_free(engine->checkpoint);
     aside_free(engine->aside);
+    openings_free(engine->openings);
     schedule_free(engine->schedule);
     wal_close(engine->wal);
     while (engine->clients != NULL) {

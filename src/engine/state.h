@@ -25,12 +25,16 @@ struct client {
     bool closing;                 /* a close is on its way: what still comes in is ignored */
     struct packet *open;          /* this turn's messages for it, or NULL */
     struct client *next_open;
+    struct held *held, *held_last;  /* what waits behind first rows: openings' */
+    size_t held_size;               /* of packets that wait */
     struct client *previous, *next; /* all clients */
 };
 
 struct aside;
 struct inspection;
 struct checkpoint;
+struct held;
+struct openings;
 struct checkpoint_wish;
 struct publication;
 struct schedule;
@@ -60,6 +64,7 @@ struct engine {
     uint64_t publish_offset;
     uint64_t logged_bytes;        /* size of all records appended since the start */
     struct checkpoint *checkpoint; /* owned */
+    struct openings *openings;    /* owned */
     struct schedule *schedule;    /* owned */
     struct aside *aside;          /* owned */
     struct inspection *inspection; /* the one that is under way, a job of aside's, or NULL */

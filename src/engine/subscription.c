@@ -1,6 +1,7 @@
 #include "engine/subscription.h"
 
 #include "engine/answer.h"
+#include "engine/openings.h"
 #include "engine/sql_answer.h"
 #include "engine/sql_run.h"
 #include "engine/v1.h"
@@ -21,31 +22,43 @@ static void answer_error(struct engine *engine, struct client *client, size_t st
     answer_end(client, 0);
 }
 
+/* The answer is complete, or an error, or its rows are on their way and nothing of it stands in `out`. */
+static void answer_rows(struct engine *engine, struct client *client, size_t start, const struct client_msg *msg,
+                        err code, struct opening *opening, const struct diag *diag)
+{
+    if (code != OK) {
+        answer_error(engine, client, start, msg, diag);
+    } else if (opening == NULL) {
+        answer_end(client, wal_next_offset(engine->wal));
+    } else {
+        answer_begin(engine, client)->size = start;
+        openings_begin(engine->openings, client, msg, opening);
+    }
+}
+
 void subscription_begin(struct engine *engine, struct client *client, const struct client_msg *msg)
 {
     const struct query_caller caller = query_caller_of(client);
+    struct opening *opening;
     struct diag diag;
     struct buf *out = answer_begin(engine, client);
     const size_t start = out->size;
     server_msg_subscribe_applied(out, msg->request_id, msg->query_set_id);
-    if (subs_subscribe(engine->subs, &client->subscriber, &caller, &engine->store, msg->query_set_id, msg->queries,
-                       msg->query_count, out, &diag) == OK)
-        answer_end(client, wal_next_offset(engine->wal));
-    else
-        answer_error(engine, client, start, msg, &diag);
+    const err code = subs_subscribe(engine->subs, &client->subscriber, &caller, &engine->store, msg->query_set_id,
+                                    msg->queries, msg->query_count, out, &opening, &diag);
+    answer_rows(engine, client, start, msg, code, opening, &diag);
 }
 
 void subscription_end(struct engine *engine, struct client *client, const struct client_msg *msg)
 {
+    struct opening *opening;
     struct diag diag;
     struct buf *out = answer_begin(engine, client);
     const size_t start = out->size;
     server_msg_unsubscribe_applied(out, msg->request_id, msg->query_set_id, msg->send_dropped_rows);
-    if (subs_unsubscribe(engine->subs, &client->subscriber, &engine->store, msg->query_set_id,
-                         msg->send_dropped_rows ? out : NULL, &diag) == OK)
-        answer_end(client, wal_next_offset(engine->wal));
-    else
-        answer_error(engine, client, start, msg, &diag);
+    const err code = subs_unsubscribe(engine->subs, &client->subscriber, &engine->store, msg->query_set_id,
+                                      msg->send_dropped_rows ? out : NULL, &opening, &diag);
+    answer_rows(engine, client, start, msg, code, opening, &diag);
 }
 
 void subscription_tell_ended(struct engine *engine, struct subscriber *subscriber, uint32_t query_set_id,

@@ -7,6 +7,7 @@
 #include "engine/checkpoint.h"
 #include "engine/clients.h"
 #include "engine/inspection.h"
+#include "engine/openings.h"
 #include "engine/publication.h"
 #include "engine/requests.h"
 #include "engine/schedule.h"
@@ -132,6 +133,7 @@ void turn_run(struct engine *engine, int64_t wait_us)
     checkpoint_consider(engine->checkpoint);
     inspection_step(engine);
     aside_finish(engine->aside);
+    openings_finish(engine->openings);
 
     wal_flush(engine->wal);
     module_log_flush(engine->module_log);

@@ -259,7 +259,7 @@ static err set_begin(struct engine *engine, struct client *client, uint32_t set_
     struct buf one = { 0 };
     buf_put_sized(&one, text);
     const err code = subs_subscribe(engine->subs, &client->subscriber, &caller, &engine->store, set_id,
-                                    reader_of(buf_bytes(&one)), 1, rows, diag);
+                                    reader_of(buf_bytes(&one)), 1, rows, NULL, diag);
     buf_deinit(&one);
     return code;
 }
@@ -267,7 +267,7 @@ static err set_begin(struct engine *engine, struct client *client, uint32_t set_
 static void set_end(struct engine *engine, struct client *client, uint32_t set_id)
 {
     struct diag diag;
-    check(subs_unsubscribe(engine->subs, &client->subscriber, &engine->store, set_id, NULL, &diag) == OK);
+    check(subs_unsubscribe(engine->subs, &client->subscriber, &engine->store, set_id, NULL, NULL, &diag) == OK);
 }
 
 /* Which table the query's rows are of. v1 has no way to tell events: such a query is refused. */
@@ -328,7 +328,7 @@ static bool query_release(struct engine *engine, struct client *client, struct v
     struct diag diag;
     /* Rows that are too many to be told stay with the client: it has asked not to hear of them again. */
     if (!query->has_ended &&
-        subs_unsubscribe(engine->subs, &client->subscriber, &engine->store, query->set_id, rows, &diag) != OK) {
+        subs_unsubscribe(engine->subs, &client->subscriber, &engine->store, query->set_id, rows, NULL, &diag) != OK) {
         set_end(engine, client, query->set_id);
         rows = NULL;
     }

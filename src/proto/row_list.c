@@ -64,7 +64,7 @@ size_t row_list_encoded_size(const struct row_list *list)
     return hint_size + sizeof(uint32_t) + list->rows.size;
 }
 
-void row_list_encode(struct buf *out, const struct row_list *list)
+void row_list_encode_head(struct buf *out, const struct row_list *list)
 {
     check(list->rows.size <= UINT32_MAX);
     check(!list->mixed || list->offsets.size == sizeof(uint64_t) * list->count);
@@ -76,7 +76,13 @@ void row_list_encode(struct buf *out, const struct row_list *list)
         buf_put_u32(out, list->count);
         buf_put_bytes(out, buf_bytes(&list->offsets));
     }
-    buf_put_sized(out, buf_bytes(&list->rows));
+    buf_put_u32(out, (uint32_t)list->rows.size);
+}
+
+void row_list_encode(struct buf *out, const struct row_list *list)
+{
+    row_list_encode_head(out, list);
+    buf_put_bytes(out, buf_bytes(&list->rows));
 }
 
 void row_list_update(struct buf *out, const struct row_list *inserts, const struct row_list *deletes)

@@ -18,6 +18,8 @@ void row_list_init(struct row_list *list);
 void row_list_deinit(struct row_list *list);
 void row_list_clear(struct row_list *list);
 void row_list_add(struct row_list *list, bytes row);
+/* Appends all of the BsatnRowList but the rows: they follow as they are in list->rows. */
+void row_list_encode_head(struct buf *out, const struct row_list *list);
 /* Appends the BsatnRowList. */
 void row_list_encode(struct buf *out, const struct row_list *list);
 size_t row_list_encoded_size(const struct row_list *list);

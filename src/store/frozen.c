@@ -20,12 +20,31 @@ static void table_freeze(struct table *table, struct frozen_table *frozen)
         frozen->sequences[idx] = table->sequences[idx].reserved;
 }
 
-struct frozen *store_freeze(struct store *store)
+static struct frozen *frozen_new(const struct store *store)
 {
     struct frozen *frozen = memory_new(sizeof *frozen);
     frozen->schema = schema_ref(store->schema); /* F3 */
     frozen->table_count = store->table_count;
     frozen->tables = memory_new(store->table_count * sizeof *frozen->tables);
+    return frozen;
+}
+
+struct frozen *store_freeze_some(struct store *store, const uint32_t *table_ids, uint32_t count)
+{
+    struct frozen *frozen = frozen_new(store);
+    for (uint32_t idx = 0; idx < store->table_count; idx++) {
+        bool is_meant = false;
+        for (uint32_t place = 0; place < count; place++)
+            is_meant |= store->tables[idx]->def->id == table_ids[place];
+        if (is_meant)
+            table_freeze(store->tables[idx], &frozen->tables[idx]);
+    }
+    return frozen;
+}
+
+struct frozen *store_freeze(struct store *store)
+{
+    struct frozen *frozen = frozen_new(store);
     for (uint32_t idx = 0; idx < store->table_count; idx++)
         table_freeze(store->tables[idx], &frozen->tables[idx]);
     return frozen;

@@ -21,6 +21,8 @@ struct frozen;
 
 /* Between two transactions only (F1). */
 struct frozen *store_freeze(struct store *store);
+/* Of these tables only: the others are left empty, and cost their writer nothing. */
+struct frozen *store_freeze_some(struct store *store, const uint32_t *table_ids, uint32_t count);
 void frozen_drop(struct frozen *frozen); /* NULL is fine */
 
 const struct schema *frozen_schema(const struct frozen *frozen);

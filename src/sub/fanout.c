@@ -72,6 +72,7 @@ static void hand_out(struct fanout *fanout, const struct shared_query *query)
     for (uint32_t i = 0; has_news(query) && i < query->holder_count; i++) {
         struct holding *holding = query->holders[i];
         struct subscriber *subscriber = holding->set->subscriber;
+        holding->set->was_told = true;
         if (subscriber->item_count == 0)
             note_concerned(fanout, subscriber);
         if (subscriber->item_count == subscriber->item_capacity) {

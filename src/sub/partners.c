@@ -1,26 +1,17 @@
 #include "sub/partners.h"
 
-#include "base/hash.h"
 #include "sats/bsatn.h"
 #include "store/key.h"
+#include "sub/row_index.h"
 
 /* Up to so many changed rows are looked through. */
 enum { FEW = 16 };
 
-struct changed_row {
-    bytes row;
-    bytes value;
-    bool is_insert;
-    uint32_t next; /* place + 1 of the next one in the same slot; 0 ends */
-};
-
+/* The changed rows of a table by the value of a column; inserts are marked. */
 struct changed_index {
     uint32_t table_id;
     uint16_t column;
-    struct changed_row *rows; /* owned */
-    uint32_t row_count;
-    uint32_t *slots;     /* owned: place + 1 of the first */
-    uint32_t slot_count; /* a power of two */
+    struct row_index rows;
 };
 
 bytes partners_value(const struct table_def *table, const uint8_t *row, uint16_t column)
@@ -38,8 +29,7 @@ void partners_begin(struct partners *partners, const struct store *store, const 
 void partners_end(struct partners *partners)
 {
     for (uint32_t idx = 0; idx < partners->index_count; idx++) {
-        memory_free(partners->indexes[idx]->rows);
-        memory_free(partners->indexes[idx]->slots);
+        row_index_deinit(&partners->indexes[idx]->rows);
         memory_free(partners->indexes[idx]);
     }
     memory_free(partners->indexes);
@@ -101,34 +91,19 @@ static const struct delta_table *changes_of(const struct partners *partners, con
     return NULL;
 }
 
-static uint32_t *slot_of(const struct changed_index *index, bytes value)
-{
-    return &index->slots[(uint32_t)hash_bytes(value.at, value.size) & (index->slot_count - 1)];
-}
-
 static void put_rows(struct changed_index *index, const struct table_def *table, const bytes *rows, uint32_t count,
                      bool are_inserts)
 {
-    for (uint32_t idx = 0; idx < count; idx++) {
-        const bytes value = partners_value(table, rows[idx].at, index->column);
-        uint32_t *slot = slot_of(index, value);
-        index->rows[index->row_count] = (struct changed_row){ rows[idx], value, are_inserts, *slot };
-        *slot = ++index->row_count;
-    }
+    for (uint32_t idx = 0; idx < count; idx++)
+        row_index_add(&index->rows, rows[idx], partners_value(table, rows[idx].at, index->column), are_inserts);
 }
 
 static struct changed_index *make_index(const struct table_def *table, uint16_t column,
                                         const struct delta_table *changes)
 {
-    const uint32_t count = changes->delete_count + changes->insert_count;
     struct changed_index *index = memory_new(sizeof *index);
     index->table_id = table->id;
     index->column = column;
-    index->slot_count = FEW;
-    while (index->slot_count < count)
-        index->slot_count *= 2;
-    index->rows = memory_new(sizeof *index->rows * count);
-    index->slots = memory_new(sizeof *index->slots * index->slot_count);
     put_rows(index, table, changes->deletes, changes->delete_count, false);
     put_rows(index, table, changes->inserts, changes->insert_count, true);
     return index;
@@ -153,12 +128,10 @@ void partners_changed(struct partners *partners, const struct table_def *table, 
         return;
     const uint32_t count = changes->delete_count + changes->insert_count;
     if (count > FEW) {
-        const struct changed_index *index = need_index(partners, table, column, changes);
-        for (uint32_t place = *slot_of(index, value); place != 0; place = index->rows[place - 1].next) {
-            const struct changed_row *changed = &index->rows[place - 1];
-            if (bytes_equal(changed->value, value))
-                each(context, changed->row, changed->is_insert);
-        }
+        const struct row_index *rows = &need_index(partners, table, column, changes)->rows;
+        for (const struct row_entry *entry = row_index_find(rows, value); entry != NULL;
+             entry = row_index_next(rows, entry))
+            each(context, entry->row, entry->mark);
         return;
     }
     for (uint32_t idx = 0; idx < count; idx++) {

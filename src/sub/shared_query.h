@@ -27,6 +27,8 @@ struct holding {
 struct query_set {
     uint32_t id;
     struct subscriber *subscriber;
+    struct opening *opening; /* its first rows are on their way: not owned */
+    bool was_told;           /* a commit has brought it something */
     uint32_t count;
     struct holding holdings[]; /* in request order */
 };
@@ -46,6 +48,8 @@ struct change_list {
     uint32_t count, capacity;
 };
 
+struct first_rows;
+struct opening;
 struct window;
 
 struct shared_query {
@@ -58,6 +62,7 @@ struct shared_query {
     struct holding **holders; /* owned */
     uint32_t holder_count;
     uint32_t holder_capacity;
+    struct first_rows *first_rows; /* being worked out, or done and not out of date; not held */
     uint64_t request; /* the last request that named it, to see a text twice in one */
 
     /* Where a changed row finds it. */
@@ -90,6 +95,9 @@ void shared_query_free(struct shared_query *query);
 bool shared_query_window_end(const struct shared_query *query, struct query_range *range);
 /* Points the watchers at the plan's gates, or at the window's end where that says more. They stand nowhere. */
 void shared_query_aim(struct shared_query *query);
+
+/* First rows that are good until a commit touches the query. */
+void shared_query_set_first_rows(struct shared_query *query, struct first_rows *rows);
 
 /* Joins a holding to its query, and parts them. */
 void shared_query_hold(struct shared_query *query, struct holding *holding);

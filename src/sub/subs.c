@@ -12,6 +12,7 @@ struct subs {
     struct fanout fanout;
     struct partners partners; /* of the running commit */
     struct tally tally;
+    struct first_rows *wanted;  /* to be worked out: subs_take_batch() */
     struct query_list gathered; /* the queries of the request being served */
     uint64_t request;           /* counts them */
 };
@@ -110,6 +111,8 @@ static struct query_set *set_new(struct subscriber *subscriber, uint32_t query_s
 
 static void set_free(struct subs *subs, struct query_set *set)
 {
+    if (set->opening != NULL)
+        set->opening->set = NULL;
     for (uint32_t i = 0; i < set->count; i++) {
         struct shared_query *query = set->holdings[i].query;
         shared_query_let_go(&set->holdings[i]);
@@ -213,6 +216,52 @@ static void release_gathered(struct subs *subs)
     subs->gathered.count = 0;
 }
 
+/* After a refusal: nobody will wait for them. */
+static void release_wanted(struct subs *subs)
+{
+    for (struct first_rows *rows = subs->wanted, *next; rows != NULL; rows = next) {
+        next = rows->next;
+        first_rows_let_go(rows);
+    }
+    subs->wanted = NULL;
+}
+
+/* The tables that the wanted rows are read from. */
+static struct frozen *freeze_wanted(const struct subs *subs, struct store *store)
+{
+    struct buf ids;
+    buf_init(&ids);
+    for (const struct first_rows *rows = subs->wanted; rows != NULL; rows = rows->next)
+        buf_put(&ids, rows->table_ids, sizeof rows->table_ids);
+    struct frozen *frozen =
+        store_freeze_some(store, (const uint32_t *)ids.data, (uint32_t)(ids.size / sizeof(uint32_t)));
+    buf_deinit(&ids);
+    return frozen;
+}
+
+struct first_rows_batch *subs_take_batch(struct subs *subs, struct store *store)
+{
+    if (subs->wanted == NULL)
+        return NULL;
+    struct first_rows_batch *batch = memory_new(sizeof *batch);
+    batch->frozen = freeze_wanted(subs, store);
+    batch->first = subs->wanted;
+    subs->wanted = NULL;
+    return batch;
+}
+
+bool subs_abandon(struct subs *subs, struct opening *opening)
+{
+    struct query_set *set = opening->set;
+    const bool was_told = set != NULL && set->was_told;
+    if (set != NULL) {
+        remove_set(set->subscriber, set);
+        set_free(subs, set);
+    }
+    opening_free(opening);
+    return was_told;
+}
+
 static err check_set_id(const struct subscriber *subscriber, uint32_t query_set_id, struct diag *diag)
 {
     if (find_set(subscriber, query_set_id) != NULL)
@@ -225,8 +274,10 @@ static err check_set_id(const struct subscriber *subscriber, uint32_t query_set_
 
 err subs_subscribe(struct subs *subs, struct subscriber *subscriber, const struct query_caller *caller,
                    const struct store *store, uint32_t query_set_id, struct reader queries, uint32_t query_count,
-                   struct buf *out, struct diag *diag)
+                   struct buf *out, struct opening **opening, struct diag *diag)
 {
+    if (opening != NULL)
+        *opening = NULL;
     TRY(check_set_id(subscriber, query_set_id, diag));
     const struct request request = { subs, subscriber, caller, store->schema };
     err code = gather_all(&request, queries, query_count, diag);
@@ -237,23 +288,33 @@ err subs_subscribe(struct subs *subs, struct subscriber *subscriber, const struc
     struct query_set *set = set_new(subscriber, query_set_id, &subs->gathered);
     for (uint32_t i = 0; i < set->count; i++)
         registry_need_window(&subs->registry, set->holdings[i].query, store);
-    code = initial_rows_put(out, set, store, diag);
+    code = initial_rows_put(out, set, store, opening, &subs->wanted, diag);
     if (code != OK) {
+        release_wanted(subs);
         set_free(subs, set);
         return code;
+    }
+    if (opening != NULL && *opening != NULL) {
+        set->opening = *opening;
+        set->opening->set = set;
     }
     insert_set(subscriber, set);
     return OK;
 }
 
 err subs_unsubscribe(struct subs *subs, struct subscriber *subscriber, const struct store *store, uint32_t query_set_id,
-                     struct buf *out, struct diag *diag)
+                     struct buf *out, struct opening **opening, struct diag *diag)
 {
+    if (opening != NULL)
+        *opening = NULL;
     struct query_set *set = find_set(subscriber, query_set_id);
     if (set == NULL)
         return diag_set(diag, ERR_NOT_FOUND, "there is no query set %u", query_set_id);
-    if (out != NULL)
-        TRY(initial_rows_put(out, set, store, diag));
+    const err code = out == NULL ? OK : initial_rows_put(out, set, store, opening, &subs->wanted, diag);
+    if (code != OK) {
+        release_wanted(subs);
+        return code;
+    }
     remove_set(subscriber, set);
     set_free(subs, set);
     return OK;

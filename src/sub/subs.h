@@ -46,12 +46,29 @@ enum { SUBS_QUERIES_MAX = 10000, SUBS_SETS_MAX = 10000, SUBS_ROWS_SIZE_MAX = 1 <
  * `store` is the tables' state now; the initial rows are appended to `out` as QueryRows (u32 tables; per
  * table: name, row list): one entry a query in request order, but none for a query on an empty table. */
 struct store;
+struct opening;
 err subs_subscribe(struct subs *subs, struct subscriber *subscriber, const struct query_caller *caller, const struct store *store,
-                   uint32_t query_set_id, struct reader queries, uint32_t query_count, struct buf *out, struct diag *diag);
+                   uint32_t query_set_id, struct reader queries, uint32_t query_count, struct buf *out,
+                   struct opening **opening, struct diag *diag);
 /* Removes a set. With `out`, the current rows of its queries are appended as QueryRows. ERR_NOT_FOUND; ERR_TOO_LARGE
  * when the rows are: the set stays then. */
 err subs_unsubscribe(struct subs *subs, struct subscriber *subscriber, const struct store *store, uint32_t query_set_id,
-                     struct buf *out, struct diag *diag);
+                     struct buf *out, struct opening **opening, struct diag *diag);
+
+/* Rows that take long. With `opening` in the two functions above (NULL: all is done on the spot), *opening may be set,
+ * and nothing is appended: the rows, as they are now, are still to be worked out. The set is live all the same. The
+ * caller takes the batch at once, before anything changes, has it worked on (first_rows.h), and holds back what the
+ * client is told until the opening is ready. */
+struct first_rows_batch *subs_take_batch(struct subs *subs, struct store *store); /* NULL: others work on all of it */
+bool opening_is_ready(const struct opening *opening);
+/* When it is ready: why there are no rows. */
+err opening_check(const struct opening *opening, struct diag *diag);
+struct update_part;
+uint32_t opening_part_count(const struct opening *opening);
+void opening_parts(const struct opening *opening, struct update_part *parts);
+void opening_free(struct opening *opening); /* at any time; NULL is fine */
+/* Instead, when there are no rows: ends the set if it is still there. True when commits have been told to it. */
+bool subs_abandon(struct subs *subs, struct opening *opening);
 /* Removes all sets of a client that goes. */
 void subs_drop(struct subs *subs, struct subscriber *subscriber);
 

@@ -1,0 +1,265 @@
+#include "engine/openings.h"
+
+#include "engine/answer.h"
+#include "proto/server_msg.h"
+#include "sub/first_rows.h"
+
+enum { CLOSE_INTERNAL = 1011, HELD_SIZE_MAX = 256 << 20 };
+
+struct batch {
+    struct first_rows_batch *rows;
+    struct batch *next;
+};
+
+struct openings {
+    struct engine *engine; /* borrowed */
+    pthread_t thread;
+    bool thread_runs;
+    pthread_mutex_t lock;
+    pthread_cond_t has_work;
+    struct batch *first, *last; /* under the lock: waiting */
+    struct batch *done;         /* under the lock */
+    atomic_bool stopping;
+};
+
+/* What waits for a client to be told, in order: an answer whose rows are not there yet, or a packet behind it. */
+struct held {
+    struct held *next;
+    struct packet *packet;   /* NULL: the answer */
+    struct opening *opening; /* owned */
+    enum client_msg_kind kind;
+    uint32_t request_id, query_set_id;
+    uint64_t needs;
+};
+
+struct openings *openings_new(struct engine *engine)
+{
+    struct openings *openings = memory_new(sizeof *openings);
+    openings->engine = engine;
+    pthread_mutex_init(&openings->lock, NULL);
+    pthread_cond_init(&openings->has_work, NULL);
+    return openings;
+}
+
+void openings_free(struct openings *openings)
+{
+    if (openings == NULL)
+        return;
+    check(openings->first == NULL && openings->done == NULL && !openings->thread_runs);
+    pthread_cond_destroy(&openings->has_work);
+    pthread_mutex_destroy(&openings->lock);
+    memory_free(openings);
+}
+
+/* --- The worker --- */
+
+/* The first that waits, or NULL when the engine stops. */
+static struct batch *take(struct openings *openings)
+{
+    struct batch *batch = NULL;
+    pthread_mutex_lock(&openings->lock);
+    while (openings->first == NULL && !atomic_load(&openings->stopping))
+        pthread_cond_wait(&openings->has_work, &openings->lock);
+    if (!atomic_load(&openings->stopping)) {
+        batch = openings->first;
+        openings->first = batch->next;
+    }
+    pthread_mutex_unlock(&openings->lock);
+    return batch;
+}
+
+static void *run(void *context)
+{
+    struct openings *openings = context;
+    for (struct batch *batch; (batch = take(openings)) != NULL;) {
+        first_rows_work(batch->rows, &openings->stopping);
+        pthread_mutex_lock(&openings->lock);
+        batch->next = openings->done;
+        openings->done = batch;
+        pthread_mutex_unlock(&openings->lock);
+        port_interrupt(openings->engine->port);
+    }
+    return NULL;
+}
+
+/* --- On the engine's thread --- */
+
+static void add_batch(struct openings *openings, struct first_rows_batch *rows)
+{
+    if (rows == NULL)
+        return;
+    struct batch *batch = memory_new(sizeof *batch);
+    batch->rows = rows;
+    pthread_mutex_lock(&openings->lock);
+    if (openings->first == NULL)
+        openings->first = batch;
+    else
+        openings->last->next = batch;
+    openings->last = batch;
+    pthread_cond_signal(&openings->has_work);
+    pthread_mutex_unlock(&openings->lock);
+    if (openings->thread_runs)
+        return;
+    check(pthread_create(&openings->thread, NULL, run, openings) == 0);
+    openings->thread_runs = true;
+}
+
+static void hold(struct client *client, struct held *held)
+{
+    if (client->held == NULL)
+        client->held = held;
+    else
+        client->held_last->next = held;
+    client->held_last = held;
+}
+
+bool openings_hold(struct client *client, struct packet *packet)
+{
+    if (client->held == NULL)
+        return false;
+    struct held *held = memory_new(sizeof *held);
+    held->packet = packet;
+    client->held_size += packet->size;
+    hold(client, held);
+    return true;
+}
+
+void openings_begin(struct openings *openings, struct client *client, const struct client_msg *msg,
+                    struct opening *opening)
+{
+    struct engine *engine = openings->engine;
+    answer_flush(engine); /* what was told before goes before */
+    struct held *held = memory_new(sizeof *held);
+    *held = (struct held){ .opening = opening,
+                           .kind = msg->kind,
+                           .request_id = msg->request_id,
+                           .query_set_id = msg->query_set_id,
+                           .needs = wal_next_offset(engine->wal) };
+    hold(client, held);
+    add_batch(openings, subs_take_batch(engine->subs, &engine->store));
+}
+
+static void put_rows(struct engine *engine, struct client *client, const struct held *held)
+{
+    struct buf *out = answer_begin(engine, client);
+    const uint32_t count = opening_part_count(held->opening);
+    struct update_part *parts = memory_new(sizeof *parts * count);
+    if (held->kind == CLIENT_SUBSCRIBE)
+        server_msg_subscribe_applied(out, held->request_id, held->query_set_id);
+    else
+        server_msg_unsubscribe_applied(out, held->request_id, held->query_set_id, true);
+    opening_parts(held->opening, parts);
+    answer_add_parts(client, parts, count);
+    answer_end(client, held->needs);
+    memory_free(parts);
+    opening_free(held->opening);
+}
+
+/* Commits that were told to the set already cannot be taken back: who has seen rows change that it was never shown
+ * has to begin anew. True when the connection goes on. */
+static bool put_refusal(struct engine *engine, struct client *client, const struct held *held, const struct diag *diag)
+{
+    server_msg_subscription_error(answer_begin(engine, client), &held->request_id, held->query_set_id,
+                                  bytes_of_text(diag->text));
+    answer_end(client, 0);
+    return !subs_abandon(engine->subs, held->opening);
+}
+
+/* Writes into a packet of its own, which overtakes the one that is open. */
+static bool answer_opening(struct engine *engine, struct client *client, const struct held *held)
+{
+    struct packet *later = answer_put_aside(client);
+    struct diag diag;
+    bool goes_on = true;
+    if (opening_check(held->opening, &diag) == OK)
+        put_rows(engine, client, held);
+    else
+        goes_on = put_refusal(engine, client, held, &diag);
+    answer_send_ahead(engine, client, later);
+    if (!goes_on)
+        answer_close(engine, client, CLOSE_INTERNAL, diag.text);
+    return goes_on;
+}
+
+/* U1 */
+static void let_go(struct engine *engine, struct client *client)
+{
+    bool goes_on = true;
+    while (goes_on && client->held != NULL &&
+           (client->held->packet != NULL || opening_is_ready(client->held->opening))) {
+        struct held *held = client->held;
+        client->held = held->next;
+        if (held->packet != NULL) {
+            client->held_size -= held->packet->size;
+            port_send(engine->port, held->packet);
+        } else {
+            goes_on = answer_opening(engine, client, held);
+        }
+        memory_free(held);
+    }
+}
+
+void openings_drop(struct client *client)
+{
+    while (client->held != NULL) {
+        struct held *held = client->held;
+        client->held = held->next;
+        if (held->packet != NULL)
+            packet_free(held->packet);
+        opening_free(held->opening);
+        memory_free(held);
+    }
+    client->held_size = 0;
+}
+
+static struct batch *take_done(struct openings *openings)
+{
+    pthread_mutex_lock(&openings->lock);
+    struct batch *done = openings->done;
+    openings->done = NULL;
+    pthread_mutex_unlock(&openings->lock);
+    return done;
+}
+
+static void finish_batches(struct batch *batch)
+{
+    for (struct batch *next; batch != NULL; batch = next) {
+        next = batch->next;
+        first_rows_finish(batch->rows);
+        memory_free(batch);
+    }
+}
+
+void openings_finish(struct openings *openings)
+{
+    if (!openings->thread_runs)
+        return;
+    struct batch *done = take_done(openings);
+    const bool has_news = done != NULL;
+    finish_batches(done);
+    for (struct client *client = openings->engine->clients; client != NULL; client = client->next) {
+        if (client->held == NULL || client->closing)
+            continue;
+        if (has_news)
+            let_go(openings->engine, client);
+        if (client->held_size > HELD_SIZE_MAX)
+            answer_close(openings->engine, client, CLOSE_INTERNAL,
+                         "more has happened than can be kept while the first rows are worked out");
+    }
+}
+
+void openings_stop(struct openings *openings)
+{
+    pthread_mutex_lock(&openings->lock);
+    atomic_store(&openings->stopping, true);
+    pthread_cond_signal(&openings->has_work);
+    pthread_mutex_unlock(&openings->lock);
+    if (openings->thread_runs)
+        pthread_join(openings->thread, NULL);
+    openings->thread_runs = false;
+    finish_batches(openings->first);
+    openings->first = NULL;
+    finish_batches(take_done(openings));
+    for (struct client *client = openings->engine->clients; client != NULL; client = client->next)
+        openings_drop(client);
+}
