@@ -1,5 +1,6 @@
 --- stdb-lua restore --to: a stopped database goes back, and what came after is kept.
 local cjson = require "cjson"
+local client = require "spec.support.client"
 local program = require "spec.support.program"
 local server = require "spec.support.server"
 
@@ -122,6 +123,56 @@ describe("restore --to", function()
     assert.is_nil(server.read_file(world.data_dir .. "/abandoned/."))
     world:restart()
     assert.same({ "bed", "lamp" }, names())
+  end)
+
+  describe("--live", function()
+    local function live(moment, ...)
+      local code, output, complaint = program.run("restore", "--server", "http://127.0.0.1:" .. world.port, "--token",
+        world:owner_token(), "--live", "--to", tostring(moment), "--database", "world", ...)
+      return code, output .. complaint
+    end
+
+    it("rolls a running database back, disconnects its clients, and goes on", function()
+      add "lamp"
+      local offset = additions().lamp.offset
+      add "bed"
+      assert.truthy(world:reload(MODULE .. 'stdb.reducer("later", function() end)\n'):find "in force")
+      local ann = client.connect(world)
+      local code, output = live(offset)
+      assert.equal(0, code, output)
+      local message, why, status = ann:next()
+      assert.is_nil(message)
+      assert.same({ "close", 1001 }, { why, status })
+      assert.same({ "lamp" }, names())
+      assert.equal(404, world:call("later").status)
+
+      assert.truthy(world:reload(MODULE .. 'stdb.reducer("again", function() end)\n'):find "in force")
+      assert.equal(200, world:call("again").status)
+      add "door"
+      world:kill()
+      world:restart()
+      assert.same({ "door", "lamp" }, names())
+      assert.same({ "bed", "lamp" }, names(output:match "kept in (%S+),"))
+      code, output = program.run("check", "--data-dir", world.data_dir)
+      assert.equal(0, code, output)
+    end)
+
+    it("is refused to strangers, and for moments that are not kept, and nobody is disconnected", function()
+      add "lamp"
+      local ann = client.connect(world)
+      local function refused(pattern, exit_code, moment, ...)
+        local code, output = live(moment, ...)
+        assert.equal(exit_code, code, output)
+        assert.truthy(output:find(pattern), output)
+      end
+      refused("only the owner", 1, 1, "--anonymous")
+      refused("the log ends with offset", 1, 99999)
+      refused("neither an offset nor a time", 1, "soon")
+      refused("already: nothing came after", 0, "9999-01-01T00:00:00Z")
+      refused("%-%-data%-dir names a stopped", 2, 1, "--data-dir", world.data_dir)
+      assert.equal("Ok", ann:call("add", client.arguments("{ name: string }", { name = "bed" })).tag)
+      assert.same({ "bed", "lamp" }, names())
+    end)
   end)
 
   it("has nothing to do when nothing came after", function()

@@ -257,6 +257,7 @@ static void run_request(struct engine *engine, struct request *request)
     case REQUEST_CHECK:
     case REQUEST_RESUME:
     case REQUEST_FORK:
+    case REQUEST_RESTORE:
     case REQUEST_DELETE: reply(engine, request, 0); break;
     case REQUEST_LOGS_END:
         end_logs(engine, request->subject);

@@ -6,7 +6,6 @@ int command_run(int argc, char **argv);
 /* Those that read a data directory (archive.h). */
 int command_log(int argc, char **argv);
 int command_replay(int argc, char **argv); /* 3: it does something else */
-int command_restore(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_salvage(int argc, char **argv);
 /* Commands written in Lua (lua/cli/<name>.lua): they talk to a running server. */

@@ -3,6 +3,8 @@
 #include "base/log.h"
 #include "cli/keeper.h"
 #include "cli/meter.h"
+#include "cli/restoring.h"
+#include "engine/rollback.h"
 
 #include <stdio.h>
 
@@ -11,7 +13,7 @@ struct member {
     struct member *next;
     struct fleet *fleet;
     char name[DATABASE_NAME_MAX + 1];
-    struct engine *engine; /* owned */
+    struct engine *engine; /* owned; NULL: it could not be opened again */
     struct port *port;     /* the server's */
     bool is_served;
     struct diag failure;   /* under the lock; of the log */
@@ -38,20 +40,19 @@ static void link_member(struct fleet *fleet, struct member *member)
     pthread_mutex_unlock(&fleet->lock);
 }
 
-static err open_member(struct fleet *fleet, const char *name, struct module *module, struct member **out,
-                       struct diag *diag)
+/* Takes the module over. */
+static err open_engine(struct member *member, struct module *module, struct diag *diag)
 {
-    char dir[4096];
-    struct member *member = memory_new(sizeof *member);
-    member->fleet = fleet;
-    memcpy(member->name, name, strlen(name));
-    member->port = server_port_new(fleet->server);
+    struct fleet *fleet = member->fleet;
     struct meter meter = meter_new();
     struct progress progress = { meter_tell, &meter, "" };
-    database_path(dir, fleet->data_dir, name);
+    char dir[4096];
+    database_path(dir, fleet->data_dir, member->name);
+    member->port = server_port_new(fleet->server);
+    member->failure.code = OK; /* nobody else knows it now */
     const struct engine_options options = { .disk = disk_real(),
                                             .dir = dir,
-                                            .name = name,
+                                            .name = member->name,
                                             .owner = fleet->place.owner,
                                             .module = module,
                                             .port = member->port,
@@ -63,6 +64,16 @@ static err open_member(struct fleet *fleet, const char *name, struct module *mod
                                             .context = member };
     const err code = engine_open(&member->engine, &options, diag);
     meter_wipe(&meter);
+    return code;
+}
+
+static err open_member(struct fleet *fleet, const char *name, struct module *module, struct member **out,
+                       struct diag *diag)
+{
+    struct member *member = memory_new(sizeof *member);
+    member->fleet = fleet;
+    memcpy(member->name, name, strlen(name));
+    const err code = open_engine(member, module, diag);
     if (code != OK) {
         memory_free(member);
         return code;
@@ -74,7 +85,9 @@ static err open_member(struct fleet *fleet, const char *name, struct module *mod
 
 static void serve_member(struct fleet *fleet, struct member *member)
 {
+    pthread_mutex_lock(&fleet->lock);
     member->is_served = true;
+    pthread_mutex_unlock(&fleet->lock);
     server_add(fleet->server, member->name, member->engine, &fleet->place.owner, member->port);
 }
 
@@ -100,6 +113,7 @@ static void open_others(struct fleet *fleet)
 void fleet_init(struct fleet *fleet)
 {
     pthread_mutex_init(&fleet->lock, NULL);
+    pthread_mutex_init(&fleet->changing, NULL);
 }
 
 err fleet_open(struct fleet *fleet, const char *name, struct module *module, struct diag *diag)
@@ -164,18 +178,24 @@ bool fleet_tend(struct fleet *fleet)
         log_error("%s: stopped, because the log cannot be written: %s. What was acknowledged is on disk.", member->name,
                   member->failure.text);
         server_retire(fleet->server, member->port);
+        pthread_mutex_lock(&fleet->changing);
         if (any_is_served(fleet)) /* else the process ends, and with it all */
             engine_stop(member->engine);
+        pthread_mutex_unlock(&fleet->changing);
     }
     return any_is_served(fleet);
 }
 
 err fleet_publish(struct fleet *fleet, struct module *module, struct diag *diag)
 {
-    if (fleet->first->is_served)
-        return engine_publish(fleet->first->engine, module, diag);
+    pthread_mutex_lock(&fleet->changing);
+    const bool is_served = fleet->first->is_served;
+    const err code = is_served ? engine_publish(fleet->first->engine, module, diag) : ERR_BUSY;
+    pthread_mutex_unlock(&fleet->changing);
+    if (is_served)
+        return code;
     module_free(module);
-    return diag_set(diag, ERR_DISK, "the database has stopped, because its log cannot be written");
+    return diag_set(diag, code, "%s has stopped", fleet->first->name);
 }
 
 void fleet_print_others(struct fleet *fleet, struct buf *out)
@@ -187,18 +207,24 @@ void fleet_print_others(struct fleet *fleet, struct buf *out)
 
 /* --- Ending --- */
 
-/* The keeper may wait for an engine, so these go first; it may add one meanwhile. Nobody removes any. */
+static void stop_engines(struct fleet *fleet)
+{
+    pthread_mutex_lock(&fleet->changing);
+    pthread_mutex_lock(&fleet->lock);
+    struct member *member = fleet->members;
+    pthread_mutex_unlock(&fleet->lock);
+    for (; member != NULL; member = member->next)
+        if (member->engine != NULL)
+            engine_stop(member->engine);
+    pthread_mutex_unlock(&fleet->changing);
+}
+
+/* The keeper may wait for an engine, so these go first; it may have added one by its end. */
 void fleet_stop(struct fleet *fleet)
 {
-    for (int round = 0; round < 2; round++) {
-        pthread_mutex_lock(&fleet->lock);
-        struct member *member = fleet->members;
-        pthread_mutex_unlock(&fleet->lock);
-        for (; member != NULL; member = member->next)
-            engine_stop(member->engine);
-        keeper_stop(fleet->keeper);
-        fleet->keeper = NULL;
-    }
+    stop_engines(fleet);
+    keeper_stop(fleet->keeper);
+    stop_engines(fleet);
     server_stop(fleet->server);
     pthread_join(fleet->net_thread, NULL);
 }
@@ -214,6 +240,7 @@ void fleet_close(struct fleet *fleet)
     server_free(fleet->server);
     place_close(&fleet->place);
     pthread_mutex_destroy(&fleet->lock);
+    pthread_mutex_destroy(&fleet->changing);
 }
 
 /* --- For the keeper --- */
@@ -254,6 +281,73 @@ err fleet_add(struct fleet *fleet, const char *name, identity *database, struct 
     return OK;
 }
 
+/* Out of sight and out of work; `changing` is held. */
+static void take_down(struct fleet *fleet, struct member *member)
+{
+    pthread_mutex_lock(&fleet->lock);
+    member->is_served = false;
+    pthread_mutex_unlock(&fleet->lock);
+    server_retire(fleet->server, member->port);
+    engine_stop(member->engine);
+    engine_close(member->engine);
+    member->engine = NULL;
+}
+
+/* Whatever came of the rollback: the old state opens or the new one. */
+static err come_back(struct fleet *fleet, struct member *member, struct diag *diag)
+{
+    TRY(open_engine(member, NULL, diag));
+    engine_start(member->engine);
+    serve_member(fleet, member);
+    return OK;
+}
+
+static err roll_back(struct fleet *fleet, struct member *member, const struct moment *moment, struct buf *said,
+                     struct diag *diag)
+{
+    struct progress nobody = { 0 };
+    struct archive archive = { .data_dir = fleet->data_dir };
+    struct diag later;
+    memcpy(archive.name, member->name, sizeof archive.name);
+    database_path(archive.path, fleet->data_dir, member->name);
+    struct rollback look = { .disk = disk_real(), .dir = archive.path, .progress = &nobody };
+    TRY(rollback_plan(&look, moment, diag));
+    if (look.end == look.log_end) {
+        restoring_say_already(member->name, look.end, said);
+        return OK;
+    }
+    take_down(fleet, member);
+    const err code = restoring_roll_back(&archive, moment, &nobody, said, diag);
+    if (come_back(fleet, member, &later) == OK)
+        return code;
+    log_error("%s is no longer served: %s", member->name, later.text);
+    return code != OK ? code : diag_set(diag, later.code, "it is rolled back, and cannot be opened: %s", later.text);
+}
+
+err fleet_roll_back(struct fleet *fleet, const identity *database, const struct moment *moment, struct buf *said,
+                    struct diag *diag)
+{
+    struct member *member = find_member(fleet, database);
+    if (member == NULL)
+        return refuse_missing(diag);
+    pthread_mutex_lock(&fleet->changing);
+    const err code = roll_back(fleet, member, moment, said, diag);
+    pthread_mutex_unlock(&fleet->changing);
+    if (code == OK)
+        log_info("%.*s", BYTES_FORMAT(buf_bytes(said)));
+    return code;
+}
+
+static void unlink_member(struct fleet *fleet, struct member *member)
+{
+    pthread_mutex_lock(&fleet->lock);
+    struct member **place = &fleet->members;
+    while (*place != member)
+        place = &(*place)->next;
+    *place = member->next;
+    pthread_mutex_unlock(&fleet->lock);
+}
+
 err fleet_remove(struct fleet *fleet, const identity *database, char name[DATABASE_NAME_MAX + 1], struct diag *diag)
 {
     struct member *member = find_member(fleet, database);
@@ -262,15 +356,10 @@ err fleet_remove(struct fleet *fleet, const identity *database, char name[DATABA
     if (member == fleet->first)
         return diag_set(diag, ERR_FORBIDDEN, "%s is the database that this server was started for", member->name);
     memcpy(name, member->name, sizeof member->name);
-    server_retire(fleet->server, member->port);
-    engine_stop(member->engine);
-    pthread_mutex_lock(&fleet->lock);
-    struct member **place = &fleet->members;
-    while (*place != member)
-        place = &(*place)->next;
-    *place = member->next;
-    pthread_mutex_unlock(&fleet->lock);
-    engine_close(member->engine);
+    pthread_mutex_lock(&fleet->changing);
+    take_down(fleet, member);
+    unlink_member(fleet, member);
+    pthread_mutex_unlock(&fleet->changing);
     memory_free(member);
     log_info("%s is no longer served", name);
     return OK;

@@ -10,7 +10,7 @@
  *          keeper's (keeper.h) in between. */
 #pragma once
 
-#include "cli/databases.h"
+#include "cli/archive.h"
 #include "cli/place.h"
 #include "engine/engine.h"
 #include "net/server.h"
@@ -31,6 +31,9 @@ struct fleet {
     struct server *server;
     struct keeper *keeper;    /* owned */
     pthread_t net_thread;
+    /* Held while an engine is closed and opened anew, and by those of the other threads that must not meet that.
+     * Taken before `lock`. */
+    pthread_mutex_t changing;
     pthread_mutex_t lock;
     struct member *members;   /* owned; the list is under the lock */
     struct member *first;     /* the one with the module that is watched */
@@ -56,5 +59,9 @@ err fleet_snapshot(struct fleet *fleet, const identity *database, char name[DATA
                    struct diag *diag);
 /* Opens a database that has come to the data directory, and serves it. */
 err fleet_add(struct fleet *fleet, const char *name, identity *database, struct diag *diag);
+/* Takes it back to a moment, for which it stops and starts with the module of then; its clients are disconnected. A
+ * moment that cannot be reached is refused before that. `said` gets the sentence about what was done. */
+err fleet_roll_back(struct fleet *fleet, const identity *database, const struct moment *moment, struct buf *said,
+                    struct diag *diag);
 /* Ends serving it, for good. Not the first one. */
 err fleet_remove(struct fleet *fleet, const identity *database, char name[DATABASE_NAME_MAX + 1], struct diag *diag);

@@ -45,6 +45,13 @@ static err fork_database(struct keeper *keeper, struct request *request, struct 
     return OK;
 }
 
+static err restore_database(struct keeper *keeper, struct request *request, struct diag *diag)
+{
+    struct moment moment;
+    TRY(moment_parse(bytes_of_text(request->name), &moment, diag));
+    return fleet_roll_back(keeper->fleet, &request->database, &moment, &request->answer, diag);
+}
+
 static err delete_database(struct keeper *keeper, struct request *request, struct diag *diag)
 {
     char name[DATABASE_NAME_MAX + 1];
@@ -59,8 +66,13 @@ static err delete_database(struct keeper *keeper, struct request *request, struc
 static err run_request(struct keeper *keeper, struct request *request, struct diag *diag)
 {
     if (memcmp(&request->who, &keeper->fleet->place.owner, sizeof request->who) != 0)
-        return diag_set(diag, ERR_FORBIDDEN, "only the owner of a database may fork or delete it");
-    return request->kind == REQUEST_FORK ? fork_database(keeper, request, diag) : delete_database(keeper, request, diag);
+        return diag_set(diag, ERR_FORBIDDEN, "only the owner of a database may fork it, roll it back or delete it");
+    switch (request->kind) {
+    case REQUEST_FORK: return fork_database(keeper, request, diag);
+    case REQUEST_RESTORE: return restore_database(keeper, request, diag);
+    case REQUEST_DELETE: return delete_database(keeper, request, diag);
+    default: unreachable(); /* the desk gets no other */
+    }
 }
 
 static void answer(struct keeper *keeper, struct request *request)
@@ -68,7 +80,7 @@ static void answer(struct keeper *keeper, struct request *request)
     struct diag diag;
     const err code = run_request(keeper, request, &diag);
     request->status = status_of(code);
-    request->content_type = code == OK ? "application/json" : "text/plain; charset=utf-8";
+    request->content_type = code == OK && request->kind != REQUEST_RESTORE ? "application/json" : "text/plain; charset=utf-8";
     if (code != OK) {
         buf_clear(&request->answer);
         buf_put_text(&request->answer, diag.text);

@@ -20,7 +20,7 @@ static const struct {
     { "replay", "run a logged call again and compare", command_replay },
     { "backup", "write a database into one file, while it is served", NULL },
     { "undo", "take back what some calls changed, on a running database", NULL },
-    { "restore", "take a stopped database back to what it was", command_restore },
+    { "restore", "take a database back to what it was", NULL },
     { "fork", "make a second database of one", NULL },
     { "resume", "end the pause of a fork's schedules", NULL },
     { "list", "show which databases there are", NULL },

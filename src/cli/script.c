@@ -12,6 +12,8 @@
  *     backup_finish(path)                        -> { name, offset, size } as JSON | nil, message: verified, has its name
  *     backup_abandon(path)
  *     backup_write(data_dir, database, path)     -> the same as backup_finish, for a stopped server
+ *     restore { data_dir, database, to, file, replace, fork }  -> what was done | nil, message, whether it was not
+ *         understood
  *     fork(data_dir, database, name)             -> true | nil, message: for a stopped server
  *     databases(data_dir)                        -> their names in a list | nil, message
  *     meter(what, done, all)                     shows how far a step has come; all 0: nobody knows
@@ -26,6 +28,7 @@
 #include "cli/meter.h"
 #include "cli/offline.h"
 #include "cli/place.h"
+#include "cli/restoring.h"
 #include "host/bundle.h"
 #include "host/guard.h"
 #include "host/module.h"
@@ -267,6 +270,43 @@ static int host_backup_write(lua_State *L)
     return describe_backup(L, &head);
 }
 
+static const char *optional_field(lua_State *L, const char *name)
+{
+    lua_getfield(L, 1, name);
+    const char *text = lua_tostring(L, -1); /* stays alive: the table holds it */
+    lua_pop(L, 1);
+    return text;
+}
+
+static bool flag_field(lua_State *L, const char *name)
+{
+    lua_getfield(L, 1, name);
+    const bool is_set = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return is_set;
+}
+
+static int host_restore(lua_State *L)
+{
+    const struct restoring asked = { .data_dir = optional_field(L, "data_dir"),
+                                     .database = optional_field(L, "database"),
+                                     .to = optional_field(L, "to"),
+                                     .file = optional_field(L, "file"),
+                                     .replaces = flag_field(L, "replace"),
+                                     .forks = flag_field(L, "fork") };
+    struct buf said = { 0 };
+    struct diag diag;
+    const err code = restoring_run(&asked, &said, &script_meter, &diag);
+    meter_wipe(&script_meter);
+    lua_pushlstring(L, (const char *)said.data, said.size);
+    buf_deinit(&said);
+    if (code == OK)
+        return 1;
+    refuse(L, &diag);
+    lua_pushboolean(L, code == ERR_BAD_USAGE);
+    return 3;
+}
+
 static int host_fork(lua_State *L)
 {
     struct archive archive = { .data_dir = luaL_checkstring(L, 1), .database = luaL_checkstring(L, 2) };
@@ -335,7 +375,7 @@ static void push_host(lua_State *L)
         { "http", host_http }, { "token", host_token }, { "describe", host_describe }, { "ask", host_ask },
         { "backup_begin", host_backup_begin }, { "backup_finish", host_backup_finish },
         { "backup_abandon", host_backup_abandon }, { "backup_write", host_backup_write }, { "meter", host_meter },
-        { "fork", host_fork }, { "databases", host_databases },
+        { "restore", host_restore }, { "fork", host_fork }, { "databases", host_databases },
         { "bundle", host_bundle }, { NULL, NULL },
     };
     lua_newtable(L);

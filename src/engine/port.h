@@ -44,6 +44,7 @@ enum request_kind {
     REQUEST_CHECK,     /* answered when disk and memory have been verified */
     REQUEST_RESUME,    /* ends the pause of the schedules */
     REQUEST_FORK,      /* to the server itself: `database` once more, called `name` */
+    REQUEST_RESTORE,   /* likewise: `database` goes back to the moment `name` */
     REQUEST_DELETE,    /* likewise: `database` is no longer served */
     REQUEST_LOGS,      /* line_count, follow: answered by PACKET_REPLY, then PACKET_LOG_LINES while followed */
     REQUEST_LOGS_END,  /* the follower went away: answered by PACKET_REPLY, with which net frees it and its subject */
@@ -63,7 +64,7 @@ struct request {
     enum request_kind kind;
     identity who;
     char *name;                /* owned */
-    identity database;         /* REQUEST_FORK, REQUEST_DELETE */
+    identity database;         /* REQUEST_FORK, REQUEST_RESTORE, REQUEST_DELETE */
     struct buf body;           /* in */
     char *as_of;               /* owned: REQUEST_SQL: the moment that is asked about; NULL: now, or as the body says */
     uint32_t version;

@@ -227,6 +227,7 @@ void requests_run(struct engine *engine, struct request *request)
     case REQUEST_CHECK: inspection_request(engine, request); break;
     case REQUEST_RESUME: resume_schedules(engine, request); break;
     case REQUEST_FORK:
+    case REQUEST_RESTORE:
     case REQUEST_DELETE: unreachable(); /* these go to the server's desk */
     case REQUEST_LOGS: serve_logs(engine, request); break;
     case REQUEST_LOGS_END: end_logs(engine, request); break;

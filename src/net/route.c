@@ -230,17 +230,28 @@ static struct request *ask_desk(const struct visit *visit, enum request_kind kin
     return request;
 }
 
-static void post_fork(const struct visit *visit)
+/* With a word from the query as the request's name. */
+static void ask_desk_named(const struct visit *visit, enum request_kind kind, const char *parameter, const char *complaint)
 {
     char name[NAME_SIZE_MAX + 1];
     size_t size;
-    if (head_query(visit->exchange->wsi, "name", name, sizeof name, &size) != OK) {
-        exchange_reply(visit->exchange, reply_error(400, "a fork needs a name: add ?name=NEW"));
+    if (head_query(visit->exchange->wsi, parameter, name, sizeof name, &size) != OK) {
+        exchange_reply(visit->exchange, reply_error(400, complaint));
         return;
     }
-    struct request *request = ask_desk(visit, REQUEST_FORK);
+    struct request *request = ask_desk(visit, kind);
     if (request != NULL)
         request->name = memory_copy(name, size + 1);
+}
+
+static void post_fork(const struct visit *visit)
+{
+    ask_desk_named(visit, REQUEST_FORK, "name", "a fork needs a name: add ?name=NEW");
+}
+
+static void post_restore(const struct visit *visit)
+{
+    ask_desk_named(visit, REQUEST_RESTORE, "to", "a rollback needs a moment: add ?to= and an offset or a time");
 }
 
 static void delete_database(const struct visit *visit)
@@ -285,6 +296,7 @@ static const struct route {
     { "v1/database/:", METHOD_GET, CALLER_ANONYMOUS, get_database },
     { "v1/database/:", METHOD_DELETE, CALLER_ANONYMOUS, delete_database },
     { "v1/database/:/fork", METHOD_POST, CALLER_ANONYMOUS, post_fork },
+    { "v1/database/:/restore", METHOD_POST, CALLER_ANONYMOUS, post_restore },
     { "v1/database/:/identity", METHOD_GET, CALLER_ANONYMOUS, get_identity },
     { "v1/database/:/names", METHOD_GET, CALLER_ANONYMOUS, get_names },
     { "v1/database/:/call/:", METHOD_POST, CALLER_ANONYMOUS, post_call },
