@@ -16,6 +16,7 @@ bool as_of_cut(bytes *sql, bytes *when)
     struct diag diag;
     struct lexer lexer = { .sql = *sql, .diag = &diag };
     struct token last[CLAUSE_TOKENS] = { 0 }, token;
+    bool has_ended = false;
     if (sql->size > SQL_TEXT_MAX)
         return false;
     for (;;) {
@@ -23,8 +24,13 @@ bool as_of_cut(bytes *sql, bytes *when)
             return false;
         if (token.kind == TOKEN_END)
             break;
-        if (token_is_symbol(&token, ";"))
+        if (token_is_symbol(&token, ";")) {
+            has_ended = true;
             continue;
+        }
+        if (has_ended)
+            memset(last, 0, sizeof last);
+        has_ended = false;
         memmove(&last[0], &last[1], sizeof last - sizeof last[0]);
         last[CLAUSE_TOKENS - 1] = token;
     }

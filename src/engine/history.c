@@ -220,6 +220,15 @@ static err load_begin(struct history *history, uint64_t before, image_load_fn *l
     return refuse_outside(history, diag);
 }
 
+/* Before the record at `offset`: whoever listens may stop the reading. */
+static err tell_progress(const struct history *history, uint64_t offset, struct diag *diag)
+{
+    const struct snap_options *snaps = &history->snaps;
+    if (offset % PROGRESS_EVERY != 0 || snaps->progress == NULL || snaps->progress(snaps->context, offset, 0))
+        return OK;
+    return diag_set(diag, ERR_BUSY, "reading the past was stopped");
+}
+
 /* --- Record by record --- */
 
 /* Of the image only what explains records is kept. */
@@ -311,7 +320,7 @@ err history_next(struct history *history, bool *found, struct history_event *eve
     event->schema = history->schema;
     event->hash = history->hash;
     event->publish_offset = history->publish_offset;
-    return OK;
+    return tell_progress(history, offset, diag);
 }
 
 bytes history_event_name(const struct history_event *event)
@@ -399,14 +408,6 @@ err history_find_since(struct history *history, int64_t time_us, uint64_t *offse
     return history_find(history, &before, offset, diag);
 }
 
-static err tell_progress(const struct history *history, struct diag *diag)
-{
-    const struct snap_options *snaps = &history->snaps;
-    if (snaps->progress == NULL || snaps->progress(snaps->context, 0, 0))
-        return OK;
-    return diag_set(diag, ERR_BUSY, "reading the past was stopped");
-}
-
 static err refuse_future(uint64_t end, struct diag *diag)
 {
     if (end == 0)
@@ -421,8 +422,7 @@ static err replay_until(const struct history *history, struct wal_reader *reader
         bool found;
         uint64_t offset;
         bytes content;
-        if (image->next_offset % PROGRESS_EVERY == 0)
-            TRY(tell_progress(history, diag));
+        TRY(tell_progress(history, image->next_offset, diag));
         TRY(wal_reader_next(reader, &found, &offset, &content, diag));
         if (!found)
             return refuse_future(image->next_offset, diag);

@@ -43,7 +43,8 @@ const char *history_log_dir(const struct history *history);
 const struct snap_options *history_snaps(const struct history *history);
 /* Records from `limit` on are not there yet: for a server that reads its own log, what is durable. */
 void history_set_limit(struct history *history, uint64_t limit);
-/* Told now and then while snapshots are read, and with no rows while the log is; see snap_options. */
+/* Told now and then while snapshots are read (snap_options), and with the offset reached and 0 while the log is; false
+ * stops the reading (ERR_BUSY). */
 void history_set_progress(struct history *history, bool (*progress)(void *, uint64_t, uint64_t), void *context);
 
 /* The first offset that is kept (H1), and when that was. */
