@@ -31,7 +31,7 @@ struct server_sim {
     struct diag diag;
     uint32_t failures;
     bool releases_early;
-    struct request *asked; /* a snapshot */
+    struct request *asked; /* a snapshot, or an undo */
     int asked_status;
     struct buf out;
 };
@@ -302,17 +302,28 @@ void server_sim_release_early(struct server_sim *server, bool early)
     server->releases_early = early;
 }
 
-void server_sim_ask_snapshot(struct server_sim *server)
+static void ask(struct server_sim *server, enum request_kind kind, const char *body)
 {
     if (server->asked != NULL)
         return;
     server->asked = memory_new(sizeof *server->asked);
-    server->asked->kind = REQUEST_SNAPSHOT;
+    server->asked->kind = kind;
+    buf_put_text(&server->asked->body, body);
     server->asked_status = 0;
     port_post(server->port, POST_REQUEST, server->asked, bytes_of("", 0));
 }
 
-int server_sim_snapshot_status(const struct server_sim *server)
+void server_sim_ask_snapshot(struct server_sim *server)
+{
+    ask(server, REQUEST_SNAPSHOT, "");
+}
+
+void server_sim_ask_undo(struct server_sim *server, const char *selection)
+{
+    ask(server, REQUEST_UNDO, selection);
+}
+
+int server_sim_asked_status(const struct server_sim *server)
 {
     return server->asked_status;
 }

@@ -46,9 +46,10 @@ uint32_t server_sim_ending(struct server_sim *server, uint32_t number);
 /* Packets leave without waiting for the disk: a bug, planted. */
 void server_sim_release_early(struct server_sim *server, bool early);
 
-/* Asks for a snapshot; the status once it has been answered, 0 before that. */
+/* Asks for a snapshot, or to undo; the status once it has been answered, 0 before that. */
 void server_sim_ask_snapshot(struct server_sim *server);
-int server_sim_snapshot_status(const struct server_sim *server);
+void server_sim_ask_undo(struct server_sim *server, const char *selection);
+int server_sim_asked_status(const struct server_sim *server);
 
 /* Looking into the tables: rows as u32 size and bytes, from the pages or through one of the indexes; NULL when there
  * is no such table or index. */

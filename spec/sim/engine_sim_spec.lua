@@ -44,7 +44,7 @@ describe("the engine on a simulated disk", function()
       if between then between(place) end
     until not server:step "snapshot"
     server:step "turn"
-    return server:snapshot_status()
+    return server:asked_status()
   end
 
   local function snapshots()
@@ -155,5 +155,28 @@ describe("the engine on a simulated disk", function()
       for _, message in ipairs(messages.of_frame(frame)) do told = told + (message.tag == "ReducerResult" and 1 or 0) end
     end
     assert.equal(1, told)
+  end)
+
+  it("undoes from what is durable, beside its turns, and the undo is there after a power cut", function()
+    assert.equal(server_sim.OK, open())
+    connect()
+    put_pair(1)
+    put_pair(2)
+    server:post(0, messages.client("CallReducer",
+      { request_id = 9, flags = 0, reducer = "put_pair", args = Model.arguments("put_pair", { 3, 0 }) }))
+    server:ask_undo "from 0 reducer put_pair"
+    server:step "turn"
+    assert.is_false(server:step "aside", "the third call is not durable yet")
+    while server:step "log" do end
+    assert.is_true(server:step "aside")
+    assert.is_false(server:step "aside")
+    assert.equal(3, #server:rows "pair")
+    server:step "turn"
+    assert.equal(200, server:asked_status())
+    assert.equal(0, #server:rows "pair")
+    while server:step "log" do end
+    disk:restart_after(function() server:close() end)
+    assert.equal(server_sim.OK, open())
+    assert.equal(0, #server:rows "pair")
   end)
 end)

@@ -387,7 +387,7 @@ function Simulation:ask_snapshot()
 end
 
 function Simulation:hear_of_snapshot()
-  local status = self.is_snapshot_asked and self.server:snapshot_status() or 0
+  local status = self.is_snapshot_asked and self.server:asked_status() or 0
   if status == 0 then return end
   self.is_snapshot_asked = false
   if status == 503 then

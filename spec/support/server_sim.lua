@@ -29,7 +29,8 @@ const uint8_t *server_sim_receive(struct server_sim *server, uint32_t number, si
 uint32_t server_sim_ending(struct server_sim *server, uint32_t number);
 void server_sim_release_early(struct server_sim *server, bool early);
 void server_sim_ask_snapshot(struct server_sim *server);
-int server_sim_snapshot_status(const struct server_sim *server);
+void server_sim_ask_undo(struct server_sim *server, const char *selection);
+int server_sim_asked_status(const struct server_sim *server);
 const uint8_t *server_sim_rows(struct server_sim *server, const char *table, size_t *size);
 const uint8_t *server_sim_index_rows(struct server_sim *server, const char *table, uint32_t index, size_t *size);
 uint64_t server_sim_next_value(struct server_sim *server, const char *table);
@@ -51,7 +52,7 @@ local Server = {}
 Server.__index = Server
 
 local server_sim = { symbols = symbols, OK = 0, NOT_FOUND = 106, MIGRATION = 207, DISK = 401, CORRUPT = 402, IN_USE = 403 }
-local steps = { turn = 0, log = 1, snapshot = 2 }
+local steps = { turn = 0, log = 1, snapshot = 2, aside = 3 }
 
 function server_sim.new(disk, seed)
   return setmetatable({ at = ffi.gc(C.server_sim_new(disk.sim, seed), C.server_sim_free), disk = disk }, Server)
@@ -104,7 +105,8 @@ end
 
 function Server:release_early(early) C.server_sim_release_early(self.at, early) end
 function Server:ask_snapshot() C.server_sim_ask_snapshot(self.at) end
-function Server:snapshot_status() return C.server_sim_snapshot_status(self.at) end
+function Server:ask_undo(selection) C.server_sim_ask_undo(self.at, selection) end
+function Server:asked_status() return C.server_sim_asked_status(self.at) end
 
 local function split(data)
   if data == nil then return nil end

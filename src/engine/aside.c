@@ -139,10 +139,20 @@ err aside_begin(struct aside *aside, struct aside_job *job, struct diag *diag)
     if (!has_room)
         return diag_set(diag, ERR_BUSY, "%d questions about the past are waiting already; try again later",
                         WAITING_MAX);
-    if (!aside->thread_runs)
+    if (!aside->thread_runs && !aside->engine->by_hand)
         check(pthread_create(&aside->thread, NULL, run, aside) == 0);
-    aside->thread_runs = true;
+    aside->thread_runs = !aside->engine->by_hand;
     return OK;
+}
+
+bool aside_step(struct aside *aside)
+{
+    if (aside->first == NULL || wal_durable_offset(aside->engine->wal) < aside->first->needs)
+        return false;
+    struct aside_job *job = take(aside);
+    job->code = work(aside, job);
+    hand_back(aside, job);
+    return true;
 }
 
 static struct aside_job *take_done(struct aside *aside)

@@ -32,6 +32,8 @@ void aside_free(struct aside *aside); /* NULL is fine */
 
 /* The engine's thread. ERR_BUSY when too many wait: the job is the caller's then. */
 err aside_begin(struct aside *aside, struct aside_job *job, struct diag *diag);
+/* In place of the thread, by hand: works on the next job. False when there is none that could be begun (A1). */
+bool aside_step(struct aside *aside);
 /* Once a turn: finishes what has been worked out. */
 void aside_finish(struct aside *aside);
 

@@ -181,6 +181,7 @@ bool engine_step(struct engine *engine, enum engine_step step)
     switch (step) {
     case ENGINE_LOG: return wal_step(engine->wal);
     case ENGINE_SNAPSHOT: return checkpoint_step(engine->checkpoint);
+    case ENGINE_ASIDE: return aside_step(engine->aside);
     case ENGINE_TURN: break;
     }
     module_log_adopt(engine->module_log);

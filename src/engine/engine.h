@@ -48,7 +48,7 @@ err engine_open(struct engine **engine, const struct engine_options *options, st
 void engine_start(struct engine *engine);
 /* By hand: does on this thread what one of the engine's threads would do next. False when that is nothing. With a
  * simulated disk, clock and chance below, the same steps have the same outcome. */
-enum engine_step { ENGINE_TURN, ENGINE_LOG, ENGINE_SNAPSHOT };
+enum engine_step { ENGINE_TURN, ENGINE_LOG, ENGINE_SNAPSHOT, ENGINE_ASIDE };
 bool engine_step(struct engine *engine, enum engine_step step);
 /* Ends the thread after the turn it is in: disconnects every client, syncs. */
 void engine_stop(struct engine *engine);
