@@ -138,6 +138,22 @@ describe("a live join", function()
     assert.equal(1, world:query_count())
   end)
 
+  it("ends likewise when there are too many partners to tell whom a change concerns", function()
+    local changes = {}
+    for id = 1, 2500 do
+      changes[#changes + 1] = { "insert", "item", an_item(id, 1) }
+      changes[#changes + 1] = { "insert", "zone", { id = 1, owner = id, next = 0 } }
+    end
+    subscribe "SELECT item.* FROM item JOIN zone ON item.zone = zone.id WHERE zone.owner > 5"
+    assert(client:subscribe(2, { "SELECT zone.* FROM item JOIN zone ON item.id = zone.owner WHERE item.score = 0" }))
+
+    local _, endings = world:commit(changes)
+
+    assert.equal(1, #endings)
+    assert.equal(1, endings[1].set)
+    assert.equal(2500, count(client.bags[2].zone))
+  end)
+
   it("is not asked when what it demands of the other table is demanded by others only", function()
     for owner = 1, 500 do
       assert(client:subscribe(owner, {

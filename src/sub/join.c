@@ -76,10 +76,13 @@ err join_settle(struct shared_query *query, struct partners *partners, struct ta
 {
     const struct query_join *join = query->query->join;
     const uint64_t changed = (uint64_t)query->changes[0].count + query->changes[1].count;
-    struct pairs pairs = { query->query, partners, tally, PAIRS_MAX + 4 * changed };
+    const uint64_t allowed = PAIRS_MAX + 4 * changed;
+    const uint64_t given = allowed < partners->pairs_left ? allowed : partners->pairs_left;
+    struct pairs pairs = { query->query, partners, tally, given };
     pair_rows(&pairs, &query->changes[0], 0, false);
     if (!join->tables[0]->is_event)
         pair_rows(&pairs, &query->changes[1], 1, true);
+    partners->pairs_left -= given - pairs.left;
     const err code = pairs.left > 0 ? put_rows(tally, query, diag)
                                     : diag_set(diag, ERR_TOO_LARGE,
                                                "a commit made more pairs of rows than a live query may look at: "

@@ -1,7 +1,9 @@
 /* partners — rows that have a value in one column: those that are there after a commit, and those that it changed.
  *
  * What is there is found through an index of the table. What changed is looked through while it is little; a hash
- * table over it is made when it is much, once a commit for a table and column. */
+ * table over it is made when it is much, once a commit for a table and column.
+ *
+ * What one commit may cost in partners is bounded, whatever it changes and whoever watches. */
 #pragma once
 
 #include "store/table.h"
@@ -14,6 +16,8 @@ struct partners {
     const struct delta *delta;
     struct changed_index **indexes; /* owned: of this commit */
     uint32_t index_count;
+    uint64_t crossings_left; /* partners that may be looked at to find queries: table_watch's */
+    uint64_t pairs_left;     /* ... and to work queries out: join's */
 };
 
 void partners_begin(struct partners *partners, const struct store *store, const struct delta *delta);

@@ -314,6 +314,9 @@ struct crossing {
 static bool visit_partner(void *context, bytes row)
 {
     const struct crossing *crossing = context;
+    if (crossing->search->partners->crossings_left == 0)
+        return false;
+    crossing->search->partners->crossings_left--;
     look_up(crossing->search, crossing->edge->watch, row.at);
     return true;
 }
@@ -324,6 +327,17 @@ static void visit_former_partner(void *context, bytes row, bool is_insert)
         (void)visit_partner(context, row);
 }
 
+/* Where partners are too many to be looked at, every query behind the edge is found. */
+static void visit_all(const struct search *search, const struct table_watch *watch)
+{
+    for (uint32_t idx = 0; idx < watch->column_count; idx++) {
+        uint32_t place = 0;
+        for (struct map_entry *entry; (entry = map_next(&watch->columns[idx].points, &place)) != NULL;)
+            visit_spot(search, entry->value);
+        intervals_each(&watch->columns[idx].intervals, visit_item, (void *)search);
+    }
+}
+
 static void cross_edge(const struct search *search, const struct table_watch *from, const struct edge *edge)
 {
     struct crossing crossing = { search, edge };
@@ -331,6 +345,8 @@ static void cross_edge(const struct search *search, const struct table_watch *fr
     const bytes value = partners_value(from->table, search->row, edge->column);
     partners_stored(search->partners, other, edge->other_column, value, visit_partner, &crossing);
     partners_changed(search->partners, other, edge->other_column, value, visit_former_partner, &crossing);
+    if (search->partners->crossings_left == 0)
+        visit_all(search, edge->watch);
 }
 
 static void visit_spot(const struct search *search, const struct spot *spot)
