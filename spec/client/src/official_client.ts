@@ -104,6 +104,36 @@ for (const protocol of ['v3.bsatn.spacetimedb', 'v2.bsatn.spacetimedb']) {
     db.disconnect();
   });
 
+  it(`keeps ${over} the first rows of an order: one that leaves makes room for its successor`, async () => {
+    const { db } = await connect(server);
+    const first = base * 10;
+    const put = (id: number, bestScore: bigint) =>
+      within('put', db.reducers.putPlayer({ id: first + id, name: `p${id}`, bestScore, title: undefined }));
+    for (const id of [1, 2, 3]) await put(id, BigInt(id));
+    await subscribe(db, `SELECT * FROM player WHERE id >= ${first} AND id < ${first + 10} ORDER BY best_score DESC LIMIT 2`);
+    const shown = () => [...db.db.player.iter()].map(row => row.id - first).sort();
+    equal(shown(), [2, 3], 'the first rows');
+    await put(4, 10n);
+    equal(shown(), [3, 4], 'the rows when a better one has come');
+    await within('delete', db.reducers.deletePlayer({ id: first + 4 }));
+    equal(shown(), [2, 3], 'the rows when it has gone');
+    db.disconnect();
+  });
+
+  it(`keeps ${over} a join up to date`, async () => {
+    const { db } = await connect(server);
+    const id = base * 10 + 11;
+    await subscribe(db, `SELECT a.* FROM player a JOIN player b ON a.id = b.id WHERE b.name = 'joined ${base}'`);
+    const put = (name: string) => within('put', db.reducers.putPlayer({ id, name, bestScore: 1n, title: undefined }));
+    await put('alone');
+    equal(db.db.player.count(), 0n, 'rows without a partner');
+    await put(`joined ${base}`);
+    equal([...db.db.player.iter()].map(row => row.name), [`joined ${base}`], 'rows with a partner');
+    await put('alone again');
+    equal(db.db.player.count(), 0n, 'rows whose partner has gone');
+    db.disconnect();
+  });
+
   it(`shows ${over} two clients each other's rows`, async () => {
     const [left, right] = [await connect(server), await connect(server)];
     await subscribe(right.db, `SELECT * FROM player WHERE name = 'from left ${base}'`);
