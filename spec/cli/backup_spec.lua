@@ -15,6 +15,10 @@ stdb.table("entry", { { "id", t.u64, primary_key = true, auto_inc = true }, { "a
 stdb.on.init(function(ctx)
   for id = 1, 10 do ctx.db.account:insert { id = id, balance = 100 } end
 end)
+stdb.table("bulk", { { "id", t.u32, primary_key = true }, { "text", t.string } })
+stdb.reducer("fill", { { "id", t.u32 } }, function(ctx, id)
+  for part = 1, 20 do ctx.db.bulk:insert { id = id * 100 + part, text = (id .. "x"):rep(20000) } end
+end)
 stdb.reducer("transfer", { { "from", t.u32 }, { "to", t.u32 }, { "amount", t.i64 } }, function(ctx, from, to, amount)
   local payer, payee = ctx.db.account.id:find(from), ctx.db.account.id:find(to)
   ctx.db.account.id:update { id = from, balance = payer.balance - amount }
@@ -118,6 +122,19 @@ describe("a backup", function()
     assert.equal(1000, sum(rows(copy, "account")))
   end)
 
+  it("of some megabytes comes whole, however it was cut into pieces on its way", function()
+    for id = 1, 5 do assert.equal(200, world:call("fill", ("[%d]"):format(id)).status) end
+    local code, output = backup(folder .. "/file")
+    assert.equal(0, code, output)
+    assert.is_true(#server.read_file(folder .. "/file") > 4e6)
+    code, output = restore(folder .. "/file", "new")
+    assert.equal(0, code, output)
+    assert.same(rows(world.data_dir, "bulk"), rows(folder .. "/new", "bulk"))
+    world:stop()
+    assert.equal(0, (run("backup", "--data-dir", world.data_dir, "world", folder .. "/second")))
+    assert.equal(#server.read_file(folder .. "/file"), #server.read_file(folder .. "/second"))
+  end)
+
   it("of a stopped server holds its newest state, also after it was killed", function()
     transfer(1, 2, 30)
     world:kill()
@@ -166,6 +183,14 @@ describe("a backup", function()
     world:restart()
     assert.truthy(world:sql("SELECT * FROM account WHERE id = 1").body:find("[1,100]", 1, true))
     transfer(1, 2, 1)
+  end)
+
+  it("is not mixed with what lies in a folder without a database", function()
+    assert.equal(0, (backup(folder .. "/file")))
+    os.execute(("mkdir -p '%s/new/databases/world/log' && touch '%s/new/databases/world/log/newest'"):format(folder, folder))
+    local code, output = restore(folder .. "/file", "new")
+    assert.equal(1, code)
+    assert.truthy(output:find "holds files already, and no database", output)
   end)
 
   it("becomes another database beside its own only as a fork", function()

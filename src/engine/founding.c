@@ -164,12 +164,25 @@ static err list_moves(const struct founding *founding, struct buf *list, const c
     return OK;
 }
 
+/* What has no identity is nobody's database, and must not become a part of this one. */
+static err refuse_strangers(const struct founding *founding, struct diag *diag)
+{
+    struct buf there = { 0 };
+    err code = list_moves(founding, &there, "", "", diag);
+    if (code == OK && there.size > 0)
+        code = diag_set(diag, ERR_IN_USE, "%s holds files already, and no database: move it away", founding->dir);
+    buf_deinit(&there);
+    return code;
+}
+
 err founding_run(const struct founding *founding, const char *aside, struct diag *diag)
 {
     char staging[PATH_CAPACITY], old[PATH_CAPACITY];
     struct buf list = { 0 };
     path_in(staging, founding->dir, "incoming");
-    err code = prepare(founding, staging, diag);
+    err code = aside == NULL ? refuse_strangers(founding, diag) : OK;
+    if (code == OK)
+        code = prepare(founding, staging, diag);
     if (code == OK && aside != NULL) {
         check(snprintf(old, sizeof old, "%s/", aside) < (int)sizeof old);
         code = list_moves(founding, &list, "", old, diag);
