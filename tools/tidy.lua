@@ -39,7 +39,11 @@ local fences = {
   ["libwebsockets.h"] = "^src/net/", ["uv.h"] = "^src/cli/", ["lmdb.h"] = "^src/snap/", ["curl/curl.h"] = "^src/cli/script%.c$",
   ["lua.h"] = "^src/host/", ["lauxlib.h"] = "^src/host/", ["lualib.h"] = "^src/host/", ["luajit.h"] = "^src/host/",
 }
-local allowed_besides = { ["src/cli/script.c"] = { ["lua.h"] = true, ["lauxlib.h"] = true, ["lualib.h"] = true } }
+local allowed_besides = {
+  ["src/cli/script.c"] = { ["lua.h"] = true, ["lauxlib.h"] = true, ["lualib.h"] = true },
+  ["src/cli/script_data.h"] = { ["lua.h"] = true },
+  ["src/cli/script_data.c"] = { ["lauxlib.h"] = true },
+}
 
 local function check_include(path, layers, own)
   for kind, name in read(path):gmatch '#include ([<"])([^>"]+)[>"]' do

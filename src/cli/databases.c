@@ -147,7 +147,7 @@ err database_put_aside(struct buf *aside, const char *data_dir, const char *name
 
 void database_clear_staging(const char *dir)
 {
-    static const char *const staging[] = { "incoming/log", "incoming/snapshots", "incoming", "" };
+    static const char *const staging[] = { "incoming/log", "incoming/snapshots", "incoming" };
     char path[4200];
     struct diag diag;
     snprintf(path, sizeof path, "%s/swap", dir);
@@ -155,8 +155,8 @@ void database_clear_staging(const char *dir)
         return;
     for (size_t idx = 0; idx < COUNTOF(staging); idx++) {
         snprintf(path, sizeof path, "%s/%s", dir, staging[idx]);
-        if (staging[idx][0] != '\0' && access(path, F_OK) == 0 && rmdir(path) != 0)
-            (void)swap_clear_folder(disk_real(), path, &diag);
-        (void)rmdir(path); /* one that holds something stays */
+        (void)swap_clear_folder(disk_real(), path, &diag);
+        (void)rmdir(path);
     }
+    (void)rmdir(dir); /* one that holds something stays */
 }

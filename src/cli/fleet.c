@@ -249,7 +249,8 @@ static struct member *find_member(struct fleet *fleet, const identity *database)
 {
     pthread_mutex_lock(&fleet->lock);
     struct member *member = fleet->members;
-    while (member != NULL && (!member->is_served || memcmp(engine_identity(member->engine), database, sizeof *database) != 0))
+    while (member != NULL &&
+           (!member->is_served || memcmp(engine_identity(member->engine), database, sizeof *database) != 0))
         member = member->next;
     pthread_mutex_unlock(&fleet->lock);
     return member;

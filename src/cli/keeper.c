@@ -80,7 +80,8 @@ static void answer(struct keeper *keeper, struct request *request)
     struct diag diag;
     const err code = run_request(keeper, request, &diag);
     request->status = status_of(code);
-    request->content_type = code == OK && request->kind != REQUEST_RESTORE ? "application/json" : "text/plain; charset=utf-8";
+    const bool is_json = code == OK && request->kind != REQUEST_RESTORE;
+    request->content_type = is_json ? "application/json" : "text/plain; charset=utf-8";
     if (code != OK) {
         buf_clear(&request->answer);
         buf_put_text(&request->answer, diag.text);

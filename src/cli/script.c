@@ -8,27 +8,16 @@
  *     token(port)                                -> the owner's token of a server on this machine | nil
  *     describe(path)                             -> a module file's schema, version 10, as JSON | nil, message
  *     ask(data_dir, database, as_of, query)      -> /sql's answer as JSON | nil, message; as_of nil: the newest state
- *     backup_begin(path)                         -> true | nil, message: "<path>.part" is there and empty
- *     backup_finish(path)                        -> { name, offset, size } as JSON | nil, message: verified, has its name
- *     backup_abandon(path)
- *     backup_write(data_dir, database, path)     -> the same as backup_finish, for a stopped server
- *     restore { data_dir, database, to, file, replace, fork }  -> what was done | nil, message, whether it was not
- *         understood
- *     fork(data_dir, database, name)             -> true | nil, message: for a stopped server
- *     databases(data_dir)                        -> their names in a list | nil, message
- *     meter(what, done, all)                     shows how far a step has come; all 0: nobody knows
  *     bundle(name)                               -> the content of a bundled file
- *     version                                    -> of this program */
+ *     version                                    -> of this program
+ * and what script_data.h adds. */
 #include "cli/commands.h"
 
 #include "base/text.h"
 #include "cli/args.h"
-#include "cli/forking.h"
-#include "cli/keeping.h"
-#include "cli/meter.h"
 #include "cli/offline.h"
 #include "cli/place.h"
-#include "cli/restoring.h"
+#include "cli/script_data.h"
 #include "host/bundle.h"
 #include "host/guard.h"
 #include "host/module.h"
@@ -217,130 +206,6 @@ static int host_ask(lua_State *L)
     return 1;
 }
 
-/* Shared by the functions of one command. */
-static struct meter script_meter;
-
-static int refuse(lua_State *L, const struct diag *diag)
-{
-    meter_wipe(&script_meter);
-    lua_pushnil(L);
-    lua_pushstring(L, diag->text);
-    return 2;
-}
-
-static int describe_backup(lua_State *L, const struct backup_head *head)
-{
-    meter_wipe(&script_meter);
-    lua_pushfstring(L, "{\"name\":\"%s\",\"offset\":%f,\"size\":%f}", database_name_is_legal(head->name) ? head->name : "a database", (double)head->offset,
-                    (double)(head->snapshot_size + BACKUP_HEAD_SIZE + BACKUP_TAIL_SIZE));
-    return 1;
-}
-
-static int host_backup_begin(lua_State *L)
-{
-    struct diag diag;
-    if (keeping_begin(luaL_checkstring(L, 1), &diag) != OK)
-        return refuse(L, &diag);
-    lua_pushboolean(L, true);
-    return 1;
-}
-
-static int host_backup_finish(lua_State *L)
-{
-    struct backup_head head;
-    struct diag diag;
-    if (keeping_finish(luaL_checkstring(L, 1), &head, &script_meter, &diag) != OK)
-        return refuse(L, &diag);
-    return describe_backup(L, &head);
-}
-
-static int host_backup_abandon(lua_State *L)
-{
-    keeping_abandon(luaL_checkstring(L, 1));
-    return 0;
-}
-
-static int host_backup_write(lua_State *L)
-{
-    struct archive archive = { .data_dir = luaL_checkstring(L, 1), .database = luaL_checkstring(L, 2) };
-    struct backup_head head;
-    struct diag diag;
-    if (keeping_write(&archive, luaL_checkstring(L, 3), &head, &script_meter, &diag) != OK)
-        return refuse(L, &diag);
-    return describe_backup(L, &head);
-}
-
-static const char *optional_field(lua_State *L, const char *name)
-{
-    lua_getfield(L, 1, name);
-    const char *text = lua_tostring(L, -1); /* stays alive: the table holds it */
-    lua_pop(L, 1);
-    return text;
-}
-
-static bool flag_field(lua_State *L, const char *name)
-{
-    lua_getfield(L, 1, name);
-    const bool is_set = lua_toboolean(L, -1);
-    lua_pop(L, 1);
-    return is_set;
-}
-
-static int host_restore(lua_State *L)
-{
-    const struct restoring asked = { .data_dir = optional_field(L, "data_dir"),
-                                     .database = optional_field(L, "database"),
-                                     .to = optional_field(L, "to"),
-                                     .file = optional_field(L, "file"),
-                                     .replaces = flag_field(L, "replace"),
-                                     .forks = flag_field(L, "fork") };
-    struct buf said = { 0 };
-    struct diag diag;
-    const err code = restoring_run(&asked, &said, &script_meter, &diag);
-    meter_wipe(&script_meter);
-    lua_pushlstring(L, (const char *)said.data, said.size);
-    buf_deinit(&said);
-    if (code == OK)
-        return 1;
-    refuse(L, &diag);
-    lua_pushboolean(L, code == ERR_BAD_USAGE);
-    return 3;
-}
-
-static int host_fork(lua_State *L)
-{
-    struct archive archive = { .data_dir = luaL_checkstring(L, 1), .database = luaL_checkstring(L, 2) };
-    struct progress progress = { meter_tell, &script_meter, "" };
-    struct diag diag;
-    if (forking_run_stopped(&archive, luaL_checkstring(L, 3), &progress, &diag) != OK)
-        return refuse(L, &diag);
-    meter_wipe(&script_meter);
-    lua_pushboolean(L, true);
-    return 1;
-}
-
-static int host_databases(lua_State *L)
-{
-    struct buf names = { 0 };
-    struct diag diag;
-    const err code = databases_list(luaL_checkstring(L, 1), &names, &diag);
-    lua_newtable(L);
-    int count = 0;
-    for (size_t at = 0; at < names.size; at += strlen((char *)names.data + at) + 1) {
-        lua_pushstring(L, (char *)names.data + at);
-        lua_rawseti(L, -2, ++count);
-    }
-    buf_deinit(&names);
-    return code == OK ? 1 : refuse(L, &diag);
-}
-
-static int host_meter(lua_State *L)
-{
-    const char *what = luaL_checkstring(L, 1);
-    meter_tell(&script_meter, what, (uint64_t)luaL_checknumber(L, 2), (uint64_t)luaL_checknumber(L, 3));
-    return 0;
-}
-
 static int host_bundle(lua_State *L)
 {
     const bytes content = bundle_find(luaL_checkstring(L, 1));
@@ -373,13 +238,11 @@ static void push_host(lua_State *L)
 {
     static const luaL_Reg functions[] = {
         { "http", host_http }, { "token", host_token }, { "describe", host_describe }, { "ask", host_ask },
-        { "backup_begin", host_backup_begin }, { "backup_finish", host_backup_finish },
-        { "backup_abandon", host_backup_abandon }, { "backup_write", host_backup_write }, { "meter", host_meter },
-        { "restore", host_restore }, { "fork", host_fork }, { "databases", host_databases },
         { "bundle", host_bundle }, { NULL, NULL },
     };
     lua_newtable(L);
     luaL_register(L, NULL, functions);
+    script_data_register(L);
     lua_pushliteral(L, STDB_VERSION);
     lua_setfield(L, -2, "version");
 }
@@ -486,7 +349,6 @@ int command_script(const char *name, int argc, char **argv)
 {
     lua_State *L = luaL_newstate();
     check(L != NULL);
-    script_meter = meter_new();
     luaL_openlibs(L);
     install_loader(L);
     lua_getglobal(L, "require");

@@ -335,8 +335,9 @@ int exchange_writable(struct exchange *exchange)
 
 static struct reply reply_of(const struct exchange *exchange, const struct request *request)
 {
+    const bool has_content = request->answer.size > 0 || request->follow || request->outflow != NULL;
     return (struct reply){ .status = request->status,
-                           .content_type = request->answer.size > 0 || request->follow || request->outflow != NULL ? request->content_type : NULL,
+                           .content_type = has_content ? request->content_type : NULL,
                            .body = buf_bytes(&request->answer),
                            .rest_size = request->outflow != NULL ? request->outflow->size : 0,
                            .duration_us = request->duration_us,
