@@ -6,7 +6,7 @@
 /* ---- what they look like ---- */
 
 /* Types of columns that have no name of their own. */
-enum column_kind { OF_SCALAR, OF_BYTES, OF_COLUMNS, OF_SOME_COLUMNS, OF_SOME_ID, OF_ALGORITHM, OF_CONSTRAINT, OF_VALUE };
+enum column_kind { OF_SCALAR, OF_BYTES, OF_SOME_COLUMNS, OF_SOME_ID, OF_ALGORITHM, OF_CONSTRAINT, OF_VALUE };
 
 struct system_column {
     const char *name;
@@ -77,7 +77,6 @@ static const struct type *type_of(struct arena *arena, const struct system_colum
     switch (column->kind) {
     case OF_SCALAR: return type_scalar(column->scalar);
     case OF_BYTES: return type_bytes();
-    case OF_COLUMNS: return columns_type(arena);
     case OF_SOME_COLUMNS: return type_option(arena, columns_type(arena));
     case OF_SOME_ID: return type_option(arena, type_scalar(TYPE_U32));
     case OF_ALGORITHM: return algorithm_type(arena);

@@ -8,7 +8,6 @@
 
 struct select_runner {
     const struct select *select;
-    const struct store *store;
     struct budget *budget;
     struct grouping grouping;
     struct top top;       /* struct kept_row, owned, while there is an order */
@@ -210,7 +209,7 @@ err select_run(const struct select *select, const struct store *store, struct bu
                bool (*each)(void *context, bytes row), void *context)
 {
     struct select_runner runner = {
-        .select = select, .store = store, .budget = budget, .each = each, .context = context
+        .select = select, .budget = budget, .each = each, .context = context
     };
     runner.top = (struct top){ .limit = rows_kept(select), .compare = compare_kept, .context = (void *)select };
     if (select->is_grouped)
