@@ -42,16 +42,29 @@ static err read_identity(struct history *history, const char *dir, struct diag *
     return code == ERR_NOT_FOUND ? diag_set(diag, code, "there is no database in %s", dir) : code;
 }
 
-err history_open(struct history **history, const struct disk *disk, const char *dir, struct diag *diag)
+static struct history *history_new(const struct disk *disk, const char *dir)
 {
     struct history *made = memory_new(sizeof *made);
-    *history = NULL;
     made->disk = disk;
     made->limit = WAL_NO_LIMIT;
     made->log_dir = path_join(dir, "log");
     made->snap_dir = path_join(dir, "snapshots");
     made->snaps = (struct snap_options){ .disk = disk, .dir = made->snap_dir };
     map_init(&made->clients);
+    return made;
+}
+
+struct history *history_open_as(const struct disk *disk, const char *dir, const uint8_t database_id[16])
+{
+    struct history *made = history_new(disk, dir);
+    memcpy(made->database.at, database_id, 16);
+    return made;
+}
+
+err history_open(struct history **history, const struct disk *disk, const char *dir, struct diag *diag)
+{
+    struct history *made = history_new(disk, dir);
+    *history = NULL;
     err code = swap_refuse_pending(disk, dir, diag);
     if (code == OK)
         code = read_identity(made, dir, diag);

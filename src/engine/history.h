@@ -36,6 +36,8 @@ struct history_change {
 
 /* `dir` is the database's folder. ERR_NOT_FOUND when there is no database, ERR_CORRUPT. */
 err history_open(struct history **history, const struct disk *disk, const char *dir, struct diag *diag);
+/* The same where the file with the identity cannot be read, for salvage: whose the rest is, the caller says. */
+struct history *history_open_as(const struct disk *disk, const char *dir, const uint8_t database_id[16]);
 void history_close(struct history *history); /* NULL is fine */
 const identity *history_database(const struct history *history);
 const uint8_t *history_database_id(const struct history *history);

@@ -3,7 +3,9 @@
 #include "engine/history.h"
 #include "engine/salvage_files.h"
 #include "sats/bsatn.h"
+#include "wal/folder.h"
 #include "wal/reader.h"
+#include "wal/segment.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -21,6 +23,7 @@ struct salvage {
     struct map marks; /* table id and bytes of a row -> u64 offset + 1 of the record that wrote it behind a loss */
     bool has_loss;    /* records are missing before the one at hand */
     uint64_t unapplied;
+    struct diag identity_fault;
 };
 
 /* --- Telling --- */
@@ -132,6 +135,69 @@ static err apply_behind_loss(struct salvage *salvage, uint64_t offset, bytes con
     TRY(image_follow(&salvage->image, offset, content, &event.record, diag));
     event.schema = salvage->image.store.schema;
     return apply_rows(salvage, &event, diag);
+}
+
+/* --- Whose it is --- */
+
+static bool find_owner_of_snapshots(struct salvage *salvage, uint8_t database_id[16])
+{
+    const struct snap_options *snaps = history_snaps(salvage->history);
+    struct buf offsets = { 0 };
+    struct snap_label label;
+    struct diag ignored;
+    bool found = false;
+    (void)snap_offsets(snaps, &offsets, &ignored);
+    for (size_t left = offsets.size / 8; !found && left > 0; left--)
+        found = snap_peek(snaps, bytes_get_u64(offsets.data + (left - 1) * 8), &label, &ignored) == OK;
+    if (found)
+        memcpy(database_id, label.database_id, sizeof label.database_id);
+    buf_deinit(&offsets);
+    return found;
+}
+
+static bool segment_owner(struct salvage *salvage, uint64_t first_offset, uint8_t database_id[16])
+{
+    struct segment segment;
+    struct segment_header header;
+    struct diag ignored;
+    bool present = false;
+    if (segment_open(&segment, salvage->options->disk, history_log_dir(salvage->history), first_offset, false,
+                     &ignored) != OK)
+        return false;
+    const bool is_read = segment_read_header(&segment, &header, &present, &ignored) == OK && present;
+    segment_close(&segment);
+    if (is_read)
+        memcpy(database_id, header.database_id, sizeof header.database_id);
+    return is_read;
+}
+
+static bool find_owner_of_log(struct salvage *salvage, uint8_t database_id[16])
+{
+    struct folder folder;
+    struct diag ignored;
+    bool found = false;
+    if (folder_list(&folder, salvage->options->disk, history_log_dir(salvage->history), &ignored) != OK)
+        return false;
+    for (size_t left = folder.count; !found && left > 0; left--)
+        found = segment_owner(salvage, folder.firsts[left - 1], database_id);
+    folder_free(&folder);
+    return found;
+}
+
+/* Without its identity a database is known by what its newest whole snapshot or segment says. */
+static err find_owner(struct salvage *salvage, struct diag *diag)
+{
+    const struct salvage_options *options = salvage->options;
+    uint8_t database_id[16] = { 0 };
+    if (history_open(&salvage->history, options->disk, options->dir, diag) == OK)
+        return OK;
+    salvage->history = history_open_as(options->disk, options->dir, database_id);
+    if (!find_owner_of_snapshots(salvage, database_id) && !find_owner_of_log(salvage, database_id))
+        return diag->code;
+    history_close(salvage->history);
+    salvage->history = history_open_as(options->disk, options->dir, database_id);
+    salvage->identity_fault = *diag;
+    return OK;
 }
 
 /* --- The way to the newest state --- */
@@ -253,8 +319,10 @@ static err write_out(struct salvage *salvage, struct diag *diag)
 static err salvage_all(struct salvage *salvage, struct diag *diag)
 {
     const struct salvage_options *options = salvage->options;
-    TRY(history_open(&salvage->history, options->disk, options->dir, diag));
+    TRY(find_owner(salvage, diag));
     TRY(salvage_files_open(&salvage->files, options->out, diag));
+    if (salvage->identity_fault.code != OK)
+        say(salvage, true, "the database's identity: %s", salvage->identity_fault.text);
     take_snapshot(salvage);
     take_log(salvage);
     if (salvage->unapplied > UNAPPLIED_SAID_MAX)
