@@ -2,7 +2,7 @@
 import { Reader, Writer } from './bsatn.mjs';
 
 export const WRITERS = 9; // the last of them calls over HTTP
-export const ACCOUNTS = 64, OPENING_BALANCE = 1000, KEPT = 100; // as module.lua has them
+export const ACCOUNTS = 64, OPENING_BALANCE = 1000, KEPT = 100, ALARM_EVERY = 8; // as module.lua has them
 const CHAIN = 2147483647;
 
 const read = {
@@ -18,6 +18,8 @@ export const TABLES = {
   },
   progress: { writer: read.u32, sequence: read.u32, chain: read.u32 },
   ticket: { id: read.u64, writer: read.u32 },
+  rung: { writer: read.u32, sequence: read.u32, times: read.u32 },
+  alarm: { id: read.u64, at: from => `${from.u8()} ${from.i64()}`, writer: read.u32, sequence: read.u32 },
 };
 
 /** One row from where the reader stands. */

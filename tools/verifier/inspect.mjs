@@ -1,6 +1,6 @@
 // After a start: what the server holds, against what it acknowledged and what follows from that.
-import { ACCOUNTS, KEPT, OPENING_BALANCE, TABLES, WRITERS, orderOf, rowOf } from './bank.mjs';
-import { DATABASE } from './server.mjs';
+import { ACCOUNTS, ALARM_EVERY, KEPT, OPENING_BALANCE, TABLES, WRITERS, orderOf, rowOf } from './bank.mjs';
+import { DATABASE, sleep } from './server.mjs';
 import { expect } from './violation.mjs';
 import { Client } from './wire.mjs';
 
@@ -85,6 +85,22 @@ function checkTickets(tables, ledger, model) {
   }
 }
 
+/** The alarm of each order has rung once: those of the last ones are kept. */
+function checkAlarms(tables, model) {
+  const last = model.sequences.map(sequence => sequence - (sequence % ALARM_EVERY));
+  for (const { writer, sequence, times } of tables.rung) {
+    const isSet = sequence % ALARM_EVERY === 0 && sequence <= last[writer] && sequence > last[writer] - KEPT;
+    expect(isSet && times === 1, `the alarm of ${writer}:${sequence} rang ${times} times, and ${isSet ? 'once is right' : 'it is not set'}`);
+  }
+  const wanted = last.reduce((sum, sequence) => sum + Math.ceil(Math.min(sequence, KEPT) / ALARM_EVERY), 0);
+  expect(tables.rung.length === wanted, `${tables.rung.length} alarms have rung in place of ${wanted}`);
+}
+
+/** Alarms that were due when the server was killed ring soon after it is back. */
+async function waitForAlarms(client) {
+  while ((await ask(client, 'SELECT * FROM alarm')).length > 0) await sleep(5);
+}
+
 /** A condition that an index answers finds what the whole table holds, and nothing of what was deleted. */
 async function checkQueries(client, tables) {
   const conditions = [];
@@ -107,11 +123,13 @@ async function checkQueries(client, tables) {
 export async function inspect(server, ledger, model) {
   let failure;
   const client = await Client.open(server.port, DATABASE, () => {}, error => (failure ??= error));
+  await waitForAlarms(client);
   const { tables, bytes } = await readTables(client);
   checkProgress(tables, ledger, model);
   checkEntries(tables, ledger, model);
   checkBank(tables, model);
   checkTickets(tables, ledger, model);
+  checkAlarms(tables, model);
   await checkQueries(client, tables);
   const audit = await client.call('audit');
   expect(audit && audit.error === undefined, `the module's own audit says: ${audit?.error ?? 'nothing, the connection ended'}`);

@@ -4,8 +4,9 @@ local stdb = require "stdb"
 local t = stdb.types
 
 local ACCOUNTS, OPENING_BALANCE = 64, 1000
-local KEPT = 100          -- entries a writer has in the book; older ones live on in its chain
+local KEPT = 100   -- entries a writer has in the book; older ones live on in its chain
 local CHAIN = 2147483647
+local ALARM_EVERY = 8
 local HAS_AMOUNT_INDEX = false -- the verifier saves the module with true and false in turn
 
 stdb.table("account", { public = true,
@@ -45,6 +46,22 @@ stdb.table("ticket", { public = true,
   { "writer", t.u32, unique = true },
 })
 
+-- How often the alarm of an order has rung.
+stdb.table("rung", { public = true,
+  { "writer", t.u32 },
+  { "sequence", t.u32 },
+  { "times", t.u32 },
+  indexes = { { name = "by_writer", "writer", "sequence", unique = true } },
+})
+
+-- Set with every eighth order; each rings once, a moment later, whatever happens in between.
+local alarm = stdb.table("alarm", { public = true, schedule = "ring",
+  { "id", t.u64, primary_key = true, auto_inc = true },
+  { "at", t.schedule_at },
+  { "writer", t.u32 },
+  { "sequence", t.u32 },
+})
+
 stdb.on.init(function(ctx)
   for id = 0, ACCOUNTS - 1 do
     ctx.db.account:insert { id = id, balance = OPENING_BALANCE }
@@ -76,10 +93,20 @@ local function write(ctx, writer, sequence, payer, payee, amount, checksum, note
   if sequence > KEPT then ctx.db.entry.by_writer:delete(writer, sequence - KEPT) end
   ctx.db.ticket.writer:delete(writer)
   ctx.db.ticket:insert { writer = writer }
+  if sequence % ALARM_EVERY == 0 then
+    ctx.db.alarm:insert { at = stdb.after { milliseconds = 20 }, writer = writer, sequence = sequence }
+  end
   ctx.db.progress.writer:upsert { writer = writer, sequence = sequence, chain = (known.chain * 31 + checksum) % CHAIN }
 end
 
 stdb.reducer("write", ORDER, write)
+
+stdb.reducer("ring", { { "alarm", alarm } }, function(ctx, rings)
+  local rung = ctx.db.rung.by_writer
+  local known = rung:find(rings.writer, rings.sequence)
+  rung:upsert { writer = rings.writer, sequence = rings.sequence, times = (known and known.times or 0) + 1 }
+  if rings.sequence > KEPT then rung:delete(rings.writer, { to = rings.sequence - KEPT }) end
+end)
 
 --- Does all of it, and takes it back.
 stdb.reducer("abandon", ORDER, function(ctx, ...)
