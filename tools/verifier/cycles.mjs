@@ -14,11 +14,12 @@ const HERE = dirname(fileURLToPath(import.meta.url));
 const COMMON = ['--call-limit', '20000'];
 const ROOMY = [...COMMON, '--snapshot-every', '64'], BUSY = [...COMMON, '--snapshot-every', '1'];
 
-/** What happens in a cycle: how the server is run, what goes on beside the load, and what the kill waits for. */
+/** What happens in a cycle: how the server is run, what goes on beside the load, what the kill waits for,
+ * and for how long a sync may take on a lossy disk: longer than a snapshot, where that matters. */
 export const KINDS = {
   load: { options: ROOMY },
   recovery: { options: ROOMY, killsAtStart: 4 },
-  snapshot: { options: BUSY, beside: askForSnapshots, moment: whenASnapshotGetsOn },
+  snapshot: { options: BUSY, beside: askForSnapshots, moment: whenASnapshotGetsOn, slowMs: 400 },
   retention: { options: [...BUSY, '--keep-size', '1'], beside: askForSnapshots, moment: whenASnapshotGetsOn },
   reload: { options: ROOMY, beside: saveTheModule },
 };
@@ -30,14 +31,15 @@ async function askForSnapshots(run, isOver) {
   }
 }
 
-/** A snapshot is begun, gets its name, or is given up and the log before it. */
+/** A snapshot gets its name or is given up, and the log before it; at other times it is anywhere on its way. */
 async function whenASnapshotGetsOn(run) {
-  const dir = join(dirname(run.server.logDir), 'snapshots');
+  const dir = join(dirname(run.server.logDir), 'snapshots'), isAny = run.below(4) === 0;
   mkdirSync(dir, { recursive: true });
   let watcher;
-  await Promise.race([new Promise(resolve => (watcher = watch(dir, resolve))), sleep(1000)]);
+  const seen = new Promise(resolve => (watcher = watch(dir, (event, name) => (isAny || name?.endsWith('.snap')) && resolve())));
+  await Promise.race([seen, sleep(1000)]);
   watcher.close();
-  if (run.below(2) === 0) await sleep(run.below(30));
+  if (isAny) await sleep(run.below(30));
 }
 
 /** In place, as simple editors do, and by a new name, as careful ones do. */
@@ -77,16 +79,18 @@ export class Run {
     return mix(this.seed, 0x5eed, ++this.draws) % limit;
   }
 
-  #environment(isLossy) {
+  #environment(isLossy, slowMs = 80) {
     if (!isLossy) return {};
     // Under sanitizers the library that is loaded first is not theirs.
     const asan = `verify_asan_link_order=0:${process.env.ASAN_OPTIONS ?? ''}`;
-    return { LD_PRELOAD: this.library, STDB_LOSSY_SEED: String(1 + this.below(1e9)), ASAN_OPTIONS: asan };
+    return {
+      LD_PRELOAD: this.library, STDB_LOSSY_SEED: String(1 + this.below(1e9)), STDB_LOSSY_SLOW_MS: String(slowMs), ASAN_OPTIONS: asan,
+    };
   }
 
-  async #start(options, isLossy) {
+  async #start(options, isLossy, slowMs) {
     const begun = Date.now();
-    await this.server.start(options, this.#environment(isLossy));
+    await this.server.start(options, this.#environment(isLossy, slowMs));
     this.startMs = Date.now() - begun;
   }
 
@@ -110,9 +114,9 @@ export class Run {
 
   /** One cycle of a kind; `isLossy`: on a disk that loses what was not synced. */
   async turn(kind, isLossy) {
-    const { options, beside, moment, killsAtStart = 0 } = KINDS[kind];
+    const { options, beside, moment, slowMs, killsAtStart = 0 } = KINDS[kind];
     for (let count = 0; count < killsAtStart; count++) await this.#killAtStart(options, isLossy);
-    await this.#start(options, isLossy);
+    await this.#start(options, isLossy, slowMs);
     await this.#inspect();
 
     const duration = 30 + this.below(this.seconds * 1000);

@@ -5,7 +5,7 @@
  * as if it were there; the kill loses it. As on a real disk, parts of it may be stored early, in any order: whole
  * sectors, by chance. A sync takes a moment, now and then a long one, so that a kill often falls into one.
  *
- * $STDB_LOSSY_SEED is where chance begins. */
+ * $STDB_LOSSY_SEED is where chance begins, $STDB_LOSSY_SLOW_MS the longest that a sync takes. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FDS = 4096, SECTOR = 512, SYNC_US = 2000, SLOW_SYNC_US = 80000 };
+enum { FDS = 4096, SECTOR = 512, SYNC_US = 2000 };
 
 /* One write that is not synced. */
 struct piece {
@@ -42,10 +42,16 @@ static uint64_t chance;
 
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
+static uint64_t setting(const char *name)
+{
+    const char *text = getenv(name);
+    return text != NULL ? strtoull(text, NULL, 10) : 0;
+}
+
 static uint64_t draw(void)
 {
     if (chance == 0)
-        chance = strtoull(getenv("STDB_LOSSY_SEED") != NULL ? getenv("STDB_LOSSY_SEED") : "1", NULL, 10) | 1;
+        chance = setting("STDB_LOSSY_SEED") | 1;
     chance ^= chance << 13;
     chance ^= chance >> 7;
     chance ^= chance << 17;
@@ -224,7 +230,11 @@ int ftruncate(int fd, off_t size)
 /* Nothing that the kernel has is lost by a kill: that is stable enough here. */
 static int store(struct file *file, int fd)
 {
-    usleep((useconds_t)(draw() % (draw() % 32 == 0 ? SLOW_SYNC_US : SYNC_US)));
+    pthread_mutex_lock(&lock);
+    const uint64_t most_us = draw() % 32 == 0 ? SYNC_US + 1000 * setting("STDB_LOSSY_SLOW_MS") : SYNC_US;
+    const useconds_t time_us = (useconds_t)(draw() % most_us);
+    pthread_mutex_unlock(&lock);
+    usleep(time_us);
     pthread_mutex_lock(&lock);
     for (const struct piece *piece = file->first; piece != NULL; piece = piece->next)
         (void)!REAL(pwrite)(fd, piece->bytes, piece->size, piece->at);
