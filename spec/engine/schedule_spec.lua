@@ -258,14 +258,15 @@ describe("a schedule", function()
     after(1, "logged")
     await_note "logged"
     local offset, line
-    local _, log = program.run("log", "--data-dir", world.data_dir, "--database", world.database, "--format", "json", "--kind", "tick")
+    local where = { "--data-dir", world.data_dir, "--database", world.database }
+    local _, log = program.run("log", where[1], where[2], where[3], where[4], "--format", "json", "--kind", "tick")
     for text in log:gmatch "[^\n]+" do
       if text:find('"kind":"tick"', 1, true) then
         offset, line = text:match '"offset":(%d+)', text
       end
     end
     assert.truthy(line:find('"reducer":"run_once"', 1, true))
-    local code, said = program.run("replay", "--data-dir", world.data_dir, "--database", world.database, offset)
+    local code, said = program.run("replay", where[1], where[2], where[3], where[4], offset)
     assert.equal(0, code, said)
   end)
 end)
