@@ -16,7 +16,7 @@ struct lua_arena { void *block; size_t used; };
 struct lua_fault { int subject; char name[128]; };
 struct lua_migration { uint32_t step_count; void *steps; bool breaks_clients; };
 struct lua_schema { uint64_t words[64]; };
-struct lua_store { void *schema; uint32_t table_count; void **tables; };
+struct lua_store { void *schema; uint32_t table_count; void **tables; uint32_t derived_count; void **derived; };
 struct lua_txn_limits { uint64_t rows_max; uint64_t bytes_max; };
 struct lua_limits { int64_t call_us; int64_t load_us; uint64_t memory_max; };
 struct lua_log_line {

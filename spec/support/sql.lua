@@ -10,7 +10,7 @@ local schema = require("spec.support.schema")
 -- All specs share one FFI, so structs have names of this file's own. A callback takes the two halves of a `bytes`,
 -- which is how the calling convention passes it.
 ffi.cdef [[
-struct sql_caller { uint8_t sender[32]; bool is_owner; };
+struct sql_caller { uint8_t sender[32]; bool is_owner; const void *catalog; };
 struct sql_equality { uint16_t column; schema_bytes value; };
 struct sql_range {
     uint16_t column; bool has_lower, has_upper, lower_inclusive, upper_inclusive; schema_bytes lower, upper;
@@ -32,7 +32,8 @@ struct sql_budget {
     uint64_t rows_max, bytes_max; int64_t time_max_us; uint64_t estimate_max; struct schema_diag *diag;
     uint64_t rows, bytes; int64_t start_us; int code;
 };
-struct sql_store { const struct schema_schema *schema; uint32_t table_count; void **tables; };
+struct sql_store { const struct schema_schema *schema; uint32_t table_count; void **tables;
+    uint32_t derived_count; void **derived; };
 int sql_query_compile(struct sql_query **query, schema_bytes text, const struct schema_schema *schema,
                       const struct sql_caller *caller, int use, struct schema_diag *diag) __asm__("query_compile");
 void sql_query_free(struct sql_query *query) __asm__("query_free");

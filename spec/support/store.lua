@@ -24,7 +24,9 @@ struct store_pages {
     uint64_t row_count; uint64_t byte_count; uint32_t *roomy; void *notes;
 };
 struct store_table { const void *def; struct store_pages pages; uint32_t index_count; void **indexes; };
-struct store_store { void *schema; uint32_t table_count; struct store_table **tables; };
+struct store_store {
+    void *schema; uint32_t table_count; struct store_table **tables; uint32_t derived_count; struct store_table **derived;
+};
 
 void store_buf_init(struct store_buf *buf) __asm__("buf_init");
 void store_buf_deinit(struct store_buf *buf) __asm__("buf_deinit");

@@ -20,9 +20,9 @@ struct sub_shared { uint32_t holders; uint32_t size; uint8_t data[]; };
 struct sub_arena { void *block; size_t used; };
 struct sub_fault { int subject; char name[128]; };
 struct sub_migration { uint32_t step_count; void *steps; bool breaks_clients; };
-struct sub_store { void *schema; uint32_t table_count; void **tables; };
+struct sub_store { void *schema; uint32_t table_count; void **tables; uint32_t derived_count; void **derived; };
 struct sub_limits { uint64_t rows_max; uint64_t bytes_max; };
-struct sub_caller { uint8_t sender[32]; bool is_owner; };
+struct sub_caller { uint8_t sender[32]; bool is_owner; const void *catalog; };
 struct sub_subscriber {
     uint32_t set_count, set_capacity;
     void **sets;

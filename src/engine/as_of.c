@@ -181,7 +181,7 @@ static err answer_from(struct image *image, const struct as_of_question *questio
     struct statement *statement;
     system_tables_init(&maker, &facts);
     const struct made_tables system = system_tables_of(&maker);
-    const struct sql_place place = { &image->store, { question->who, true }, &system, question->start_us };
+    const struct sql_place place = { &image->store, { .sender = question->who, .is_owner = true }, &system, question->start_us };
     err code = statement_compile(&statement, question->sql, image->store.schema, &place.caller, &system, diag);
     if (code == OK) {
         code = run_statement(statement, &place, answer, duration_us, diag);

@@ -2,6 +2,7 @@
 
 #include "base/hash.h"
 #include "engine/answer.h"
+#include "engine/derivations.h"
 #include "engine/schedule.h"
 #include "engine/subscription.h"
 #include "engine/v1.h"
@@ -90,6 +91,20 @@ static bool must_be_logged(const struct record *record, const struct delta *delt
     return delta != NULL || !may_be_left_out;
 }
 
+static void publish(struct delivery *delivery, const struct delta *delta)
+{
+    struct engine *engine = delivery->engine;
+    subs_publish(engine->subs, &engine->store, delta, deliver, end_subscription, delivery);
+    if (delivery->has_ended)
+        v1_drop_ended(engine);
+}
+
+void call_publish(struct engine *engine, const struct delta *delta)
+{
+    struct delivery delivery = { .engine = engine, .needs = wal_next_offset(engine->wal) };
+    publish(&delivery, delta);
+}
+
 uint64_t call_commit(struct engine *engine, const struct record *record, struct client *client, call_tell_fn *tell, void *context)
 {
     const struct delta *delta = txn_commit(engine->txn);
@@ -98,10 +113,10 @@ uint64_t call_commit(struct engine *engine, const struct record *record, struct 
     struct delivery delivery = { engine, client, tell, context, needs, false, false };
     if (delta != NULL && engine->schedule != NULL)
         schedule_follow(engine->schedule, delta);
+    if (delta != NULL && engine->derivations != NULL)
+        delta = derivations_follow(engine->derivations, delta, end_subscription, &delivery);
     if (delta != NULL)
-        subs_publish(engine->subs, &engine->store, delta, deliver, end_subscription, &delivery);
-    if (delivery.has_ended)
-        v1_drop_ended(engine);
+        publish(&delivery, delta);
     if (tell != NULL && !delivery.told)
         tell(context, NULL, 0, needs);
     txn_end(engine->txn);

@@ -30,6 +30,8 @@ struct call_result call_run_lifecycle(struct engine *engine, const struct caller
 /* Commits the open transaction: log record, then every subscriber. Returns what the outcome needs. For
  * transactions that no reducer made. */
 uint64_t call_commit(struct engine *engine, const struct record *record, struct client *client, call_tell_fn *tell, void *context);
+/* Tells every subscriber of changes that no transaction made: in tables that are worked out from others. */
+void call_publish(struct engine *engine, const struct delta *delta);
 /* The seed of the next reducer's random source: differs from call to call; not a secret. */
 uint64_t call_draw_seed(struct engine *engine);
 /* Appends one record to the log and returns what its outcome needs. `delta` may be NULL. */

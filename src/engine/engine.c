@@ -7,8 +7,9 @@
 #include "engine/call.h"
 #include "engine/checkpoint.h"
 #include "engine/clients.h"
-#include "engine/openings.h"
+#include "engine/derivations.h"
 #include "engine/founding.h"
+#include "engine/openings.h"
 #include "engine/publication.h"
 #include "engine/schedule.h"
 #include "engine/snapshot_request.h"
@@ -60,7 +61,10 @@ static void reserve_sequence(void *context, uint32_t sequence_id, __int128 reser
 static err open_module(struct engine *engine, struct module *module, struct diag *diag)
 {
     if (engine->was_published && memcmp(engine->hash, module_hash(module), sizeof engine->hash) == 0) {
+        struct filters filters;
+        TRY(filters_init(&filters, engine->store.schema, NULL, diag));
         publication_bind(engine, module);
+        engine->derivations = derivations_new(engine, &filters);
         return OK;
     }
     const err code = publication_apply(engine, module, diag);
@@ -118,6 +122,7 @@ err engine_open(struct engine **out, const struct engine_options *options, struc
     engine->txn = txn_new(&engine->store, &engine_txn_limits);
     txn_on_reserve(engine->txn, reserve_sequence, engine);
     engine->subs = subs_new();
+    engine->catalog = (struct catalog){ engine, derivations_find };
     pthread_mutex_init(&engine->publication_lock, NULL);
     pthread_cond_init(&engine->publication_done, NULL);
 
@@ -216,6 +221,7 @@ void engine_close(struct engine *engine)
     aside_free(engine->aside);
     openings_free(engine->openings);
     schedule_free(engine->schedule);
+    derivations_free(engine->derivations);
     wal_close(engine->wal);
     while (engine->clients != NULL) {
         struct client *client = engine->clients;

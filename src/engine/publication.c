@@ -5,6 +5,7 @@
 #include "engine/answer.h"
 #include "engine/call.h"
 #include "engine/clients.h"
+#include "engine/derivations.h"
 #include "engine/schedule.h"
 #include "engine/subscription.h"
 #include "engine/v1.h"
@@ -114,27 +115,22 @@ static void log_steps(struct engine *engine, const struct migration *plan)
 }
 
 /* From here on nothing can fail: the tables have their new shape. */
-static void take_over(struct engine *engine, struct module *module, const struct migration *plan)
+static void take_over(struct engine *engine, struct module *module, struct filters *filters, const struct migration *plan)
 {
+    struct derivations *before = engine->derivations;
     module_free(engine->module);
     publication_bind(engine, module);
+    engine->derivations = derivations_new(engine, filters);
     subs_recompile(engine->subs, engine->store.schema, end_subscription, engine);
     v1_drop_ended(engine);
     schedule_rebuild(engine->schedule);
     if (plan->breaks_clients) {
         module_log_system(engine->module_log, 2, "Disconnecting all users");
         clients_close_all(engine, "the module's tables have changed: reconnect with new bindings");
+    } else if (before != NULL) {
+        call_publish(engine, derivations_difference(engine->derivations, before));
     }
-}
-
-/* What a module may declare and the engine does not run is refused: left out in silence, a filter would hide
- * nothing. */
-static err check_served(const struct schema *schema, struct diag *diag)
-{
-    const char *what = schema->view_count > 0     ? "views"
-                       : schema->filter_count > 0 ? "filters of row-level security"
-                                                  : NULL;
-    return what == NULL ? OK : diag_set(diag, ERR_SCHEMA, "the module declares %s, which this server does not run", what);
+    derivations_free(before);
 }
 
 static err apply(struct engine *engine, struct module *module, struct arena *arena, struct diag *diag)
@@ -147,9 +143,13 @@ static err apply(struct engine *engine, struct module *module, struct arena *are
         module_explain(module, &fault, diag);
         return diag->code;
     }
-    err code = check_served(schema, diag);
-    if (code == OK)
-        code = migration_plan(arena, engine->store.schema, schema, &plan, diag);
+    struct filters filters;
+    if (filters_init(&filters, schema, &fault, diag) != OK) {
+        module_explain(module, &fault, diag);
+        schema_free(schema);
+        return diag->code;
+    }
+    err code = migration_plan(arena, engine->store.schema, schema, &plan, diag);
     if (code == OK) {
         log_steps(engine, &plan);
         code = store_migrate(&engine->store, schema, &plan, diag);
@@ -157,14 +157,17 @@ static err apply(struct engine *engine, struct module *module, struct arena *are
     if (code != OK) {
         module_log_system(engine->module_log, 0, "Update refused: %s", diag->text);
         schema_free(schema);
+        filters_deinit(&filters);
         return code;
     }
     module_bind(module, &engine->store);
     txn_begin(engine->txn);
-    if (is_first && (code = run_init(engine, module, diag)) != OK)
+    if (is_first && (code = run_init(engine, module, diag)) != OK) {
+        filters_deinit(&filters);
         return code;
+    }
     commit_publication(engine, module);
-    take_over(engine, module, &plan);
+    take_over(engine, module, &filters, &plan);
 
     module_log_system(engine->module_log, 2, "%s", is_first ? "Database created" : "Database updated");
     diag_set(diag, OK, "%u table%s, %u reducer%s%s", schema->table_count, schema->table_count == 1 ? "" : "s",

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "engine/sql_answer.h"
+#include "engine/subscription.h"
 
 static void list_clients(void *context, struct buf *clients)
 {
@@ -82,7 +83,7 @@ err sql_run(struct engine *engine, const struct caller *caller, bytes text, stru
     struct statement *statement;
     sql_system_tables(engine, is_owner, &maker);
     const struct made_tables system = system_tables_of(&maker);
-    const struct sql_place place = { &engine->store, { caller->who, is_owner }, &system, clock_monotonic_us() };
+    const struct sql_place place = { &engine->store, subscription_caller(engine, &caller->who, is_owner), &system, clock_monotonic_us() };
     err code = statement_compile(&statement, text, engine->store.schema, &place.caller, &system, diag);
     if (code == OK) {
         code = run_statement(engine, caller, text, statement, &place, out, duration_us, diag);

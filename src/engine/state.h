@@ -33,6 +33,7 @@ struct client {
 struct aside;
 struct inspection;
 struct checkpoint;
+struct derivations;
 struct held;
 struct openings;
 struct checkpoint_wish;
@@ -64,6 +65,8 @@ struct engine {
     uint64_t publish_offset;
     uint64_t logged_bytes;        /* size of all records appended since the start */
     struct checkpoint *checkpoint; /* owned */
+    struct derivations *derivations; /* owned */
+    struct catalog catalog;       /* what names mean to clients */
     struct openings *openings;    /* owned */
     struct schedule *schedule;    /* owned */
     struct aside *aside;          /* owned */

@@ -7,9 +7,14 @@
 #include "engine/v1.h"
 #include "proto/server_msg.h"
 
-static struct query_caller query_caller_of(const struct client *client)
+struct query_caller subscription_caller(const struct engine *engine, const identity *who, bool is_owner)
 {
-    return (struct query_caller){ client->caller.who, client->is_owner };
+    return (struct query_caller){ *who, is_owner, &engine->catalog };
+}
+
+static struct query_caller query_caller_of(const struct engine *engine, const struct client *client)
+{
+    return subscription_caller(engine, &client->caller.who, client->is_owner);
 }
 
 /* A message that turns out to be an error is written over from where it began. */
@@ -38,7 +43,7 @@ static void answer_rows(struct engine *engine, struct client *client, size_t sta
 
 void subscription_begin(struct engine *engine, struct client *client, const struct client_msg *msg)
 {
-    const struct query_caller caller = query_caller_of(client);
+    const struct query_caller caller = query_caller_of(engine, client);
     struct opening *opening;
     struct diag diag;
     struct buf *out = answer_begin(engine, client);
@@ -88,23 +93,28 @@ static bool add_row(void *context, bytes row)
 }
 
 /* The answer names the table whose rows they are, or the first of several. */
-static err put_rows_once(struct engine *engine, const struct statement *statement, struct budget *budget, struct buf *out)
+static err tell_rows_once(struct engine *engine, const struct statement *statement, struct budget *budget,
+                          subscription_rows_fn *tell, void *context)
 {
     struct rows_once once = { .budget = budget };
     row_list_init(&once.rows);
     const err code = select_run(statement->select, &engine->store, budget, add_row, &once);
     if (code == OK) {
-        buf_put_u32(out, 1);
-        buf_put_sized(out, select_table(statement->select)->name);
-        row_list_encode(out, &once.rows);
+        struct buf query_rows = { 0 };
+        buf_put_u32(&query_rows, 1);
+        buf_put_sized(&query_rows, select_table(statement->select)->name);
+        row_list_encode(&query_rows, &once.rows);
+        tell(context, buf_bytes(&query_rows), statement->select->row_type);
+        buf_deinit(&query_rows);
     }
     row_list_deinit(&once.rows);
     return code;
 }
 
-err subscription_rows_once(struct engine *engine, struct client *client, bytes text, struct buf *out, struct diag *diag)
+err subscription_rows_once(struct engine *engine, struct client *client, bytes text, subscription_rows_fn *tell,
+                           void *context, struct diag *diag)
 {
-    const struct query_caller caller = query_caller_of(client);
+    const struct query_caller caller = query_caller_of(engine, client);
     struct system_tables_maker maker;
     struct statement *statement;
     struct budget budget;
@@ -115,7 +125,7 @@ err subscription_rows_once(struct engine *engine, struct client *client, bytes t
     err code = statement_compile(&statement, text, engine->store.schema, &caller, &system, diag);
     if (code == OK) {
         code = statement->kind == STATEMENT_SELECT && !statement->explains
-                   ? put_rows_once(engine, statement, &budget, out)
+                   ? tell_rows_once(engine, statement, &budget, tell, context)
                    : diag_set(diag, ERR_BAD_SQL, "Unsupported: statements other than SELECT in a one-off query; send them "
                                                  "to /sql");
         statement_free(statement);
@@ -124,17 +134,27 @@ err subscription_rows_once(struct engine *engine, struct client *client, bytes t
     return code;
 }
 
+struct one_off {
+    struct engine *engine;
+    struct client *client;
+    uint32_t request_id;
+};
+
+static void answer_rows_once(void *context, bytes query_rows, const struct type *row_type)
+{
+    const struct one_off *one_off = context;
+    struct buf *out = answer_begin(one_off->engine, one_off->client);
+    server_msg_one_off_ok(out, one_off->request_id);
+    buf_put_bytes(out, query_rows);
+    answer_end(one_off->client, wal_next_offset(one_off->engine->wal));
+}
+
 void subscription_ask_once(struct engine *engine, struct client *client, const struct client_msg *msg)
 {
+    struct one_off one_off = { engine, client, msg->request_id };
     struct diag diag;
-    struct buf *out = answer_begin(engine, client);
-    const size_t start = out->size;
-    server_msg_one_off_ok(out, msg->request_id);
-    if (subscription_rows_once(engine, client, msg->text, out, &diag) == OK) {
-        answer_end(client, wal_next_offset(engine->wal));
+    if (subscription_rows_once(engine, client, msg->text, answer_rows_once, &one_off, &diag) == OK)
         return;
-    }
-    out->size = start;
-    server_msg_one_off_error(out, msg->request_id, bytes_of_text(diag.text));
+    server_msg_one_off_error(answer_begin(engine, client), msg->request_id, bytes_of_text(diag.text));
     answer_end(client, 0);
 }

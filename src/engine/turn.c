@@ -6,6 +6,7 @@
 #include "engine/call.h"
 #include "engine/checkpoint.h"
 #include "engine/clients.h"
+#include "engine/derivations.h"
 #include "engine/inspection.h"
 #include "engine/openings.h"
 #include "engine/publication.h"
@@ -131,6 +132,7 @@ void turn_run(struct engine *engine, int64_t wait_us)
     schedule_run(engine->schedule);
     snapshot_request_take(engine);
     checkpoint_consider(engine->checkpoint);
+    derivations_sweep(engine->derivations);
     inspection_step(engine);
     aside_finish(engine->aside);
     openings_finish(engine->openings);

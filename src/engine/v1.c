@@ -255,7 +255,7 @@ static bytes text_trim(bytes text)
 static err set_begin(struct engine *engine, struct client *client, uint32_t set_id, bytes text, struct buf *rows,
                      struct diag *diag)
 {
-    const struct query_caller caller = { client->caller.who, client->is_owner };
+    const struct query_caller caller = subscription_caller(engine, &client->caller.who, client->is_owner);
     struct buf one = { 0 };
     buf_put_sized(&one, text);
     const err code = subs_subscribe(engine->subs, &client->subscriber, &caller, &engine->store, set_id,
@@ -273,7 +273,7 @@ static void set_end(struct engine *engine, struct client *client, uint32_t set_i
 /* Which table the query's rows are of. v1 has no way to tell events: such a query is refused. */
 static err query_check(struct engine *engine, struct client *client, bytes text, bytes *table, struct diag *diag)
 {
-    const struct query_caller caller = { client->caller.who, client->is_owner };
+    const struct query_caller caller = subscription_caller(engine, &client->caller.who, client->is_owner);
     struct query *query;
     struct diag ignored;
     *table = bytes_of("", 0);
@@ -546,24 +546,32 @@ void v1_drop_ended(struct engine *engine)
 
 /* Queries without subscribing */
 
+struct one_off {
+    struct engine *engine;
+    struct client *client;
+    bytes message_id;
+    int64_t started_us;
+};
+
+static void tell_rows_once(void *context, bytes query_rows, const struct type *row_type)
+{
+    const struct one_off *one_off = context;
+    const struct v1_writer writer = message_begin(one_off->engine, one_off->client);
+    v1_put_one_off(writer.out, one_off->message_id);
+    v1_update_put_tables(&writer, query_rows, row_type);
+    buf_put_u64(writer.out, (uint64_t)(clock_monotonic_us() - one_off->started_us));
+    message_end(one_off->engine, one_off->client, wal_next_offset(one_off->engine->wal));
+}
+
 static void ask_once(struct engine *engine, struct client *client, const struct v1_msg *msg)
 {
-    const int64_t started_us = clock_monotonic_us();
-    struct buf rows = { 0 };
+    struct one_off one_off = { engine, client, msg->message_id, clock_monotonic_us() };
     struct diag diag;
-    const err code = subscription_rows_once(engine, client, msg->text, &rows, &diag);
+    if (subscription_rows_once(engine, client, msg->text, tell_rows_once, &one_off, &diag) == OK)
+        return;
     const struct v1_writer writer = message_begin(engine, client);
-    const int64_t duration_us = clock_monotonic_us() - started_us;
-    if (code == OK) {
-        v1_put_one_off(writer.out, msg->message_id);
-        v1_update_put_tables(&writer, buf_bytes(&rows));
-        buf_put_u64(writer.out, (uint64_t)duration_us);
-        message_end(engine, client, wal_next_offset(engine->wal));
-    } else {
-        v1_put_one_off_error(writer.out, msg->message_id, bytes_of_text(diag.text), duration_us);
-        message_end(engine, client, 0);
-    }
-    buf_deinit(&rows);
+    v1_put_one_off_error(writer.out, msg->message_id, bytes_of_text(diag.text), clock_monotonic_us() - one_off.started_us);
+    message_end(engine, client, 0);
 }
 
 /* Messages in */

@@ -56,18 +56,18 @@ static void collect_rows(struct buf *elements, struct reader *from, bool inserts
 static const struct table_def *table_of(const struct v1_writer *writer, bytes name)
 {
     const struct table_def *table = schema_find_table(writer->schema, name);
-    check(table != NULL);
-    return table;
+    const struct view_def *view = schema_find_view(writer->schema, name);
+    check(table != NULL || view != NULL);
+    return table != NULL ? table : &view->rows;
 }
 
-static void put_rows(const struct v1_writer *writer, bytes table, const struct row_list_view *rows,
+static void put_rows(const struct v1_writer *writer, const struct type *type, const struct row_list_view *rows,
                      enum json_style style)
 {
     if (writer->form == V1_BYTES) {
         buf_put_bytes(writer->out, rows->whole);
         return;
     }
-    const struct type *const type = table_of(writer, table)->row_type;
     buf_put_u32(writer->out, rows->count);
     for (uint32_t place = 0; place < rows->count; place++) {
         const size_t start = writer->out->size;
@@ -81,8 +81,9 @@ static void put_query_update(const struct v1_writer *writer, const struct elemen
 {
     if (writer->form == V1_BYTES)
         buf_put_u8(writer->out, UPDATE_UNCOMPRESSED);
-    put_rows(writer, element->table, &element->deletes, style);
-    put_rows(writer, element->table, &element->inserts, style);
+    const struct type *const type = table_of(writer, element->table)->row_type;
+    put_rows(writer, type, &element->deletes, style);
+    put_rows(writer, type, &element->inserts, style);
 }
 
 /* A TableUpdate of `count` elements of one table. */
@@ -156,7 +157,7 @@ void v1_update_put_single(const struct v1_writer *writer, bytes table, bytes que
     buf_deinit(&elements);
 }
 
-void v1_update_put_tables(const struct v1_writer *writer, bytes query_rows)
+void v1_update_put_tables(const struct v1_writer *writer, bytes query_rows, const struct type *row_type)
 {
     struct reader from = reader_of(query_rows);
     const uint32_t tables = reader_get_u32(&from);
@@ -165,7 +166,7 @@ void v1_update_put_tables(const struct v1_writer *writer, bytes query_rows)
         const bytes table = reader_get_sized(&from);
         const struct row_list_view rows = row_list_view_take(&from);
         buf_put_sized(writer->out, table);
-        put_rows(writer, table, &rows, JSON_STORED);
+        put_rows(writer, row_type, &rows, JSON_STORED);
     }
     check(!from.failed);
 }

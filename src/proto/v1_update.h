@@ -22,5 +22,5 @@ void v1_update_put(const struct v1_writer *writer, bytes transaction_update);
 void v1_update_put_rows(const struct v1_writer *writer, bytes query_rows, uint32_t count, bool inserts);
 /* What SubscribeApplied says of the one query's rows: the table, then its update. `query_rows` may hold no table. */
 void v1_update_put_single(const struct v1_writer *writer, bytes table, bytes query_rows, bool inserts);
-/* The tables of a OneOffQueryResponse. */
-void v1_update_put_tables(const struct v1_writer *writer, bytes query_rows);
+/* The tables of a OneOffQueryResponse, whose rows are all of this type. */
+void v1_update_put_tables(const struct v1_writer *writer, bytes query_rows, const struct type *row_type);

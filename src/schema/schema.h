@@ -20,6 +20,9 @@
 
 #include <stdatomic.h>
 
+/* The ids of tables that are worked out from others have this bit; those behind it are given again. */
+#define SCHEMA_DERIVED_ID (1u << 31)
+
 enum { SCHEMA_FIRST_ID = 4097, SCHEMA_COLUMNS_MAX = 1000, SCHEMA_KEY_COLUMNS_MAX = 16, SCHEMA_NO_COLUMN = -1 };
 
 /* References let a few bytes name a huge type: what all types of a description come to when every reference is

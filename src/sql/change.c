@@ -11,11 +11,14 @@ static err refuse(struct resolver *resolver, const struct token *token, const ch
 
 static err check_target(struct resolver *resolver)
 {
-    if (resolver->sources[0].made == NULL)
+    const struct source *target = &resolver->sources[0];
+    const bool is_view = target->table->id & SCHEMA_DERIVED_ID;
+    if (target->made == NULL && !is_view)
         return OK;
-    sql_refuse(resolver->diag, resolver->sql, &resolver->sources[0].token,
-               "`%.*s` is a system table: it shows the database as it is and cannot be changed",
-               BYTES_FORMAT(resolver->sources[0].name));
+    sql_refuse(resolver->diag, resolver->sql, &target->token,
+               is_view ? "`%.*s` is a view: change the tables that it looks at"
+                       : "`%.*s` is a system table: it shows the database as it is and cannot be changed",
+               BYTES_FORMAT(target->name));
     return resolver->diag->code = ERR_FORBIDDEN;
 }
 

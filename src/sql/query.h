@@ -16,12 +16,14 @@
 #include "schema/schema.h"
 #include "sats/ident.h"
 #include "sql/budget.h"
+#include "sql/catalog.h"
 
 enum { SQL_TEXT_MAX = 50000, SQL_DEPTH_MAX = 250 };
 
 struct query_caller {
     identity sender;
-    bool is_owner; /* sees private tables */
+    bool is_owner;                 /* sees private tables */
+    const struct catalog *catalog; /* NULL: names are those of the schema's tables */
 };
 
 enum compare_op { OP_EQ, OP_NE, OP_LT, OP_LE, OP_GT, OP_GE };

@@ -48,7 +48,16 @@ static err refuse_table(struct resolver *resolver, bytes name)
 static err find_table(struct resolver *resolver, const struct ast_name *name, struct source *source)
 {
     const struct made_tables *made = resolver->made;
+    const struct catalog *catalog = resolver->caller->catalog;
+    struct catalog_entry entry = { 0 };
     source->made = made != NULL ? made->find(made->context, name->text) : NULL;
+    if (source->made == NULL && catalog != NULL)
+        TRY(catalog->find(catalog->context, name->text, resolver->caller, &entry, resolver->diag));
+    if (entry.def != NULL) {
+        source->table = entry.def;
+        resolver->depends_on_sender = resolver->depends_on_sender || entry.is_callers_own;
+        return OK;
+    }
     source->table = source->made != NULL ? source->made->def : schema_find_table(resolver->schema, name->text);
     const bool is_visible = source->table != NULL && table_is_visible(resolver, source->table);
     return is_visible ? OK : refuse_table(resolver, name->text);

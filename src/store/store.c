@@ -10,12 +10,50 @@ void store_deinit(struct store *store)
     for (uint32_t idx = 0; idx < store->table_count; idx++)
         table_free(store->tables[idx]);
     memory_free(store->tables);
+    memory_free(store->derived);
     schema_free(store->schema);
     store_init(store);
 }
 
+static uint32_t derived_place(uint32_t table_id)
+{
+    check(table_id & SCHEMA_DERIVED_ID);
+    return table_id & ~SCHEMA_DERIVED_ID;
+}
+
+uint32_t store_derived_id(const struct store *store)
+{
+    uint32_t place = 0;
+    while (place < store->derived_count && store->derived[place] != NULL)
+        place++;
+    return SCHEMA_DERIVED_ID | place;
+}
+
+void store_attach(struct store *store, struct table *table)
+{
+    const uint32_t place = derived_place(table->def->id);
+    if (place >= store->derived_count) {
+        store->derived = memory_resize(store->derived, (place + 1) * sizeof(struct table *));
+        memset(store->derived + store->derived_count, 0, (place + 1 - store->derived_count) * sizeof(struct table *));
+        store->derived_count = place + 1;
+    }
+    check(store->derived[place] == NULL);
+    store->derived[place] = table;
+}
+
+void store_detach(struct store *store, const struct table *table)
+{
+    const uint32_t place = derived_place(table->def->id);
+    check(store->derived[place] == table);
+    store->derived[place] = NULL;
+}
+
 struct table *store_find(const struct store *store, uint32_t table_id)
 {
+    if (table_id & SCHEMA_DERIVED_ID) {
+        const uint32_t place = derived_place(table_id);
+        return place < store->derived_count ? store->derived[place] : NULL;
+    }
     for (uint32_t idx = 0; idx < store->table_count; idx++)
         if (store->tables[idx]->def->id == table_id)
             return store->tables[idx];

@@ -43,11 +43,18 @@ struct store {
     struct schema *schema; /* owned: the one in force, NULL before the first publish */
     uint32_t table_count;
     struct table **tables; /* owned; same order as schema->tables */
+    uint32_t derived_count;
+    struct table **derived; /* the list is owned, its tables are not: place is the id without SCHEMA_DERIVED_ID; NULL: none */
 };
 
 void store_init(struct store *store);
 void store_deinit(struct store *store);
 struct table *store_find(const struct store *store, uint32_t table_id); /* NULL when absent */
+/* An id that no derived table has. */
+uint32_t store_derived_id(const struct store *store);
+/* Puts a table that is worked out from others beside them: store_find() finds it. It is in no snapshot and in no log. */
+void store_attach(struct store *store, struct table *table);
+void store_detach(struct store *store, const struct table *table);
 struct table *store_find_named(const struct store *store, bytes name);  /* NULL when absent */
 struct index *store_find_index(const struct store *store, uint32_t index_id, struct table **table);
 /* For replay: values up to `reserved` may have been handed out. False when no table has the sequence. */

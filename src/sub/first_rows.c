@@ -16,6 +16,7 @@ struct first_rows *first_rows_new(const struct query *query, bytes text, const s
     rows->holders = 1;
     rows->text = bytes_of(memory_copy(text.at, text.size), text.size);
     rows->caller = *caller;
+    rows->caller.catalog = NULL; /* another thread compiles the text again; it is about tables of the schema alone */
     row_list_init(&rows->rows);
     return rows;
 }

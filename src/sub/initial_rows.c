@@ -67,6 +67,14 @@ static bool reads_empty_table(const struct gathering *gathering, const struct qu
     return is_empty(gathering, query->join->tables[0]) || is_empty(gathering, query->join->tables[1]);
 }
 
+/* Derived tables are the engine's alone: nobody works on them beside it. */
+static bool reads_derived_table(const struct query *query)
+{
+    const struct query_join *join = query->join;
+    const uint32_t ids = join == NULL ? query->table->id : join->tables[0]->id | join->tables[1]->id;
+    return ids & SCHEMA_DERIVED_ID;
+}
+
 /* A query without a condition need not be tried. */
 static bool is_known_late(const struct gathering *gathering, const struct query *query)
 {
@@ -83,7 +91,7 @@ static void gather_query(struct gathering *gathering, const struct query *query)
     const uint64_t rows = gathering->rows_left < QUERY_ROWS_MAX ? gathering->rows_left : QUERY_ROWS_MAX;
     struct budget budget = { .rows_max = rows, .bytes_max = UINT64_MAX, .time_max_us = INT64_MAX, .diag = &ignored };
     const size_t room = gathering->room;
-    if (!gathering->may_wait) {
+    if (!gathering->may_wait || reads_derived_table(query)) {
         (void)query_run(query, gathering->store, NULL, gather_row, gathering);
         return;
     }

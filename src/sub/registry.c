@@ -9,15 +9,20 @@ void registry_init(struct registry *registry)
     buf_init(&registry->key);
 }
 
+static void watch_list_clear(struct watch_list *list)
+{
+    for (uint32_t place = 0; place < list->capacity; place++) {
+        if (list->watches[place] != NULL)
+            table_watch_free(list->watches[place]);
+    }
+    memory_free(list->watches);
+    *list = (struct watch_list){ 0 };
+}
+
 static void forget_watches(struct registry *registry)
 {
-    for (uint32_t i = 0; i < registry->watch_capacity; i++) {
-        if (registry->watches[i] != NULL)
-            table_watch_free(registry->watches[i]);
-    }
-    memory_free(registry->watches);
-    registry->watches = NULL;
-    registry->watch_capacity = 0;
+    watch_list_clear(&registry->tables);
+    watch_list_clear(&registry->derived);
 }
 
 void registry_deinit(struct registry *registry)
@@ -28,34 +33,40 @@ void registry_deinit(struct registry *registry)
     buf_deinit(&registry->key);
 }
 
-/* Ids are given in order, so the tables of one database lie close together. An id below the first one lies beyond
+/* Ids are given in order, so the tables of one kind lie close together. An id below the first one lies beyond
  * the end. */
 static uint32_t watch_place(uint32_t table_id)
 {
-    return table_id - SCHEMA_FIRST_ID;
+    return table_id & SCHEMA_DERIVED_ID ? table_id & ~SCHEMA_DERIVED_ID : table_id - SCHEMA_FIRST_ID;
 }
 
-static struct table_watch *find_watch(const struct registry *registry, uint32_t table_id)
+static struct watch_list *list_of(struct registry *registry, uint32_t table_id)
 {
+    return table_id & SCHEMA_DERIVED_ID ? &registry->derived : &registry->tables;
+}
+
+static struct table_watch *find_watch(struct registry *registry, uint32_t table_id)
+{
+    const struct watch_list *list = list_of(registry, table_id);
     const uint32_t place = watch_place(table_id);
-    return place < registry->watch_capacity ? registry->watches[place] : NULL;
+    return place < list->capacity ? list->watches[place] : NULL;
 }
 
 /* The table's watch, made when there was none. */
 static struct table_watch *need_watch(struct registry *registry, const struct table_def *table)
 {
-    check(table->id >= SCHEMA_FIRST_ID);
+    struct watch_list *list = list_of(registry, table->id);
     const uint32_t place = watch_place(table->id);
-    if (place >= registry->watch_capacity) {
+    check(table->id >= SCHEMA_FIRST_ID);
+    if (place >= list->capacity) {
         const uint32_t capacity = place + 1;
-        registry->watches = memory_resize(registry->watches, sizeof *registry->watches * capacity);
-        memset(registry->watches + registry->watch_capacity, 0,
-               sizeof *registry->watches * (capacity - registry->watch_capacity));
-        registry->watch_capacity = capacity;
+        list->watches = memory_resize(list->watches, sizeof *list->watches * capacity);
+        memset(list->watches + list->capacity, 0, sizeof *list->watches * (capacity - list->capacity));
+        list->capacity = capacity;
     }
-    if (registry->watches[place] == NULL)
-        registry->watches[place] = table_watch_new(table);
-    return registry->watches[place];
+    if (list->watches[place] == NULL)
+        list->watches[place] = table_watch_new(table);
+    return list->watches[place];
 }
 
 /* A query that contradicts itself is found by no row; one that an event table drives is found by events alone. */
@@ -80,7 +91,7 @@ static void unwatch_table(struct registry *registry, const struct table_def *tab
     if (watcher->posts == NULL)
         return;
     table_watch_remove(watcher);
-    struct table_watch **watch = &registry->watches[watch_place(table->id)];
+    struct table_watch **watch = &list_of(registry, table->id)->watches[watch_place(table->id)];
     if (!table_watch_is_empty(*watch))
         return;
     table_watch_free(*watch);
@@ -195,6 +206,20 @@ void registry_collect(struct registry *registry, struct partners *partners, stru
         const struct table_watch *watch = find_watch(registry, delta->tables[i].table_id);
         if (watch != NULL)
             collect_table(&registry->collector, watch, &delta->tables[i]);
+    }
+}
+
+void registry_each(const struct registry *registry,
+                   void (*each)(void *context, struct shared_query *query, uint32_t table_id), void *context)
+{
+    uint32_t place = 0;
+    for (struct map_entry *entry; (entry = map_next(&registry->queries, &place)) != NULL;) {
+        struct shared_query *query = entry->value;
+        const struct query_join *join = query->query != NULL ? query->query->join : NULL;
+        if (query->query != NULL)
+            each(context, query, query->query->table->id);
+        for (uint32_t side = 0; join != NULL && side < 2; side++)
+            each(context, query, join->tables[side]->id);
     }
 }
 

@@ -9,8 +9,12 @@
 
 struct registry {
     struct map queries;           /* key -> struct shared_query */
-    struct table_watch **watches;       /* owned; by table id - SCHEMA_FIRST_ID; NULL where no query watches */
-    uint32_t watch_capacity;
+    /* Owned; NULL where no query watches. Of the schema's tables by id - SCHEMA_FIRST_ID; of derived ones by what is
+     * behind SCHEMA_DERIVED_ID. */
+    struct watch_list {
+        struct table_watch **watches;
+        uint32_t capacity;
+    } tables, derived;
     struct buf key;               /* the one being looked up */
     struct collector collector;
 };
@@ -31,6 +35,10 @@ void registry_move_window(struct registry *registry, struct shared_query *query)
 
 /* The commit's rows, handed to the queries they touch (Q1). */
 void registry_collect(struct registry *registry, struct partners *partners, struct query_list *touched);
+
+/* Calls `each` with every query and the ids of the tables that it reads. */
+void registry_each(const struct registry *registry,
+                   void (*each)(void *context, struct shared_query *query, uint32_t table_id), void *context);
 
 /* Compiles every query again and watches anew; the old schema may be gone already. For one that fails, `broken` is
  * called: it must make all holders let go. */

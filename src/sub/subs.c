@@ -432,3 +432,51 @@ void subs_recompile(struct subs *subs, const struct schema *schema, subs_ended_f
     struct ending ending = { subs, ended, context };
     registry_recompile(&subs->registry, schema, end_sets, &ending);
 }
+
+struct table_walk {
+    void (*each)(void *context, uint32_t table_id);
+    void *context;
+};
+
+static void tell_table(void *context, struct shared_query *query, uint32_t table_id)
+{
+    const struct table_walk *walk = context;
+    walk->each(walk->context, table_id);
+}
+
+void subs_each_table(const struct subs *subs, void (*each)(void *context, uint32_t table_id), void *context)
+{
+    struct table_walk walk = { each, context };
+    registry_each(&subs->registry, tell_table, &walk);
+}
+
+struct readers {
+    uint32_t table_id;
+    struct query_list queries;
+};
+
+static void gather_reader(void *context, struct shared_query *query, uint32_t table_id)
+{
+    struct readers *readers = context;
+    const uint32_t count = readers->queries.count;
+    if (table_id == readers->table_id && (count == 0 || readers->queries.queries[count - 1] != query))
+        query_list_add(&readers->queries, query);
+}
+
+/* Ending the sets of one query may end another of these, so each is kept from being forgotten until all are done. */
+void subs_end_table(struct subs *subs, uint32_t table_id, const struct diag *why, subs_ended_fn *ended, void *context)
+{
+    struct ending ending = { subs, ended, context };
+    struct readers readers = { .table_id = table_id };
+    query_list_init(&readers.queries);
+    registry_each(&subs->registry, gather_reader, &readers);
+    for (uint32_t idx = 0; idx < readers.queries.count; idx++)
+        readers.queries.queries[idx]->touched = true;
+    for (uint32_t idx = 0; idx < readers.queries.count; idx++)
+        end_sets(&ending, readers.queries.queries[idx], why);
+    for (uint32_t idx = 0; idx < readers.queries.count; idx++) {
+        readers.queries.queries[idx]->touched = false;
+        registry_release(&subs->registry, readers.queries.queries[idx]);
+    }
+    query_list_deinit(&readers.queries);
+}

@@ -85,6 +85,11 @@ typedef void subs_ended_fn(void *context, struct subscriber *subscriber, uint32_
 void subs_publish(struct subs *subs, const struct store *store, const struct delta *delta, subs_deliver_fn *deliver,
                   subs_ended_fn *ended, void *context);
 
+/* Tells the id of every table that a query reads; some more than once. */
+void subs_each_table(const struct subs *subs, void (*each)(void *context, uint32_t table_id), void *context);
+/* Ends all sets with a query on this table, as one that cannot be kept up to date any longer. Not within a commit. */
+void subs_end_table(struct subs *subs, uint32_t table_id, const struct diag *why, subs_ended_fn *ended, void *context);
+
 /* After a migration: queries point at the schema, so all are compiled again. The old schema may be gone by then. A set
  * with a query that no longer compiles ends as a whole, others live on: `ended` is told the set and the reason, and
  * changes no subscription. */

@@ -1,0 +1,321 @@
+--- Views and row-level security in a running server: rows worked out from others, kept up to date like those of a table.
+local bsatn = require "spec.support.bsatn"
+local client = require "spec.support.client"
+local server = require "spec.support.server"
+
+local MODULE = [[
+local stdb = require "stdb"
+local t = stdb.types
+
+local Player = stdb.table("player", { public = true,
+  { "who", t.identity, primary_key = true }, { "name", t.string, unique = true }, { "party", t.u32, index = true },
+  { "level", t.u32, index = true } })
+
+stdb.table("secret", { { "id", t.u32, primary_key = true }, { "text", t.string } })
+
+local Best = t.struct("Best", { { "name", t.string }, { "level", t.u32 } })
+
+stdb.view("me", t.option(Player), function(ctx) return ctx.db.player.who:find(ctx.sender) end)
+stdb.view("mates", t.array(Player), function(ctx)
+  local own = ctx.db.player.who:find(ctx.sender)
+  if not own then return {} end
+  return ctx.db.player.party:filter(own.party)
+end)
+stdb.view("best", { returns = t.array(Best), anonymous = true, primary_key = "name" }, function(ctx)
+  local list = {}
+  for player in ctx.db.player:iter() do
+    if player.level >= 50 then list[#list + 1] = { name = player.name, level = player.level } end
+  end
+  return list
+end)
+stdb.view("strong", { returns = t.query(Player), anonymous = true }, function()
+  return "SELECT * FROM player WHERE level >= 10"
+end)
+stdb.view("picky", { returns = t.query(Player) }, function(ctx)
+  local own = ctx.db.player.who:find(ctx.sender)
+  return ("SELECT * FROM player WHERE party = %d"):format(own and own.party or 0)
+end)
+stdb.view("leak", { returns = t.array(t.struct("Leak", { { "text", t.string } })), anonymous = true }, function(ctx)
+  local list = {}
+  for secret in ctx.db.secret:iter() do
+    if secret.text == "boom" then error "it went boom" end
+    list[#list + 1] = { text = secret.text }
+  end
+  return list
+end)
+stdb.view("same", { returns = t.array(Best), anonymous = true, primary_key = "name" }, function(ctx)
+  local list = {}
+  for player in ctx.db.player:iter() do list[#list + 1] = { name = "same", level = player.level } end
+  return list
+end)
+
+stdb.reducer("join", { { "name", t.string }, { "party", t.u32 }, { "level", t.u32 } }, function(ctx, name, party, level)
+  ctx.db.player.who:upsert { who = ctx.sender, name = name, party = party, level = level }
+end)
+stdb.reducer("leave", {}, function(ctx) ctx.db.player.who:delete(ctx.sender) end)
+stdb.reducer("whisper", { { "id", t.u32 }, { "text", t.string } }, function(ctx, id, text)
+  ctx.db.secret.id:upsert { id = id, text = text }
+end)
+]]
+
+local rows = bsatn.schema [[
+  player = { who: Identity, name: string, party: u32, level: u32 }
+  me = { who: Identity, name: string, party: u32, level: u32 }
+  mates = { who: Identity, name: string, party: u32, level: u32 }
+  strong = { who: Identity, name: string, party: u32, level: u32 }
+  picky = { who: Identity, name: string, party: u32, level: u32 }
+  best = { name: string, level: u32 }
+  same = { name: string, level: u32 }
+  leak = { text: string }
+]]
+
+local function names(list)
+  local found = {}
+  for place, row in ipairs(list) do found[place] = row.name or row.text end
+  table.sort(found)
+  return found
+end
+
+describe("a view", function()
+  local world, ann, ben
+
+  setup(function() world = server.start { module = MODULE } end)
+  teardown(function() world:remove() end)
+  before_each(function()
+    ann, ben = client.connect(world, { rows = rows }), client.connect(world, { rows = rows })
+  end)
+  after_each(function()
+    for _, one in ipairs { ann, ben } do
+      one:drop()
+      assert.equal(200, world:call("leave", "[]", one.token).status)
+    end
+  end)
+
+  local function joining(name, party, level)
+    return "join", client.arguments("{ name: string, party: u32, level: u32 }", { name = name, party = party, level = level })
+  end
+  local function join(one, ...) return one:call_changes(joining(...)) end
+  local function whisper(one, id, text)
+    one:call_changes("whisper", client.arguments("{ id: u32, text: string }", { id = id, text = text }))
+  end
+  local function first(one, query) return (one:subscribe(1, { query })[1] or { rows = {} }).rows end
+
+  it("shows each caller its own rows, from the first on", function()
+    join(ann, "ann", 1, 5)
+    join(ben, "ben", 1, 6)
+    assert.same({ "ann" }, names(first(ann, "SELECT * FROM me")))
+    assert.same({ "ben" }, names(first(ben, "SELECT * FROM me")))
+    assert.same({ "ann", "ben" }, names(first(client.connect(world, { rows = rows, token = ann.token }), "SELECT * FROM mates")))
+  end)
+
+  it("changes with what it has looked at, in the update of the call that changed it", function()
+    assert.same({}, first(ann, "SELECT * FROM me"))
+    local changes = join(ann, "ann", 1, 5)
+    assert.same({ { "me", { "ann" }, {} } }, { { changes[1].table, names(changes[1].inserts), names(changes[1].deletes) } })
+    changes = join(ann, "anne", 1, 5)
+    assert.same({ { "anne" }, { "ann" } }, { names(changes[1].inserts), names(changes[1].deletes) })
+    assert.same({}, join(ben, "ben", 2, 1)) -- nobody but ann is ann
+    assert.is_true(ann:has_nothing())
+  end)
+
+  it("follows an index that it has looked through", function()
+    join(ann, "ann", 7, 1)
+    assert.same({ "ann" }, names(first(ann, "SELECT * FROM mates")))
+    join(ben, "ben", 7, 1)
+    assert.same({ "ben" }, names(ann:next_changes()[1].inserts))
+    join(ben, "ben", 8, 1)
+    assert.same({ "ben" }, names(ann:next_changes()[1].deletes))
+  end)
+
+  it("that is everyone's is worked out once and has a key", function()
+    join(ann, "ann", 1, 60)
+    assert.same({ "ann" }, names(first(ben, "SELECT * FROM best")))
+    join(ann, "ann", 1, 70)
+    local changes = ben:next_changes()
+    assert.same({ 70, 60 }, { changes[1].inserts[1].level, changes[1].deletes[1].level })
+    join(ann, "ann", 1, 20)
+    assert.same({ {}, { "ann" } }, { names(ben:next_changes()[1].inserts), { "ann" } })
+  end)
+
+  it("can be a query, which may be another one when what it was made from changes", function()
+    join(ann, "ann", 1, 10)
+    assert.same({ "ann" }, names(first(ben, "SELECT * FROM strong")))
+    join(ann, "ann", 1, 9)
+    assert.same({ "ann" }, names(ben:next_changes()[1].deletes))
+    ben:send_unsubscribe(1)
+    ben:expect "UnsubscribeApplied"
+    join(ben, "ben", 2, 1)
+    assert.same({ "ben" }, names(first(ben, "SELECT * FROM picky")))
+    local changes = join(ben, "ben", 1, 1)
+    assert.same({ "ann", "ben" }, names(changes[1].inserts))
+    assert.same({ "ben" }, names(changes[1].deletes))
+  end)
+
+  it("can be asked once, joined, counted and looked through by WHERE like a table", function()
+    join(ann, "ann", 1, 60)
+    join(ben, "ben", 1, 70)
+    assert.same({ "ben" }, names(ann:ask "SELECT * FROM best WHERE level > 65"))
+    assert.same({ "ann" }, names(ann:ask "SELECT * FROM me"))
+    local answer = world:request { method = "POST", path = "/v1/database/%s/sql", token = world:owner_token(),
+      body = "SELECT COUNT(*) AS n FROM best JOIN player ON best.name = player.name" }
+    assert.equal(200, answer.status, answer.body)
+    assert.truthy(answer.body:find('"rows":[[2]]', 1, true), answer.body)
+    answer = world:request { method = "POST", path = "/v1/database/%s/sql", token = world:owner_token(),
+      body = "DELETE FROM best" }
+    assert.equal(400, answer.status)
+    assert.truthy(answer.body:find("is a view", 1, true), answer.body)
+  end)
+
+  it("that fails ends its subscriptions with the reason, not the call that it fails on, until the next publish", function()
+    whisper(ann, 1, "psst")
+    assert.same({ "psst" }, names(first(ben, "SELECT * FROM leak")))
+    ben:subscribe(2, { "SELECT * FROM player" })
+    whisper(ann, 1, "boom")
+    local ended = ben:expect "SubscriptionError"
+    assert.equal(1, ended.query_set_id.id)
+    assert.truthy(ended.error:find("the view `leak`", 1, true), ended.error)
+    assert.truthy(ben:subscribe_in_vain(3, { "SELECT * FROM leak" }):find("the view `leak`", 1, true))
+    join(ann, "ann", 1, 1) -- others live on
+    assert.same({ "ann" }, names(ben:next_changes()[1].inserts))
+    whisper(ann, 1, "psst")
+    world:reload(MODULE .. "\n-- published again")
+    assert.same({ "psst" }, names(ben:subscribe(3, { "SELECT * FROM leak" })[1].rows))
+  end)
+
+  it("with two rows of one key is refused, and ends where it comes to that", function()
+    join(ann, "ann", 1, 1)
+    assert.equal(1, #first(ben, "SELECT * FROM same"))
+    ben:send_call(joining("ben", 1, 2))
+    local why = ben:expect "SubscriptionError"
+    assert.truthy(why.error:find("same primary key", 1, true), why.error)
+    ben:expect "ReducerResult"
+  end)
+
+  it("tells what is different when its code changes", function()
+    join(ann, "ann", 1, 60)
+    join(ben, "ben", 1, 40)
+    assert.same({ "ann" }, names(first(ann, "SELECT * FROM best")))
+    world:reload((MODULE:gsub("level >= 50", "level < 50")))
+    local changes = ann:next_changes()
+    assert.same({ { "ben" }, { "ann" } }, { names(changes[1].inserts), names(changes[1].deletes) })
+    world:reload(MODULE)
+  end)
+end)
+
+local FILTERED = [[
+local stdb = require "stdb"
+local t = stdb.types
+stdb.table("member", { public = true, { "id", t.u32, primary_key = true, auto_inc = true }, { "who", t.identity, index = true },
+  { "team", t.u32, index = true } })
+stdb.table("team", { public = true, { "id", t.u32, primary_key = true }, { "name", t.string }, { "open", t.bool, index = true } })
+stdb.table("note", { public = true, { "id", t.u32, primary_key = true, auto_inc = true }, { "team", t.u32, index = true },
+  { "text", t.string } })
+stdb.filter "SELECT * FROM member WHERE who = :sender"
+stdb.filter "SELECT team.* FROM team JOIN member ON team.id = member.team"
+stdb.filter "SELECT * FROM team WHERE open = true"
+stdb.filter "SELECT note.* FROM note JOIN team ON note.team = team.id"
+
+stdb.reducer("found", { { "id", t.u32 }, { "name", t.string }, { "open", t.bool } }, function(ctx, id, name, open)
+  ctx.db.team.id:upsert { id = id, name = name, open = open }
+end)
+stdb.reducer("enter", { { "team", t.u32 } }, function(ctx, team) ctx.db.member:insert { who = ctx.sender, team = team } end)
+stdb.reducer("quit", { { "team", t.u32 } }, function(ctx, team)
+  for member in ctx.db.member.who:filter(ctx.sender) do
+    if member.team == team then ctx.db.member.id:delete(member.id) end
+  end
+end)
+stdb.reducer("write", { { "team", t.u32 }, { "text", t.string } }, function(ctx, team, text)
+  ctx.db.note:insert { team = team, text = text }
+end)
+]]
+local filtered_rows = bsatn.schema [[
+  member = { id: u32, who: Identity, team: u32 }
+  team = { id: u32, name: string, open: bool }
+  note = { id: u32, team: u32, text: string }
+]]
+
+describe("row-level security", function()
+  local world, ann, ben, owner
+
+  before_each(function()
+    world = server.start { module = FILTERED }
+    ann, ben = client.connect(world, { rows = filtered_rows }), client.connect(world, { rows = filtered_rows })
+    owner = client.connect(world, { rows = filtered_rows, token = world:owner_token() })
+    local found = "{ id: u32, name: string, open: bool }"
+    owner:call("found", client.arguments(found, { id = 1, name = "red", open = false }))
+    owner:call("found", client.arguments(found, { id = 2, name = "blue", open = false }))
+    owner:call("found", client.arguments(found, { id = 3, name = "all", open = true }))
+  end)
+  after_each(function() world:remove() end)
+
+  local function enter(one, team) return one:call_changes("enter", client.arguments("{ team: u32 }", { team = team })) end
+  local function quit(one, team) return one:call_changes("quit", client.arguments("{ team: u32 }", { team = team })) end
+  local function write(one, team, text)
+    return one:call_changes("write", client.arguments("{ team: u32, text: string }", { team = team, text = text }))
+  end
+
+  it("shows each client what its filters select, and the owner all", function()
+    enter(ann, 1)
+    enter(ben, 2)
+    assert.equal(1, #ann:ask "SELECT * FROM member")
+    assert.same({ "all", "red" }, names(ann:ask "SELECT * FROM team"))
+    assert.same({ "all", "blue" }, names(ben:ask "SELECT * FROM team"))
+    assert.equal(2, #owner:ask "SELECT * FROM member")
+    assert.equal(3, #owner:ask "SELECT * FROM team")
+  end)
+
+  it("holds in WHERE, in joins and in counts: what is not seen is not told by a number either", function()
+    enter(ann, 1)
+    assert.same({}, ann:ask "SELECT * FROM team WHERE name = 'blue'")
+    write(owner, 2, "for blue")
+    write(owner, 1, "for red")
+    assert.same({ "for red" }, names(ann:ask "SELECT note.* FROM note JOIN team ON note.team = team.id"))
+    local answer = world:request { method = "POST", path = "/v1/database/%s/sql", token = ann.token,
+      body = "SELECT COUNT(*) AS n FROM note" }
+    assert.truthy(answer.body:find('"rows":[[1]]', 1, true), answer.body)
+  end)
+
+  it("goes through the filters of the tables that a filter looks at", function()
+    write(owner, 2, "secret of blue")
+    ann:subscribe(1, { "SELECT * FROM note" })
+    enter(ann, 1)
+    assert.is_true(ann:has_nothing())
+    local changes = enter(ann, 2)
+    assert.same({ { "note", { "secret of blue" } } }, { { changes[1].table, names(changes[1].inserts) } })
+    changes = quit(ann, 2)
+    assert.same({ "secret of blue" }, names(changes[1].deletes))
+  end)
+
+  it("tells a row once though several filters select it, and takes it away with the last", function()
+    enter(ann, 3)
+    ann:subscribe(1, { "SELECT * FROM team" })
+    quit(ann, 3)
+    assert.is_true(ann:has_nothing())
+    owner:call("found", client.arguments("{ id: u32, name: string, open: bool }", { id = 3, name = "all", open = false }))
+    assert.same({ "all" }, names(ann:next_changes()[1].deletes))
+  end)
+
+  it("is not for reducers", function()
+    enter(ann, 1)
+    assert.equal("Ok", ben:call("write", client.arguments("{ team: u32, text: string }", { team = 1, text = "x" })).tag)
+  end)
+
+  it("is refused at the publish when a filter is none, with its line, and when filters go round", function()
+    for _, case in ipairs {
+      { 'stdb.filter "SELECT * FROM nowhere"', "no such table: `nowhere`" },
+      { 'stdb.filter "SELECT id FROM team"', "filter" },
+      { 'stdb.filter "SELECT team.* FROM team JOIN note ON team.id = note.team"', "again" },
+    } do
+      local said = world:reload(FILTERED .. case[1])
+      assert.truthy(said:find(case[2], 1, true), said)
+      assert.truthy(said:find("module.lua:%d+"), said)
+    end
+    enter(ann, 1)
+    assert.equal(1, #ann:ask "SELECT * FROM member")
+  end)
+
+  it("disconnects everybody when the filters change", function()
+    world:reload(FILTERED .. 'stdb.filter "SELECT * FROM note WHERE team = 3"')
+    assert.equal("close", (ann:ending()))
+  end)
+end)

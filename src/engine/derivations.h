@@ -1,0 +1,43 @@
+/* derivations — all tables that are worked out from others: views, and parts of tables by row-level security.
+ *
+ * One is made when a name first means it (sql/catalog.h) and goes when no query reads it any longer. A commit's delta
+ * passes through here on its way to the subscriptions, and what it does to derived tables is added:
+ *
+ *     delta ──> views whose reads it touches run again
+ *           ──> level 0: queries of parts and query views, on the schema's tables
+ *           ──> level 1: queries that look at tables of level 0, …          ──> delta of all ──> subscriptions
+ *
+ * Levels are sets of live queries like the clients' own, so a part costs a commit what a subscription costs.
+ *
+ * Rules
+ *   G1  A derived table is changed after the level that it belongs to has been worked out: queries of a level meet
+ *       the tables below it in their new state, and each other's not at all.
+ *   G2  What cannot be worked out does not fail the commit. The table is broken: its subscriptions end with the
+ *       reason, new ones are refused with it, until the next publish. The module's log has the story.
+ *   G3  A view runs outside of any row-level security, as the database itself. */
+#pragma once
+
+#include "engine/filters.h"
+#include "engine/state.h"
+
+struct derivations;
+
+/* Takes `filters` over. */
+struct derivations *derivations_new(struct engine *engine, struct filters *filters);
+void derivations_free(struct derivations *derivations); /* NULL is fine */
+
+/* What names mean to clients: struct catalog's find(), whose context is the engine. */
+err derivations_find(void *context, bytes name, const struct query_caller *caller, struct catalog_entry *entry,
+                     struct diag *diag);
+
+/* After a commit, before its transaction's end: the delta with the changes of derived tables. Good until the next one.
+ * Subscriptions that end for it are told to `ended`. */
+const struct delta *derivations_follow(struct derivations *derivations, const struct delta *delta, subs_ended_fn *ended,
+                                       void *context);
+
+/* After a publish, when queries have been compiled again: what those who saw the tables of `before` have to hear to see
+ * what is there now. */
+const struct delta *derivations_difference(struct derivations *derivations, const struct derivations *before);
+
+/* Between two turns, which does something once a second: lets go of what no query reads. */
+void derivations_sweep(struct derivations *derivations);
