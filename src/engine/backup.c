@@ -203,7 +203,8 @@ static err check_file(const struct disk *disk, struct disk_file *file, const cha
     const uint64_t around = BACKUP_HEAD_SIZE + BACKUP_TAIL_SIZE;
     if (size < around || size - around != head->snapshot_size)
         return diag_set(diag, ERR_CORRUPT,
-                        "%s is cut short or has grown: it has %" PRIu64 " bytes and was written with %" PRIu64, path, size, head->snapshot_size + around);
+                        "%s is cut short or has grown: it has %" PRIu64 " bytes and was written with %" PRIu64, path,
+                        size, head->snapshot_size + around);
     return check_tail(disk, file, path, size, progress, diag);
 }
 
