@@ -209,7 +209,8 @@ local stdb = require "stdb"
 local t = stdb.types
 stdb.table("member", { public = true, { "id", t.u32, primary_key = true, auto_inc = true },
   { "who", t.identity, index = true }, { "team", t.u32, index = true } })
-stdb.table("team", { public = true, { "id", t.u32, primary_key = true }, { "name", t.string }, { "open", t.bool, index = true } })
+stdb.table("team", { public = true, { "id", t.u32, primary_key = true }, { "name", t.string },
+  { "open", t.bool, index = true } })
 stdb.table("note", { public = true, { "id", t.u32, primary_key = true, auto_inc = true }, { "team", t.u32, index = true },
   { "text", t.string } })
 stdb.filter "SELECT * FROM member WHERE who = :sender"
