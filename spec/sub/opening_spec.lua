@@ -115,6 +115,19 @@ describe("a subscription to much", function()
     assert.equal(1, #started.finish().tables)
   end)
 
+  it("is refused when it would put too many rows in order without an index, and says which index helps", function()
+    local many = {}
+    for id = 1, 120 do
+      many[id] = ("SELECT * FROM item WHERE id <> %d ORDER BY label LIMIT 1"):format(id)
+    end
+    local rows, reason = client:subscribe(1, many)
+
+    assert.is_nil(rows)
+    assert.truthy(reason:find("add an index", 1, true))
+    assert.equal(0, world:query_count())
+    assert(client:subscribe(1, { many[1], many[2], (many[3]:gsub("label", "score")) }))
+  end)
+
   it("is answered on the spot when it is small, whatever the table's size", function()
     local many = {}
     for id = 1, 3000 do

@@ -7,7 +7,7 @@
 /* Up to so many changed rows are looked through. */
 enum { FEW = 16 };
 /* A second, or less, of each. */
-enum { CROSSINGS_MAX = 4 << 20, PAIRS_MAX = 16 << 20 };
+enum { CROSSINGS_MAX = 4 << 20, PAIRS_MAX = 16 << 20, REFILLS_MAX = 16 << 20 };
 
 /* The changed rows of a table by the value of a column; inserts are marked. */
 struct changed_index {
@@ -26,7 +26,7 @@ bytes partners_value(const struct table_def *table, const uint8_t *row, uint16_t
 void partners_begin(struct partners *partners, const struct store *store, const struct delta *delta)
 {
     *partners = (struct partners){
-        .store = store, .delta = delta, .crossings_left = CROSSINGS_MAX, .pairs_left = PAIRS_MAX
+        .store = store, .delta = delta, .crossings_left = CROSSINGS_MAX, .pairs_left = PAIRS_MAX, .refills_left = REFILLS_MAX
     };
 }
 

@@ -3,7 +3,7 @@
  * What is there is found through an index of the table. What changed is looked through while it is little; a hash
  * table over it is made when it is much, once a commit for a table and column.
  *
- * What one commit may cost in partners is bounded, whatever it changes and whoever watches. */
+ * What one commit may cost in rows looked at is bounded, whatever it changes and whoever watches. */
 #pragma once
 
 #include "store/table.h"
@@ -18,6 +18,7 @@ struct partners {
     uint32_t index_count;
     uint64_t crossings_left; /* partners that may be looked at to find queries: table_watch's */
     uint64_t pairs_left;     /* ... and to work queries out: join's */
+    uint64_t refills_left;   /* rows that may be looked at to fill windows: window's */
 };
 
 void partners_begin(struct partners *partners, const struct store *store, const struct delta *delta);

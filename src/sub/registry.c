@@ -189,12 +189,14 @@ void registry_move_window(struct registry *registry, struct shared_query *query)
     watch_query(registry, query);
 }
 
-void registry_need_window(struct registry *registry, struct shared_query *query, const struct store *store)
+err registry_need_window(struct registry *registry, struct shared_query *query, const struct store *store,
+                         uint64_t *rows_left, struct diag *diag)
 {
     if (query->query->order_count == 0 || query->query->never || query->window != NULL)
-        return;
-    query->window = window_new(query->query, store);
+        return OK;
+    TRY(window_new(&query->window, query->query, store, rows_left, diag));
     registry_move_window(registry, query);
+    return OK;
 }
 
 void registry_collect(struct registry *registry, struct partners *partners, struct query_list *touched)

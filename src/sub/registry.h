@@ -28,8 +28,9 @@ err registry_get(struct registry *registry, bytes text, const struct query_calle
 /* Forgets the query if nobody holds it, it is not broken, and no commit is under way with it. */
 void registry_release(struct registry *registry, struct shared_query *query);
 
-/* Makes the window that the query needs and does not have. */
-void registry_need_window(struct registry *registry, struct shared_query *query, const struct store *store);
+/* Makes the window that the query needs and does not have: see window_new(). */
+err registry_need_window(struct registry *registry, struct shared_query *query, const struct store *store,
+                         uint64_t *rows_left, struct diag *diag);
 /* After its window has changed. */
 void registry_move_window(struct registry *registry, struct shared_query *query);
 

@@ -7,6 +7,9 @@
 #include "sub/registry.h"
 #include "sub/window.h"
 
+/* Rows that one request may have looked at for its windows: a tenth of a second. */
+enum { FILLED_ROWS_MAX = 2 << 20 };
+
 struct subs {
     struct registry registry;
     struct fanout fanout;
@@ -272,6 +275,14 @@ static err check_set_id(const struct subscriber *subscriber, uint32_t query_set_
     return OK;
 }
 
+static err need_windows(struct subs *subs, const struct query_set *set, const struct store *store, struct diag *diag)
+{
+    uint64_t rows_left = FILLED_ROWS_MAX;
+    for (uint32_t i = 0; i < set->count; i++)
+        TRY(registry_need_window(&subs->registry, set->holdings[i].query, store, &rows_left, diag));
+    return OK;
+}
+
 err subs_subscribe(struct subs *subs, struct subscriber *subscriber, const struct query_caller *caller,
                    const struct store *store, uint32_t query_set_id, struct reader queries, uint32_t query_count,
                    struct buf *out, struct opening **opening, struct diag *diag)
@@ -286,9 +297,9 @@ err subs_subscribe(struct subs *subs, struct subscriber *subscriber, const struc
         return code;
     }
     struct query_set *set = set_new(subscriber, query_set_id, &subs->gathered);
-    for (uint32_t i = 0; i < set->count; i++)
-        registry_need_window(&subs->registry, set->holdings[i].query, store);
-    code = initial_rows_put(out, set, store, opening, &subs->wanted, diag);
+    code = need_windows(subs, set, store, diag);
+    if (code == OK)
+        code = initial_rows_put(out, set, store, opening, &subs->wanted, diag);
     if (code != OK) {
         release_wanted(subs);
         set_free(subs, set);
@@ -356,7 +367,7 @@ static err settle_query(struct subs *subs, struct shared_query *query, struct di
     if (query->query->join != NULL)
         return join_settle(query, &subs->partners, &subs->tally, diag);
     if (query->query->order_count > 0) {
-        TRY(window_settle(query, subs->partners.store, diag));
+        TRY(window_settle(query, subs->partners.store, &subs->partners.refills_left, diag));
         registry_move_window(&subs->registry, query);
         return OK;
     }

@@ -169,6 +169,7 @@ struct filling {
     const struct ordered_walk *walk;
     struct top top;
     const uint8_t *last; /* met on the walk */
+    struct budget budget;
 };
 
 static int compare_rows(const void *left, const void *right, void *context)
@@ -195,6 +196,8 @@ static bool meet_row(void *context, rowref ref)
 {
     struct filling *filling = context;
     const struct row *row = pages_row(&filling->table->pages, ref);
+    if (!budget_take_row(&filling->budget))
+        return false;
     if (!query_matches(filling->query, row->data))
         return true;
     if (filling->top.count == filling->top.limit && is_behind(filling, row->data))
@@ -231,27 +234,48 @@ static bool meet_first(void *context, bytes row)
     return true;
 }
 
-/* One row more than there is room for tells whether the window is whole. */
-static void fill(struct window *window, const struct query *query, const struct store *store)
+static err refuse_long_way(const struct query *query, struct diag *diag)
 {
+    return diag_set(diag, ERR_TOO_LARGE, "keeping rows of table `%.*s` in this order means looking at too many of them: "
+                    "add an index that begins with the columns that WHERE fixes, followed by those of ORDER BY",
+                    BYTES_FORMAT(query->table->name));
+}
+
+static void take_first(struct window *window, struct top *top)
+{
+    top_sort(top);
+    window->is_whole = top->count <= window->capacity;
+    for (size_t idx = 0; idx < top->count && idx < window->capacity; idx++)
+        put_row(window, (uint32_t)idx, row_bytes(top->items[idx]));
+}
+
+/* One row more than there is room for tells whether the window is whole. */
+static err fill(struct window *window, const struct query *query, const struct store *store, uint64_t *rows_left,
+                struct diag *diag)
+{
+    struct diag ignored;
     const struct ordered_walk walk = choose_walk(query);
     struct filling filling = {
         .query = query,
         .table = store_find(store, query->table->id),
         .walk = &walk,
         .top = { .limit = (uint64_t)window->capacity + 1, .compare = compare_rows, .context = (void *)query },
+        .budget = {
+            .rows_max = *rows_left, .bytes_max = UINT64_MAX, .time_max_us = INT64_MAX, .diag = &ignored
+        },
     };
     check(filling.table != NULL);
     rows_clear(&window->kept);
+    budget_begin(&filling.budget);
     if (walk.index != NULL)
         fill_along(&filling);
     else
-        check(query_run_first(query, filling.top.limit, store, NULL, meet_first, &filling) == OK);
-    top_sort(&filling.top);
-    window->is_whole = filling.top.count <= window->capacity;
-    for (size_t idx = 0; idx < filling.top.count && idx < window->capacity; idx++)
-        put_row(window, (uint32_t)idx, row_bytes(filling.top.items[idx]));
+        (void)query_run_first(query, filling.top.limit, store, &filling.budget, meet_first, &filling);
+    *rows_left -= filling.budget.rows < *rows_left ? filling.budget.rows : *rows_left;
+    if (filling.budget.code == OK)
+        take_first(window, &filling.top);
     top_deinit(&filling.top);
+    return filling.budget.code == OK ? OK : refuse_long_way(query, diag);
 }
 
 /* Showing it ---------------------------------------------------------------------------------------------------- */
@@ -293,25 +317,31 @@ static err tell_difference(const struct window *window, struct shared_query *que
     return OK;
 }
 
-struct window *window_new(const struct query *query, const struct store *store)
+err window_new(struct window **out, const struct query *query, const struct store *store, uint64_t *rows_left,
+               struct diag *diag)
 {
     struct window *window = memory_new(sizeof *window);
     check(query->limit <= WINDOW_ROWS_MAX);
     window->limit = (uint32_t)query->limit;
     window->capacity = window->limit * 2 + SPARE_MIN;
     window->shown.rows = memory_new(sizeof *window->shown.rows * window->limit);
-    fill(window, query, store);
+    const err code = fill(window, query, store, rows_left, diag);
+    if (code != OK) {
+        window_free(window);
+        return code;
+    }
     show(window);
-    return window;
+    *out = window;
+    return OK;
 }
 
-err window_settle(struct shared_query *query, const struct store *store, struct diag *diag)
+err window_settle(struct shared_query *query, const struct store *store, uint64_t *rows_left, struct diag *diag)
 {
     struct window *window = query->window;
     for (uint32_t idx = 0; idx < query->changes[0].count; idx++)
         apply(window, query->query, &query->changes[0].rows[idx]);
     if (window->kept.count < window->limit && !window->is_whole)
-        fill(window, query->query, store);
+        TRY(fill(window, query->query, store, rows_left, diag));
     TRY(tell_difference(window, query, diag));
     show(window);
     return OK;

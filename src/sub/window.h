@@ -21,11 +21,13 @@ enum { WINDOW_ROWS_MAX = 10000 };
 
 struct window;
 
-struct window *window_new(const struct query *query, const struct store *store);
+/* Filling looks at no more than *rows_left rows, and takes them off: ERR_TOO_LARGE. */
+err window_new(struct window **window, const struct query *query, const struct store *store, uint64_t *rows_left,
+               struct diag *diag);
 void window_free(struct window *window); /* NULL is fine */
 
 /* Turns query->changes into inserts and deletes of what is shown. `store`: the tables after the commit. */
-err window_settle(struct shared_query *query, const struct store *store, struct diag *diag);
+err window_settle(struct shared_query *query, const struct store *store, uint64_t *rows_left, struct diag *diag);
 
 /* Between which values of the first ordered column a row must lie to change the window. False: it may lie anywhere.
  * The value is a view, good until the window changes. */
