@@ -140,6 +140,18 @@ describe("a live query", function()
       assert.equal(COUNT, #messages.rows(gone.rows.value.tables[1].rows))
     end)
 
+    it("is answered to all who ask at once, from the same rows", function()
+      local clients = {}
+      for place = 1, 5 do
+        clients[place] = people.connect(world)
+        clients[place]:send_subscribe(1, { "SELECT * FROM person" })
+      end
+      for _, client in ipairs(clients) do
+        assert.equal(COUNT, #messages.rows(client:expect("SubscribeApplied").rows.tables[1].rows))
+        client:drop()
+      end
+    end)
+
     it("may lose its client before it is answered", function()
       local eve = people.connect(world)
       eve:send_subscribe(1, { "SELECT * FROM person" })

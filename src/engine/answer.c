@@ -88,7 +88,7 @@ void answer_end(struct client *client, uint64_t needs)
 void answer_close(struct engine *engine, struct client *client, uint16_t code, const char *reason)
 {
     answer_flush(engine);
-    openings_drop(client);
+    openings_drop(engine->openings, client);
     struct packet *packet = packet_new(PACKET_CLOSE);
     packet->to.session = client->session;
     packet->close_code = code;

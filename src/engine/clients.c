@@ -73,7 +73,7 @@ void clients_disconnect(struct engine *engine, struct session *session)
 {
     struct client *client = session->client;
     answer_flush(engine);
-    openings_drop(client);
+    openings_drop(engine->openings, client);
     client->closing = true;
     run_disconnected(engine, client);
     unlink_client(engine, client);

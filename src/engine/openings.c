@@ -20,6 +20,7 @@ struct openings {
     struct batch *first, *last; /* under the lock: waiting */
     struct batch *done;         /* under the lock */
     atomic_bool stopping;
+    uint32_t holder_count; /* clients with something held */
 };
 
 /* What waits for a client to be told, in order: an answer whose rows are not there yet, or a packet behind it. */
@@ -113,6 +114,17 @@ static void hold(struct client *client, struct held *held)
     client->held_last = held;
 }
 
+static struct held *take_held(struct openings *openings, struct client *client)
+{
+    struct held *held = client->held;
+    client->held = held->next;
+    if (held->packet != NULL)
+        client->held_size -= held->packet->size;
+    if (client->held == NULL)
+        openings->holder_count--;
+    return held;
+}
+
 bool openings_hold(struct client *client, struct packet *packet)
 {
     if (client->held == NULL)
@@ -135,6 +147,7 @@ void openings_begin(struct openings *openings, struct client *client, const stru
                            .request_id = msg->request_id,
                            .query_set_id = msg->query_set_id,
                            .needs = wal_next_offset(engine->wal) };
+    openings->holder_count += client->held == NULL;
     hold(client, held);
     add_batch(openings, subs_take_batch(engine->subs, &engine->store));
 }
@@ -187,29 +200,24 @@ static void let_go(struct engine *engine, struct client *client)
     bool goes_on = true;
     while (goes_on && client->held != NULL &&
            (client->held->packet != NULL || opening_is_ready(client->held->opening))) {
-        struct held *held = client->held;
-        client->held = held->next;
-        if (held->packet != NULL) {
-            client->held_size -= held->packet->size;
+        struct held *held = take_held(engine->openings, client);
+        if (held->packet != NULL)
             port_send(engine->port, held->packet);
-        } else {
+        else
             goes_on = answer_opening(engine, client, held);
-        }
         memory_free(held);
     }
 }
 
-void openings_drop(struct client *client)
+void openings_drop(struct openings *openings, struct client *client)
 {
     while (client->held != NULL) {
-        struct held *held = client->held;
-        client->held = held->next;
+        struct held *held = take_held(openings, client);
         if (held->packet != NULL)
             packet_free(held->packet);
         opening_free(held->opening);
         memory_free(held);
     }
-    client->held_size = 0;
 }
 
 static struct batch *take_done(struct openings *openings)
@@ -234,14 +242,13 @@ void openings_finish(struct openings *openings)
 {
     if (!openings->thread_runs)
         return;
-    struct batch *done = take_done(openings);
-    const bool has_news = done != NULL;
-    finish_batches(done);
+    finish_batches(take_done(openings));
+    if (openings->holder_count == 0)
+        return;
     for (struct client *client = openings->engine->clients; client != NULL; client = client->next) {
         if (client->held == NULL || client->closing)
             continue;
-        if (has_news)
-            let_go(openings->engine, client);
+        let_go(openings->engine, client);
         if (client->held_size > HELD_SIZE_MAX)
             answer_close(openings->engine, client, CLOSE_INTERNAL,
                          "more has happened than can be kept while the first rows are worked out");
@@ -261,5 +268,5 @@ void openings_stop(struct openings *openings)
     openings->first = NULL;
     finish_batches(take_done(openings));
     for (struct client *client = openings->engine->clients; client != NULL; client = client->next)
-        openings_drop(client);
+        openings_drop(openings, client);
 }

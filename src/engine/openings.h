@@ -31,4 +31,4 @@ void openings_finish(struct openings *openings);
 /* Whether the client's packets wait, and the next one's place among them. */
 bool openings_hold(struct client *client, struct packet *packet);
 /* The client goes, and what waits for it. */
-void openings_drop(struct client *client);
+void openings_drop(struct openings *openings, struct client *client);

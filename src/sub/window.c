@@ -236,7 +236,8 @@ static bool meet_first(void *context, bytes row)
 
 static err refuse_long_way(const struct query *query, struct diag *diag)
 {
-    return diag_set(diag, ERR_TOO_LARGE, "keeping rows of table `%.*s` in this order means looking at too many of them: "
+    return diag_set(diag, ERR_TOO_LARGE,
+                    "keeping rows of table `%.*s` in this order means looking at too many of them: "
                     "add an index that begins with the columns that WHERE fixes, followed by those of ORDER BY",
                     BYTES_FORMAT(query->table->name));
 }
@@ -260,9 +261,7 @@ static err fill(struct window *window, const struct query *query, const struct s
         .table = store_find(store, query->table->id),
         .walk = &walk,
         .top = { .limit = (uint64_t)window->capacity + 1, .compare = compare_rows, .context = (void *)query },
-        .budget = {
-            .rows_max = *rows_left, .bytes_max = UINT64_MAX, .time_max_us = INT64_MAX, .diag = &ignored
-        },
+        .budget = { .rows_max = *rows_left, .bytes_max = UINT64_MAX, .time_max_us = INT64_MAX, .diag = &ignored },
     };
     check(filling.table != NULL);
     rows_clear(&window->kept);
