@@ -264,6 +264,18 @@ describe("a live order", function()
     assert.truthy(reason:find("10000", 1, true))
   end)
 
+  it("ends when its table's rows change their form", function()
+    world:commit { { "insert", "item", an_item(1, 0, 5) } }
+    assert(client:subscribe(1, { "SELECT * FROM item ORDER BY score LIMIT 1" }))
+    local columns = { unpack(item.columns) }
+    columns[#columns + 1] = { "height", "u32", default = 7 }
+
+    local endings = world:migrate { { name = "item", key = "id", indexes = item.indexes, columns = columns }, zone, ping }
+
+    assert.equal(1, #endings)
+    assert.equal(0, world:query_count())
+  end)
+
   it("outlives a change of the schema", function()
     world:commit { { "insert", "item", an_item(1, 0, 5) } }
     assert(client:subscribe(1, { "SELECT * FROM item ORDER BY score LIMIT 1" }))

@@ -198,6 +198,18 @@ function query:equalities()
     return found
 end
 
+--- Through which ranges a matching row comes: { "column [lower, upper)", … } with the values in hex; none for any row.
+function query:gates()
+    local found, filter = {}, self.query.filter
+    for place = 0, filter.gate_count - 1 do
+        local gate = filter.gates[place]
+        found[place + 1] = ("%s %s%s, %s%s"):format(schema.text_of(self.query.table.columns[gate.column].name),
+            gate.lower_inclusive and "[" or "(", gate.has_lower and bsatn.to_hex(schema.text_of(gate.lower)) or "",
+            gate.has_upper and bsatn.to_hex(schema.text_of(gate.upper)) or "", gate.upper_inclusive and "]" or ")")
+    end
+    return found
+end
+
 --- The ranges by column name, in the notation "[lower, upper)" with the values in hex.
 function query:ranges()
     local found = {}

@@ -148,6 +148,12 @@ local function table_def(declared, ref)
                 data = { tag = "Unique", value = { columns = { place - 1 } } } } }
         end
     end
+    for place, column in ipairs(declared.columns) do
+        if column.default then
+            local value = bsatn.encode(bsatn.type(column[2]), column.default)
+            table.insert(def.default_values, { col_id = place - 1, value = value })
+        end
+    end
     for place, index in ipairs(declared.indexes or {}) do
         def.indexes[#def.indexes + 1] = index_def(declared, place, index)
     end

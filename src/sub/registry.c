@@ -231,8 +231,13 @@ static err compile_again(struct shared_query *query, const struct schema *schema
 {
     query_free(query->query);
     query->query = NULL;
+    shared_query_forget_first_rows(query);
     struct query *compiled;
     TRY(compile(&compiled, query->text, &query->caller, schema, diag));
+    if (query->window != NULL && !window_fits(query->window, compiled->table)) {
+        query_free(compiled);
+        return diag_set(diag, ERR_NOT_FOUND, "the rows that were shown are no longer rows of their table");
+    }
     query->query = compiled;
     query->table_id = compiled->table->id;
     return OK;

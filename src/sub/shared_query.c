@@ -20,7 +20,7 @@ struct shared_query *shared_query_new(struct query *compiled, const struct query
     return query;
 }
 
-static void forget_first_rows(struct shared_query *query)
+void shared_query_forget_first_rows(struct shared_query *query)
 {
     if (query->first_rows == NULL)
         return;
@@ -36,7 +36,7 @@ void shared_query_free(struct shared_query *query)
         query_free(query->query);
     row_list_deinit(&query->inserts);
     row_list_deinit(&query->deletes);
-    forget_first_rows(query);
+    shared_query_forget_first_rows(query);
     window_free(query->window);
     buf_deinit(&query->window_value);
     for (uint32_t side = 0; side < 2; side++)
@@ -123,7 +123,7 @@ void shared_query_let_go(struct holding *holding)
 
 void shared_query_set_first_rows(struct shared_query *query, struct first_rows *rows)
 {
-    forget_first_rows(query);
+    shared_query_forget_first_rows(query);
     query->first_rows = rows;
     rows->known = &query->first_rows;
 }
@@ -132,7 +132,7 @@ void shared_query_touch(struct shared_query *query, struct query_list *touched)
 {
     if (query->touched)
         return;
-    forget_first_rows(query);
+    shared_query_forget_first_rows(query);
     query->touched = true;
     query_list_add(touched, query);
 }

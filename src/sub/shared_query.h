@@ -98,6 +98,7 @@ void shared_query_aim(struct shared_query *query);
 
 /* First rows that are good until a commit touches the query. */
 void shared_query_set_first_rows(struct shared_query *query, struct first_rows *rows);
+void shared_query_forget_first_rows(struct shared_query *query);
 
 /* Joins a holding to its query, and parts them. */
 void shared_query_hold(struct shared_query *query, struct holding *holding);

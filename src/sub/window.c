@@ -1,5 +1,6 @@
 #include "sub/window.h"
 
+#include "sats/bsatn.h"
 #include "sql/row_order.h"
 #include "sub/partners.h"
 
@@ -344,6 +345,23 @@ err window_settle(struct shared_query *query, const struct store *store, uint64_
     TRY(tell_difference(window, query, diag));
     show(window);
     return OK;
+}
+
+static bool rows_fit(const struct row_array *array, const struct table_def *table)
+{
+    for (uint32_t idx = 0; idx < array->count; idx++) {
+        const struct window_row *row = array->rows[idx];
+        struct diag ignored;
+        size_t used;
+        if (bsatn_check(table->row_type, bytes_of_row(row), &used, &ignored) != OK || used != row->size)
+            return false;
+    }
+    return true;
+}
+
+bool window_fits(const struct window *window, const struct table_def *table)
+{
+    return rows_fit(&window->kept, table) && rows_fit(&window->shown, table);
 }
 
 /* The zeros of a float are level and have two spellings: a bound at one would leave the other out. */

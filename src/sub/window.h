@@ -29,6 +29,9 @@ void window_free(struct window *window); /* NULL is fine */
 /* Turns query->changes into inserts and deletes of what is shown. `store`: the tables after the commit. */
 err window_settle(struct shared_query *query, const struct store *store, uint64_t *rows_left, struct diag *diag);
 
+/* Whether its rows are rows of the table: after a change of the schema they may have another form. */
+bool window_fits(const struct window *window, const struct table_def *table);
+
 /* Between which values of the first ordered column a row must lie to change the window. False: it may lie anywhere.
  * The value is a view, good until the window changes. */
 bool window_bound(const struct window *window, const struct query *query, struct query_range *range);
