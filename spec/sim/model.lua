@@ -52,6 +52,7 @@ local encode = {
   online = function(row) return row.connection .. row.who end,
   tally = function(row) return "\0" .. put_u64(row.calls) .. put_u64(row.goodbyes) end,
   extra = function(row) return put_u64(row.id) .. put_u32(row.writer) end,
+  reminder = function(row) return put_u64(row.id) .. "\1" .. put_i64(row.at) .. put_u16(row.x) end,
 }
 
 --- The arguments of each reducer, as bytes.
@@ -70,6 +71,7 @@ local arguments = {
   relabel = { string.char, put_text },
   stumble = { string.char },
   annotate = { put_u32, put_text },
+  remind = { put_i64, put_u16 },
 }
 
 function Model.arguments(reducer, values)
@@ -88,9 +90,9 @@ end
 
 -- Tables --------------------------------------------------------------------------------------------------------------
 
-Model.tables = { "account", "entry", "ticket", "pair", "item", "online", "tally", "extra" }
+Model.tables = { "account", "entry", "ticket", "pair", "item", "online", "tally", "extra", "reminder" }
 --- Those with a sequence.
-Model.sequences = { "entry", "ticket", "extra" }
+Model.sequences = { "entry", "ticket", "extra", "reminder" }
 
 function Model.new()
   local self = setmetatable({
@@ -267,6 +269,31 @@ end
 function reducers:stumble() fail() end
 function reducers:annotate(id, note) self:set("account", id, with(get(self, "account", id), { note = note })) end
 
+function reducers:remind(at, x)
+  local id = take_number(self, "reminder")
+  self:set("reminder", tostring(id), { id = id, at = at, x = x })
+end
+
+--- What its time has come for, in order.
+function Model:due(now)
+  local due = {}
+  for _, row in pairs(self.rows.reminder) do
+    if row.at <= now then due[#due + 1] = row end
+  end
+  table.sort(due, function(left, right) return left.at < right.at end)
+  return due
+end
+
+--- Runs once, and is gone; what changed.
+function Model:remind(row)
+  self:set("reminder", tostring(row.id), nil)
+  if row.x % 3 ~= 0 then
+    insert(self, "pair", row.x .. ":9", { x = row.x, y = 9 })
+    add_to_tally(self, "calls")
+  end
+  return self:commit()
+end
+
 --- "ok" and what changed, "err" and the text, "internal", or "unknown" when this version of the module lacks it.
 function Model:call(name, values)
   if name == "annotate" and self.schema < 2 then return "unknown" end
@@ -346,11 +373,21 @@ local function step_back(self, step, stored)
   return more
 end
 
+--- B2: a number that was given in this version or before is not given again.
+local function numbers_match(self, next_numbers)
+  local used = self:numbers_used()
+  for name, number in pairs(next_numbers) do
+    if number < (used[name] or 1) then return false end
+  end
+  return true
+end
+
 --- Goes back to the newest version that is what is stored, and forgets what came after it: all its rows are there,
---- none of them half, and nothing else. False when there is none that is at least the sure one.
-function Model:survive(stored)
+--- none of them half, and nothing else; its sequences stand no lower (`next_numbers`, by table). False when there is
+--- none that is at least the sure one.
+function Model:survive(stored, next_numbers)
   local differences = count_differences(self, stored)
-  while differences > 0 or not goodbyes_match(self, stored) do
+  while differences > 0 or not goodbyes_match(self, stored) or not numbers_match(self, next_numbers) do
     if self.version == self.sure then return false end
     local undo = self.history[self.version].undo
     for place = #undo, 1, -1 do differences = differences + step_back(self, undo[place], stored) end
@@ -360,7 +397,7 @@ function Model:survive(stored)
   return true
 end
 
---- The sequences as they were told to stand, at least.
+--- How far the sequences are in this version.
 function Model:numbers_used()
   return self.version > self.sure and self.history[self.version].next or self.sure_numbers
 end

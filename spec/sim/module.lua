@@ -41,6 +41,12 @@ stdb.table("item", { public = true,
 stdb.table("online", { public = true, { "connection", t.connection_id, primary_key = true }, { "who", t.identity } })
 stdb.table("tally", { public = true, { "id", t.u8, primary_key = true }, { "calls", t.u64 }, { "goodbyes", t.u64 } })
 
+local Reminder = stdb.table("reminder", { public = true, schedule = "run_reminder",
+  { "id", t.u64, primary_key = true, auto_inc = true },
+  { "at", t.schedule_at },
+  { "x", t.u16 },
+})
+
 if VERSION >= 3 then
   stdb.table("extra", { public = true,
     { "id", t.u64, primary_key = true, auto_inc = true },
@@ -156,6 +162,17 @@ stdb.reducer("stumble", { { "shelf", t.u8 } }, function(ctx, shelf)
   ctx.db.item.shelf:delete(shelf)
   add_to_tally(ctx, "calls")
   error "the module's own mistake"
+end)
+
+stdb.reducer("remind", { { "at", t.i64 }, { "x", t.u16 } }, function(ctx, at, x)
+  ctx.db.reminder:insert { at = stdb.timestamp(at), x = x }
+end)
+
+--- Every third one fails: then its row is gone all the same, and nothing else has happened.
+stdb.reducer("run_reminder", { { "row", Reminder } }, function(ctx, row)
+  ctx.db.pair:insert { x = row.x, y = 9 }
+  add_to_tally(ctx, "calls")
+  if row.x % 3 == 0 then error "the reminder's own mistake" end
 end)
 
 if VERSION >= 2 then

@@ -41,6 +41,7 @@ plants["acknowledged records that are dropped"] = {
 
 plants["a call that is applied twice"] = {
   says = "than it should",
+  says_too = "should be told",
   called = function(simulation, player, bytes)
     if simulation:chance(0.05) then simulation.server:post(player.number, bytes) end
   end,
@@ -68,7 +69,7 @@ plants["an index that lacks a row"] = {
 }
 
 plants["a sequence that begins again after a restart"] = {
-  says = "goes back",
+  says = "no version between",
   recovered = function(simulation) simulation.server:spoil_sequence("entry", 1) end,
 }
 

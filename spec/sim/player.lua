@@ -22,6 +22,7 @@ Player.queries = {
     holds = function(row) return row.weight > 10 or row.label == "red" end },
   { table = "online", where = "", holds = function() return true end },
   { table = "tally", where = "", holds = function() return true end },
+  { table = "reminder", where = "", holds = function() return true end },
   { table = "extra", where = "", holds = function() return true end },
 }
 for _, query in ipairs(Player.queries) do query.text = "SELECT * FROM " .. query.table .. query.where end

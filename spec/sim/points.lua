@@ -36,6 +36,7 @@ points.names = {
   "leftovers disconnected", "old module refused", "unfit module refused", "module published", "module published at start",
   "clients closed by a publication", "client not let in",
   "call done", "call refused", "call stumbled", "unknown call", "subscription refused", "changes for others",
+  "reminder run", "reminder stumbled", "reminder run after a restart",
 }
 
 local is_known = {}
@@ -88,10 +89,10 @@ local function doing(phase, call, path)
   if phase ~= "running" then return phase end
   local kind = kind_of(path)
   if kind == "module log" then return "the module says something" end
-  if call == "remove" or kind == "snapshot" and call == "dir_sync" and path:find "retire" then return "the old is given up" end
+  if call == "remove" then return "the old is given up" end
   if kind == "log" then return is_segment_begin(call, path) and "a segment is begun" or "a group is written" end
   if call == "rename" or call == "dir_sync" then return "a snapshot is named" end
-  return call == "write" and "a snapshot is written" or call == "sync" and "a snapshot is written" or "a snapshot is read back"
+  return (call == "write" or call == "sync") and "a snapshot is written" or "a snapshot is read back"
 end
 
 --- Visits what a strike means.

@@ -18,33 +18,37 @@ describe("the engine in a simulated world", function()
     if histories >= 200 then assert.same({}, visited:missing()) end
   end)
 
-  --- The same history again and again, with trouble at the n-th opportunity of its second life, until there is none
-  --- left. In that life snapshots are taken, segments retired and a module published.
-  local function sweep(ready, step)
-    local nth, before, after = 1, nil, nil
+  --- The same history again and again, with trouble at the n-th opportunity of its second life until there is none
+  --- left; then the next history, until there were enough opportunities.
+  local function sweep(enough, ready, step)
+    local opportunities, seed = 0, 0
     repeat
-      local _, _, why = run.history(97, { lives = 2, steps = 60, trouble = function(world)
-        before = world.disk:strike_count()
-        if world.life == 2 then ready(world.disk, nth) end
-      end, plant = { ended = function(world) after = world.disk:strike_count() end } })
-      assert.is_nil(why)
-      nth = nth + (is_sanitized and 5 or 1) * step
-    until after == before
+      local nth, before, after = 1, nil, nil
+      seed = seed + 1
+      repeat
+        local _, _, why = run.history(seed, { lives = 2, steps = 60, trouble = function(world)
+          before = world.disk:strike_count()
+          if world.life == 2 then ready(world.disk, nth) end
+        end, plant = { ended = function(world) after = world.disk:strike_count() end } })
+        assert.is_nil(why)
+        nth = nth + (is_sanitized and 5 or 1) * step
+      until after == before
+      opportunities = opportunities + nth
+    until opportunities > enough
     simulation.forget_modules()
-    return nth
   end
 
   it("survives a power cut at any call that changes something", function()
-    assert.is_true(sweep(function(disk, nth) disk:cut_power_at(nth) end, 1) > 50)
+    sweep(80, function(disk, nth) disk:cut_power_at(nth) end, 1)
   end)
 
   it("survives the end of its process at any call that changes something", function()
-    assert.is_true(sweep(function(disk, nth) disk:kill_at(nth) end, 2) > 50)
+    sweep(80, function(disk, nth) disk:kill_at(nth) end, 2)
   end)
 
   it("survives an error in any call", function()
     for _, fault in ipairs { "EIO", "ENOSPC" } do
-      assert.is_true(sweep(function(disk, nth) disk:fail("any", nth, fault) end, 7) > 100)
+      sweep(200, function(disk, nth) disk:fail("any", nth, fault) end, 11)
     end
   end)
 

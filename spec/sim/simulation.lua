@@ -65,6 +65,7 @@ function simulation.new(seed, options)
     calls = 0,
     posts = {},
     players = {},
+    moments = {}, -- that reminders are for
     spoiled = {}, -- snapshots that have rotted and stay: name -> content
     wall = START_US, monotonic = START_US,
     published_sure = 0, published = 0, -- the version of the module on disk: at least, at most
@@ -161,6 +162,16 @@ function Simulation:tell(changes, caller)
   return own or {}
 end
 
+--- A moment soon, or a while ago, that no other reminder is for: so their order is known.
+function Simulation:free_moment()
+  local moment
+  repeat
+    moment = self.wall + self:draw(300000) - 30000
+  until not self.moments[moment]
+  self.moments[moment] = true
+  return moment
+end
+
 local words = { "red", "green", "a longer word, so that rows differ in size", "" }
 
 local calls = {
@@ -183,9 +194,10 @@ local calls = {
   relabel = function(self) return { self:draw(3), self:pick(words) } end,
   stumble = function(self) return { self:draw(3) } end,
   annotate = function(self) return { self:draw(12) - 1, self:pick(words) } end,
+  remind = function(self) return { self:free_moment(), self:draw(6) } end,
 }
 local call_names = { "open", "close", "transfer", "transfer", "transfer", "write", "write", "write", "forget", "put_pair",
-  "drop_pair", "flash_pair", "stock", "stock", "clear_shelf", "lighten", "relabel", "stumble", "annotate" }
+  "drop_pair", "flash_pair", "stock", "stock", "clear_shelf", "lighten", "relabel", "stumble", "annotate", "remind", "remind" }
 
 local call_points = { ok = "call done", err = "call refused", internal = "call stumbled", unknown = "unknown call" }
 
@@ -318,6 +330,15 @@ function Simulation:run_posts()
   end
 end
 
+--- Behind all that has come in.
+function Simulation:run_reminders()
+  for _, row in ipairs(self.model:due(self.wall)) do
+    self:tell(self.model:remind(row))
+    self.points:visit(row.x % 3 == 0 and "reminder stumbled" or "reminder run")
+    if row.id < self.first_reminder then self.points:visit "reminder run after a restart" end
+  end
+end
+
 --- Takes what may leave, and lets the clients judge it.
 function Simulation:receive()
   self:hear_of_snapshot()
@@ -350,6 +371,7 @@ end
 function Simulation:turn()
   self:watch("running", function() return self.server:step "turn" end)
   self:run_posts()
+  self:run_reminders()
 end
 
 function Simulation:step_log()
@@ -464,12 +486,12 @@ end
 function Simulation:calm_down()
   self:turn()
   repeat
-    while self:step_log() do self:pass_time() end
+    while self:step_log() do end
     local did = self:step_snapshot()
     self:turn()
     self:receive()
   until not did or self:is_over()
-  while not self:is_over() and self:step_log() do self:pass_time() end
+  while not self:is_over() and self:step_log() do end
   self:receive()
   self:turn()
   self:receive()
@@ -585,30 +607,29 @@ function Simulation:arm_here()
   if self:chance(0.5) then self.disk:cut_power_at(self:draw(5)) else self.disk:kill_at(self:draw(5)) end
 end
 
+--- What each sequence gives next.
+function Simulation:stored_numbers()
+  local numbers = {}
+  for _, name in ipairs(Model.sequences) do
+    if self.model:has(name) then numbers[name] = self.server:next_value(name) end
+  end
+  return numbers
+end
+
 --- What was found must be a version that could be there.
 function Simulation:recover(is_exact)
   local last = self.model.version
   self:bug "recovered"
-  self:hold(self.model:survive(self:stored_rows()),
+  local numbers = self:stored_numbers()
+  self:hold(self.model:survive(self:stored_rows(), numbers),
     "what is there is no version between the last that was sure and the last that was made")
   self:hold(not is_exact or self.model.version == last, "%d transactions are gone", last - self.model.version)
   if self.model.version < last then self.points:visit "unsure transactions lost" end
   if self.model.version > 0 then self.points:visit "transactions recovered" end
   if next(self.model.rows.online) then self.points:visit "leftovers disconnected" end
-  self:recover_sequences()
+  for name, number in pairs(numbers) do self.model.next[name] = number end
+  self.first_reminder = numbers.reminder
   self.model:settle()
-end
-
---- B2: never handed out twice.
-function Simulation:recover_sequences()
-  local used = self.model:numbers_used()
-  for _, name in ipairs(Model.sequences) do
-    if self.model:has(name) then
-      local value = self.server:next_value(name)
-      self:hold(value >= (used[name] or 1), "the sequence of %s goes back from %d to %d", name, used[name] or 1, value)
-      self.model.next[name] = value
-    end
-  end
 end
 
 --- Whether it serves now.
