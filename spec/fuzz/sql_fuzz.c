@@ -137,6 +137,23 @@ static const uint8_t *column_at(const struct table_def *table, const uint8_t *ro
     return row;
 }
 
+static bool is_within(const struct query *query, const struct query_range *range, const uint8_t *row)
+{
+    const struct type *type = query->table->columns[range->column].type;
+    const uint8_t *at = column_at(query->table, row, range->column);
+    return (!range->has_lower || bsatn_compare(type, at, range->lower.at) >= !range->lower_inclusive) &&
+           (!range->has_upper || -bsatn_compare(type, at, range->upper.at) >= !range->upper_inclusive);
+}
+
+static void check_gates(const struct query *query, const uint8_t *row)
+{
+    const struct query_gates *gates = &query->filter.gates;
+    bool passes = gates->count == 0;
+    for (uint32_t idx = 0; idx < gates->count; idx++)
+        passes |= is_within(query, &gates->ranges[idx], row);
+    check(passes);
+}
+
 static void check_bounds(const struct query *query, const uint8_t *row)
 {
     const struct query_filter *filter = &query->filter;
@@ -144,13 +161,8 @@ static void check_bounds(const struct query *query, const uint8_t *row)
         const struct query_equality *equality = &filter->equalities[idx];
         check(memcmp(column_at(query->table, row, equality->column), equality->value.at, equality->value.size) == 0);
     }
-    for (uint32_t idx = 0; idx < filter->range_count; idx++) {
-        const struct query_range *range = &filter->ranges[idx];
-        const struct type *type = query->table->columns[range->column].type;
-        const uint8_t *at = column_at(query->table, row, range->column);
-        check(!range->has_lower || bsatn_compare(type, at, range->lower.at) >= !range->lower_inclusive);
-        check(!range->has_upper || -bsatn_compare(type, at, range->upper.at) >= !range->upper_inclusive);
-    }
+    for (uint32_t idx = 0; idx < filter->range_count; idx++)
+        check(is_within(query, &filter->ranges[idx], row));
 }
 
 static void check_matches(const struct query *query)
@@ -163,6 +175,7 @@ static void check_matches(const struct query *query)
             continue;
         check(!query->filter.never);
         check_bounds(query, row.data);
+        check_gates(query, row.data);
     }
     buf_deinit(&row);
 }

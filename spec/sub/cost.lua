@@ -40,7 +40,7 @@ local kinds = {
 --- A few rows, so that windows are full and joins have partners: of the row that changes, none that is asked for.
 local function fill(world)
   local changes = { { "insert", "zone", { id = UNTOUCHED, owner = UNTOUCHED } } }
-  for id = 1, 500 do
+  for id = 1, 150 do
     changes[#changes + 1] = { "insert", "item", { id = id, zone = 0, score = id, label = "thing" } }
   end
   world:commit(changes)

@@ -264,6 +264,12 @@ describe("a live order", function()
     assert.truthy(reason:find("10000", 1, true))
   end)
 
+  it("is refused over events, which are not kept", function()
+    local rows, reason = client:subscribe(1, { "SELECT * FROM ping ORDER BY word LIMIT 1" })
+    assert.is_nil(rows)
+    assert.truthy(reason:find("event table `ping`", 1, true))
+  end)
+
   it("ends when its table's rows change their form", function()
     world:commit { { "insert", "item", an_item(1, 0, 5) } }
     assert(client:subscribe(1, { "SELECT * FROM item ORDER BY score LIMIT 1" }))

@@ -127,9 +127,14 @@ static struct shared_query *find_query(struct registry *registry, bytes text, co
     return found != NULL ? found : map_find(&registry->queries, make_key(registry, text, caller, true));
 }
 
-/* What is kept in order is kept in memory. */
+/* What is kept in order is kept in memory, and has to be there to be kept. */
 static err check_window(const struct query *query, struct diag *diag)
 {
+    if (query->order_count > 0 && query->table->is_event)
+        return diag_set(diag, ERR_BAD_SQL,
+                        "the rows of event table `%.*s` are told as they come and not kept: leave out "
+                        "ORDER BY and LIMIT",
+                        BYTES_FORMAT(query->table->name));
     if (query->order_count == 0 || query->limit <= WINDOW_ROWS_MAX)
         return OK;
     return diag_set(diag, ERR_TOO_LARGE, "a live query keeps at most %d rows in order: LIMIT %llu is more",
