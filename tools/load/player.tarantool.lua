@@ -1,10 +1,9 @@
--- The same players as player.lua. Usage: tarantool player.tarantool.lua PORT CONSOLE_PORT DIR
+-- The same players as player.lua. Usage: tarantool player.tarantool.lua PORT DIR WAL_MODE CONSOLE_PORT
 -- luacheck: globals box seed transfer
 
 box.cfg {
-  listen = "127.0.0.1:" .. arg[1],
-  work_dir = arg[3],
-  wal_mode = "fsync",
+  work_dir = arg[2],
+  wal_mode = arg[3],
   net_msg_max = 8192,
   readahead = 1048576,
   memtx_memory = 1073741824,
@@ -30,4 +29,6 @@ function transfer(from, to, amount)
   player:update(from, { { "=", 2, to % 1000 }, { "+", 8, amount } })
 end
 
-require("console").listen("127.0.0.1:" .. arg[2])
+-- Last: whoever can connect finds all of it.
+box.cfg { listen = "127.0.0.1:" .. arg[1] }
+require("console").listen("127.0.0.1:" .. arg[4])

@@ -1,6 +1,7 @@
 /* redis — RESP: FCALL of the functions in transfer.redis.lua. */
 #include "load.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,16 +85,68 @@ static int64_t request(struct conn *conn)
     return strtoll(line + 1, NULL, 10);
 }
 
-static void seed(struct conn *conn, uint32_t count)
+static int64_t call(struct conn *conn, const char *function, uint32_t number)
 {
-    chunk_format(&conn->out, "FCALL seed 0 %u\r\n", count);
-    request(conn);
+    chunk_format(&conn->out, "FCALL %s 0 %u\r\n", function, number);
+    return request(conn);
 }
 
 static int64_t sum(struct conn *conn)
 {
-    chunk_format(&conn->out, "FCALL sum 0\r\n");
-    return request(conn);
+    return call(conn, "sum", 0);
 }
 
-const struct protocol protocol_redis = { "redis", open_redis, put_transfers, take_answers, seed, sum };
+/* A channel for all entities, and one an area. */
+static void listen_to(struct conn *conn, const struct scene *scene, int32_t area)
+{
+    (void)scene;
+    if (area == AREA_ALL)
+        chunk_format(&conn->out, "SUBSCRIBE all\r\n");
+    else
+        chunk_format(&conn->out, "SUBSCRIBE area:%d\r\n", area);
+    conn_flush(conn);
+    while (memmem(conn->in.data, conn->in.size, ":1\r\n", 4) == NULL)
+        conn_read(conn);
+    chunk_take(&conn->in, conn->in.size - conn->in.start);
+}
+
+static void publish(struct conn *conn, const char *channel, uint32_t size)
+{
+    chunk_format(&conn->out, "*3\r\n$7\r\nPUBLISH\r\n$%zu\r\n%s\r\n$%u\r\n", strlen(channel), channel, size);
+    chunk_reserve(&conn->out, size + 2);
+    memset(conn->out.data + conn->out.size, 'x', size);
+    memcpy(conn->out.data + conn->out.size + size, "\r\n", 2);
+    conn->out.size += size + 2;
+}
+
+static void publish_rows(struct conn *conn, const char *channel, const struct scene *scene, uint32_t count)
+{
+    if (!scene->by_row)
+        publish(conn, channel, scene->row_size * count);
+    for (uint32_t i = 0; scene->by_row && i < count; i++)
+        publish(conn, channel, scene->row_size);
+}
+
+/* Whoever publishes for areas publishes to them alone: nobody listens to the other channel then. */
+static void put_tick(struct conn *conn, const struct scene *scene, uint32_t tick)
+{
+    (void)tick;
+    if (scene->areas == 0)
+        publish_rows(conn, "all", scene, scene->entities);
+    for (uint32_t area = 0; area < scene->areas; area++) {
+        char channel[24];
+        snprintf(channel, sizeof channel, "area:%u", area);
+        publish_rows(conn, channel, scene, scene->entities / scene->areas);
+    }
+}
+
+static uint64_t count_updates(struct conn *conn, const uint8_t *bytes, size_t size)
+{
+    (void)conn;
+    (void)bytes;
+    return size;
+}
+
+const struct protocol protocol_redis = {
+    "redis", open_redis, put_transfers, take_answers, call, sum, listen_to, put_tick, count_updates
+};

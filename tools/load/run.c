@@ -7,45 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
-
-static int64_t now_ns(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return time.tv_sec * 1000000000LL + time.tv_nsec;
-}
-
-/* User and system time of another process, all of its threads. */
-static double process_cpu_seconds(int pid)
-{
-    if (pid == 0)
-        return 0;
-    char path[64], text[1024];
-    snprintf(path, sizeof path, "/proc/%d/stat", pid);
-    FILE *file = fopen(path, "r");
-    if (file == NULL)
-        die("the server (pid %d) is gone", pid);
-    const size_t size = fread(text, 1, sizeof text - 1, file);
-    fclose(file);
-    text[size] = '\0';
-    const char *fields = strrchr(text, ')'); /* the name before it may hold anything */
-    unsigned long user, kernel;
-    if (fields == NULL ||
-        sscanf(fields + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &kernel) != 2)
-        die("%s cannot be understood", path);
-    return (double)(user + kernel) / (double)sysconf(_SC_CLK_TCK);
-}
-
-static double own_cpu_seconds(void)
-{
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-}
 
 void latencies_add(struct latencies *latencies, int64_t micros)
 {
@@ -166,6 +128,7 @@ static void measure(struct run *run, const struct run_options *options, struct r
     result->refused = run->refused;
     result->p50_us = latencies_percentile(&run->latencies, 50);
     result->p99_us = latencies_percentile(&run->latencies, 99);
+    result->p999_us = latencies_percentile(&run->latencies, 99.9);
     result->max_us = run->max_us;
 }
 
@@ -217,13 +180,26 @@ static void run_free(struct run *run)
     free(run);
 }
 
+/* The connection that holds live queries is not read while calls run: nothing comes of what they do not touch. */
+static void hold_queries(struct conn *conn, const struct target *target, const struct run_options *options)
+{
+    conn_open(conn, target, 1);
+    websocket_subscribe(conn, options->hold, 0, options->holds);
+}
+
 void run_load(const struct target *target, const struct run_options *options, struct run_result *result)
 {
+    struct conn *holder = calloc(1, sizeof *holder);
+    if (options->holds > 0)
+        hold_queries(holder, target, options);
     struct run *run = run_new(target, options, UINT64_MAX);
     poll_for(run, options->warm_seconds);
     measure(run, options, result);
     drain(run);
     run_free(run);
+    if (options->holds > 0)
+        conn_close(holder);
+    free(holder);
 }
 
 void run_calls(const struct target *target, const struct run_options *options)

@@ -112,21 +112,22 @@ static const uint8_t *request(struct conn *conn)
     return response.body;
 }
 
-static void seed(struct conn *conn, uint32_t count)
+/* The body is {data: [number]}; {data: []} is a function that returns nothing. */
+static int64_t call(struct conn *conn, const char *function, uint32_t number)
 {
-    put_call(&conn->out, 0, "seed", &count, 1);
-    request(conn);
+    put_call(&conn->out, 0, function, &number, 1);
+    const uint8_t *at = request(conn) + 2;
+    const bool is_long = *at == 0xdd;
+    const uint32_t count = is_long ? at[4] : *at & 0x0f;
+    at += is_long ? 5 : 1;
+    return count > 0 ? (int64_t)get_uint(&at) : 0;
 }
 
-/* The body is {data: [number]}. */
 static int64_t sum(struct conn *conn)
 {
-    put_call(&conn->out, 0, "sum", NULL, 0);
-    const uint8_t *at = request(conn) + 2;
-    if (*at == 0xdd)
-        at += 4;
-    at++;
-    return (int64_t)get_uint(&at);
+    return call(conn, "sum", 0);
 }
 
-const struct protocol protocol_tarantool = { "tarantool", open_tarantool, put_transfers, take_answers, seed, sum };
+const struct protocol protocol_tarantool = {
+    "tarantool", open_tarantool, put_transfers, take_answers, call, sum, NULL, NULL, NULL
+};

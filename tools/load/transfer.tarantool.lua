@@ -1,12 +1,11 @@
 -- The same accounts and transfers as transfer.lua, as stored functions of Tarantool.
--- Usage: tarantool transfer.tarantool.lua PORT DIR
+-- Usage: tarantool transfer.tarantool.lua PORT DIR WAL_MODE
 -- luacheck: globals box seed transfer sum
 
 -- More messages at once than calls are in flight, so that one sync serves many; a larger read buffer likewise.
 box.cfg {
-  listen = "127.0.0.1:" .. arg[1],
   work_dir = arg[2],
-  wal_mode = "fsync",
+  wal_mode = arg[3],
   net_msg_max = 8192,
   readahead = 1048576,
   log_level = "warn",
@@ -46,3 +45,6 @@ function sum()
   end
   return total
 end
+
+-- Last: whoever can connect finds all of it.
+box.cfg { listen = "127.0.0.1:" .. arg[1] }

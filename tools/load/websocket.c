@@ -4,6 +4,7 @@
  * calls of a connection into one frame; v2 makes a frame of each and writes them together. */
 #include "load.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,8 +18,11 @@ enum {
     MASKED = 0x80,
     OPCODE_MASK = 0x0f,
     TAG_INITIAL_CONNECTION = 0,
+    TAG_SUBSCRIBE_APPLIED = 1,
+    TAG_SUBSCRIPTION_ERROR = 3,
     TAG_ONE_OFF_RESULT = 5,
     TAG_REDUCER_RESULT = 6,
+    TAG_SUBSCRIBE = 0,
     TAG_ONE_OFF_QUERY = 2,
     TAG_CALL_REDUCER = 3,
     OUTCOME_OK = 0,
@@ -57,7 +61,10 @@ static void put_frame_head(struct chunk *out, uint8_t opcode, size_t size)
         head[3] = (uint8_t)size;
         used = 4;
     } else {
-        die("a frame is too large");
+        head[1] = MASKED | 127;
+        for (size_t i = 0; i < 8; i++)
+            head[2 + i] = (uint8_t)((uint64_t)size >> (56 - 8 * i));
+        used = 10;
     }
     chunk_put(out, head, used + 4); /* the mask: zeros */
 }
@@ -235,24 +242,27 @@ static void take_answers(struct conn *conn, answer_fn *answer, void *context)
     conn_flush(conn); /* pongs */
 }
 
-static void seed(struct conn *conn, uint32_t count)
+/* A call whose arguments are one number. */
+static void put_call(struct chunk *out, const char *function, uint32_t number)
 {
-    const struct __attribute__((packed)) {
-        uint8_t tag;
-        uint32_t request_id;
-        uint8_t flags;
-        uint32_t name_size;
-        char name[4];
-        uint32_t args_size, count;
-    } call = { TAG_CALL_REDUCER, 0, 0, 4, { 's', 'e', 'e', 'd' }, 4, count };
-    put_frame_head(&conn->out, OPCODE_BINARY, sizeof call);
-    chunk_put(&conn->out, &call, sizeof call);
+    const uint32_t name_size = (uint32_t)strlen(function), args_size = sizeof number;
+    const uint8_t head[] = { TAG_CALL_REDUCER, 0, 0, 0, 0, 0 };
+    put_frame_head(out, OPCODE_BINARY, sizeof head + 4 + name_size + 4 + args_size);
+    chunk_put(out, head, sizeof head);
+    chunk_put(out, &name_size, sizeof name_size);
+    chunk_put(out, function, name_size);
+    chunk_put(out, &args_size, sizeof args_size);
+    chunk_put(out, &number, sizeof number);
+}
+
+static int64_t call(struct conn *conn, const char *function, uint32_t number)
+{
+    put_call(&conn->out, function, number);
     struct cursor body;
     wait_message(conn, &body);
     bool succeeded;
     take_result(&body, &succeeded);
-    if (!succeeded)
-        die("the server refused to seed the accounts");
+    return succeeded ? 0 : CALL_REFUSED;
 }
 
 /* Adds up the balances of a BsatnRowList of (id u32, balance i64) rows. */
@@ -290,5 +300,91 @@ static int64_t sum(struct conn *conn)
     return sum_rows(&body);
 }
 
-const struct protocol protocol_v3 = { "v3", open_v3, put_transfers_v3, take_answers, seed, sum };
-const struct protocol protocol_v2 = { "v2", open_v2, put_transfers_v2, take_answers, seed, sum };
+uint64_t websocket_subscribe(struct conn *conn, const char *text, uint32_t first, uint32_t count)
+{
+    struct chunk texts = { 0 };
+    for (uint32_t i = 0; i < count; i++) {
+        char query[256];
+        const int printed = snprintf(query, sizeof query, text, first + i);
+        const uint32_t size = (uint32_t)printed;
+        if (printed < 0 || size >= sizeof query)
+            die("a query is too long");
+        chunk_put(&texts, &size, sizeof size);
+        chunk_put(&texts, query, size);
+    }
+    const struct __attribute__((packed)) {
+        uint8_t tag;
+        uint32_t request_id, query_set_id, count;
+    } head = { TAG_SUBSCRIBE, 1, 1, count };
+    put_frame_head(&conn->out, OPCODE_BINARY, sizeof head + texts.size);
+    chunk_put(&conn->out, &head, sizeof head);
+    chunk_put(&conn->out, texts.data, texts.size);
+    free(texts.data);
+    struct cursor body;
+    wait_message(conn, &body);
+    const uint64_t size = (uint64_t)(body.end - body.at);
+    const uint8_t tag = *take(&body, 1);
+    if (tag == TAG_SUBSCRIPTION_ERROR)
+        die("the server refused the queries: %.*s", (int)size - 1, (const char *)body.at);
+    if (tag != TAG_SUBSCRIBE_APPLIED)
+        die("the server answered a subscription with a message of tag %u", tag);
+    return size;
+}
+
+static void listen_to(struct conn *conn, const struct scene *scene, int32_t area)
+{
+    (void)scene;
+    websocket_subscribe(conn, area == AREA_ALL ? "SELECT * FROM entity" : "SELECT * FROM entity WHERE area = %u",
+                        (uint32_t)area, 1);
+    conn->starts_message = true;
+}
+
+static void put_tick(struct conn *conn, const struct scene *scene, uint32_t tick)
+{
+    (void)scene;
+    put_call(&conn->out, "tick", tick);
+}
+
+static size_t head_size_of(const uint8_t *head, uint32_t size)
+{
+    const uint8_t short_size = size >= 2 ? head[1] & 0x7f : 0;
+    return short_size == 127 ? 10 : short_size == 126 ? 4 : 2;
+}
+
+static void open_frame(struct conn *conn)
+{
+    const size_t head_size = head_size_of(conn->head, conn->head_size);
+    conn->frame_left = head_size == 2 ? conn->head[1] & 0x7f : 0;
+    for (size_t i = 2; i < head_size; i++)
+        conn->frame_left = conn->frame_left << 8 | conn->head[i];
+    conn->starts_message = (conn->head[0] & OPCODE_MASK) == OPCODE_BINARY;
+    conn->is_control = (conn->head[0] & OPCODE_MASK) > OPCODE_BINARY;
+    conn->head_size = 0;
+}
+
+/* Payloads without their compression byte: they add up to the same, however many messages a frame holds. */
+static uint64_t count_updates(struct conn *conn, const uint8_t *bytes, size_t size)
+{
+    uint64_t counted = 0;
+    for (const uint8_t *end = bytes + size; bytes < end;) {
+        if (conn->frame_left == 0) {
+            conn->head[conn->head_size++] = *bytes++;
+            if (conn->head_size == head_size_of(conn->head, conn->head_size))
+                open_frame(conn);
+            continue;
+        }
+        const uint64_t left = (uint64_t)(end - bytes), here = left < conn->frame_left ? left : conn->frame_left;
+        counted += conn->is_control ? 0 : here - conn->starts_message;
+        conn->starts_message = false;
+        conn->frame_left -= here;
+        bytes += here;
+    }
+    return counted;
+}
+
+const struct protocol protocol_v3 = {
+    "v3", open_v3, put_transfers_v3, take_answers, call, sum, listen_to, put_tick, count_updates
+};
+const struct protocol protocol_v2 = {
+    "v2", open_v2, put_transfers_v2, take_answers, call, sum, listen_to, put_tick, count_updates
+};

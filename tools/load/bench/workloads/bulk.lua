@@ -1,0 +1,70 @@
+--- Much work in one call, and what a row takes.
+local process = require "process"
+local servers = require "servers"
+
+local bulk = {
+  title = "a million player rows, each kind of work one call",
+  measure = "rows_per_second",
+  peers = { "redis", "tarantool", "postgres" },
+  columns = {
+    { field = "rows_per_second", title = "rows/s", format = "%.0f" },
+    { field = "server_cpu_us", title = "server us", format = "%.3f" },
+  },
+}
+
+bulk.forms = {
+  memory = { measure = "bytes", peers = bulk.peers, columns = { { field = "bytes", title = "bytes/row", format = "%.1f" } } },
+}
+
+local SYSTEMS = { "v3", "redis", "tarantool", "postgres" }
+local STEPS = { "insert", "update", "get", "scan", "delete" }
+
+local function step(bench, system, server, round, name)
+  local rows = bench.options.rows
+  local result = bench.load(system, server, "call", { "--function", name, "--number", rows })
+  bench.note(name, system, round, {
+    rows_per_second = rows / result.seconds, server_cpu_us = result.server_cpu_seconds * 1e6 / rows,
+  })
+end
+
+-- What the rows take, as the system itself counts it. Ours does not: it is started again, and then has nothing but them.
+local memory = {}
+
+function memory.v3(server)
+  local before = server.empty
+  servers.restart(server, { part = "bulk" })
+  return process.memory(server.pid) - before
+end
+
+function memory.redis(server)
+  return tonumber(process.run({ "redis-cli", "-p", server.port, "INFO", "memory" }):match "used_memory:(%d+)") - server.empty
+end
+
+local function returned(system)
+  return function(server, bench)
+    return bench.load(system, server, "call", { "--function", "memory", "--number", 0 }).returned - server.empty
+  end
+end
+memory.tarantool, memory.postgres = returned "tarantool", returned "postgres"
+
+local function measure_system(bench, system, server, round)
+  local rows = bench.options.rows
+  server.empty = 0
+  server.empty = system == "v3" and process.memory(server.pid) or memory[system](server, bench)
+  step(bench, system, server, round, "insert")
+  bench.note("memory", system, round, { bytes = memory[system](server, bench) / rows })
+  for place = 2, #STEPS do step(bench, system, server, round, STEPS[place]) end
+end
+
+function bulk.run(bench)
+  for round = 1, bench.options.runs do
+    for _, system in ipairs(SYSTEMS) do
+      bench.say("round %d: %s", round, system)
+      local started = bench.start({ system }, { part = "bulk", durable = false })
+      if started[system] then measure_system(bench, system, started[system], round) end
+      bench.stop(started)
+    end
+  end
+end
+
+return bulk

@@ -1,0 +1,54 @@
+--- What is held for those who do nothing: connections, and databases without rows.
+local process = require "process"
+local servers = require "servers"
+
+local idle = {
+  title = "memory of idle connections and of empty databases",
+  measure = "bytes_each",
+  peers = { "redis", "tarantool" },
+  columns = {
+    { field = "bytes_each", title = "bytes each", format = "%.0f" },
+    { field = "opened_per_second", title = "opened/s", format = "%.0f" },
+  },
+}
+
+local SYSTEMS = { "v3", "redis", "tarantool" }
+local DATABASES = 20
+
+local function connections(bench, round)
+  local started = bench.start(SYSTEMS, { part = "transfer", durable = true })
+  for _, system in ipairs(SYSTEMS) do
+    if started[system] then
+      bench.say("round %d: connections, %s", round, system)
+      bench.note("connections", system, round, (bench.load(system, started[system], "idle",
+        { "--connections", bench.options.idle })))
+    end
+  end
+  bench.stop(started)
+end
+
+--- Started again, so that nothing is left of the making of the databases.
+local function databases(bench, round)
+  if not bench.wants "v3" then return end
+  bench.say("round %d: databases", round)
+  local server = servers.start("stdb", { part = "transfer" })
+  process.sleep(0.5)
+  local before = process.memory(server.pid)
+  for number = 1, DATABASES do
+    process.run { bench.options.build .. "/stdb-lua", "fork", "--server", "127.0.0.1:" .. server.port, "bench",
+      "bench-" .. number }
+  end
+  servers.restart(server, { part = "transfer" })
+  process.sleep(0.5)
+  bench.note("databases", "v3", round, { bytes_each = (process.memory(server.pid) - before) / DATABASES })
+  servers.stop(server)
+end
+
+function idle.run(bench)
+  for round = 1, bench.options.runs do
+    connections(bench, round)
+    databases(bench, round)
+  end
+end
+
+return idle
