@@ -173,6 +173,12 @@ describe("SQL over HTTP", function()
       assert.same({ 400, words }, { ask("SELECT * FROM item").status, ask("SELECT * FROM item").body })
       assert.equal(200, ask("SELECT * FROM item WHERE id = 1").status)
       assert.equal(4, #rows_of "SELECT * FROM item")
+      for _, protocol in ipairs { "v2", "v3" } do
+        local ann = client.connect(world, { protocol = protocol })
+        assert.equal(words, ann:subscribe_in_vain(1, { "SELECT * FROM item WHERE id = 1", "SELECT * FROM item" }))
+        ann:subscribe(1, { "SELECT * FROM item WHERE id = 1" })
+        ann:drop()
+      end
       world:stop()
       world:restart()
       assert.same({ { "row_limit", { 8, 3 } } }, rows_of "SHOW row_limit")

@@ -9,6 +9,8 @@ local zone = { name = "zone", indexes = { { "id", kind = "Hash" }, { "owner" }, 
 local ping = { name = "ping", event = true, columns = { { "zone", "u32" }, { "word", "u32" } } }
 local tables = { item, zone, ping }
 
+local ERR_OUT_OF_TIME = 301
+
 local function an_item(id, zone_id, score, label)
   return { id = id, zone = zone_id or 0, score = score or 0, label = label or "thing" }
 end
@@ -136,6 +138,23 @@ describe("a live join", function()
     assert.same({ 1, 9 }, { endings[1].set, endings[2].set })
     assert.truthy(endings[1].reason:find "more pairs")
     assert.equal(1, world:query_count())
+  end)
+
+  it("is refused when its first rows, worked out on the spot, would take too many pairs", function()
+    local changes = {}
+    for id = 1, 6000 do
+      changes[#changes + 1] = { "insert", "item", an_item(id, 1) }
+      changes[#changes + 1] = { "insert", "zone", { id = 1, owner = id, next = 0 } }
+    end
+    world:commit(changes)
+
+    local _, reason, code = client:subscribe(1, { "SELECT * FROM item WHERE id = 1",
+      "SELECT item.* FROM item JOIN zone ON item.zone = zone.id WHERE item.score > zone.owner" })
+
+    assert.equal(ERR_OUT_OF_TIME, code)
+    assert.truthy(reason:find "was stopped", reason)
+    assert.equal(0, world:query_count())
+    assert(client:subscribe(1, { "SELECT * FROM item WHERE id = 1" }))
   end)
 
   it("ends likewise when there are too many partners to tell whom a change concerns", function()

@@ -148,6 +148,20 @@ describe("subscriptions", function()
             assert.equal(10000, world:query_count())
         end)
 
+        it("refuse to read more rows than the caller's limit, even where others read them already", function()
+            world:commit { { "insert", "item", an_item(1) }, { "insert", "item", an_item(2) },
+                { "insert", "item", an_item(3) } }
+            assert(world:client():subscribe(1, { "SELECT * FROM item" }))
+
+            local client = world:client({ row_limit = 2 })
+            local _, reason, code = client:subscribe(1, { "SELECT * FROM item WHERE id = 1", "SELECT * FROM item" })
+
+            assert.equal(ERR_TOO_LARGE, code)
+            assert.truthy(reason:find "row_limit is 2", reason)
+            assert(client:subscribe(1, { "SELECT * FROM item WHERE id = 1" }))
+            assert.equal(2, world:query_count())
+        end)
+
         it("hide a private table from all but the owner, even when the owner asks with the same text", function()
             local text = { "SELECT * FROM secret" }
 

@@ -10,7 +10,7 @@ local schema = require("spec.support.schema")
 -- All specs share one FFI, so structs have names of this file's own. A callback takes the two halves of a `bytes`,
 -- which is how the calling convention passes it.
 ffi.cdef [[
-struct sql_caller { uint8_t sender[32]; bool is_owner; const void *catalog; };
+struct sql_caller { uint8_t sender[32]; bool is_owner; const void *catalog; uint64_t row_limit; };
 struct sql_equality { uint16_t column; schema_bytes value; };
 struct sql_range {
     uint16_t column; bool has_lower, has_upper, lower_inclusive, upper_inclusive; schema_bytes lower, upper;

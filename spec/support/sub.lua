@@ -22,7 +22,7 @@ struct sub_fault { int subject; char name[128]; };
 struct sub_migration { uint32_t step_count; void *steps; bool breaks_clients; };
 struct sub_store { void *schema; uint32_t table_count; void **tables; uint32_t derived_count; void **derived; };
 struct sub_limits { uint64_t rows_max; uint64_t bytes_max; };
-struct sub_caller { uint8_t sender[32]; bool is_owner; const void *catalog; };
+struct sub_caller { uint8_t sender[32]; bool is_owner; const void *catalog; uint64_t row_limit; };
 struct sub_subscriber {
     uint32_t set_count, set_capacity;
     void **sets;
@@ -323,6 +323,7 @@ function world:client(options)
         caller = ffi.new("struct sub_caller") }, client)
     self_client.caller.sender[0] = options.sender or 0
     self_client.caller.is_owner = options.owner or false
+    self_client.caller.row_limit = options.row_limit or 0
     core.subscriber_init(self_client.subscriber)
     self.clients[address(self_client.subscriber)] = self_client
     return self_client

@@ -9,7 +9,7 @@
 
 struct query_caller subscription_caller(const struct engine *engine, const identity *who, bool is_owner)
 {
-    return (struct query_caller){ *who, is_owner, &engine->catalog };
+    return (struct query_caller){ *who, is_owner, &engine->catalog, is_owner ? 0 : engine->row_limit };
 }
 
 static struct query_caller query_caller_of(const struct engine *engine, const struct client *client)

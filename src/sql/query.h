@@ -24,6 +24,7 @@ struct query_caller {
     identity sender;
     bool is_owner;                 /* sees private tables */
     const struct catalog *catalog; /* NULL: names are those of the schema's tables */
+    uint64_t row_limit;            /* rows that a subscription may expect to look at in the beginning; 0: any number */
 };
 
 enum compare_op { OP_EQ, OP_NE, OP_LT, OP_LE, OP_GT, OP_GE };
@@ -113,3 +114,5 @@ err query_run(const struct query *query, const struct store *store, struct budge
 /* The same for a query with an order and another limit. */
 err query_run_first(const struct query *query, uint64_t limit, const struct store *store, struct budget *budget,
                     bool (*each)(void *context, bytes row), void *context);
+/* How many rows query_run() is expected to look at. */
+double query_estimate(const struct query *query, const struct store *store);

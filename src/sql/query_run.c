@@ -80,3 +80,15 @@ err query_run(const struct query *query, const struct store *store, struct budge
 {
     return query_run_first(query, query->limit, store, budget, each, context);
 }
+
+double query_estimate(const struct query *query, const struct store *store)
+{
+    struct arena arena;
+    struct plan plan;
+    if (query->never)
+        return 0;
+    arena_init(&arena);
+    plan_make(&plan, &arena, query->relation, store);
+    arena_deinit(&arena);
+    return plan.rows;
+}

@@ -6,6 +6,8 @@
 /* What may be looked at, and gathered, on the engine's thread where the asker can wait: for one query, and for all of
  * one request. Some tenths of a millisecond. */
 enum { QUERY_ROWS_MAX = 8192, REQUEST_ROWS_MAX = 32768, REQUEST_BYTES_MAX = 1 << 20 };
+/* And for all of one request whose asker cannot wait: what is more is refused. */
+enum { PATIENT_ROWS_MAX = 32 << 20, PATIENT_TIME_MAX_US = 2000000 };
 
 /* The rows of a set, up to what is left of the bounds. */
 struct gathering {
@@ -15,7 +17,8 @@ struct gathering {
     size_t room;          /* of the message */
     bool overflowed;
     bool may_wait;
-    uint64_t rows_left; /* may be looked at */
+    struct budget on_the_spot; /* for those that cannot wait */
+    uint64_t rows_left;        /* may be looked at */
     size_t bytes_left;
     bool is_late; /* the query at hand takes too long */
     struct opening *opening;
@@ -46,6 +49,11 @@ static void gather_shown(struct gathering *gathering, const struct window *windo
 {
     for (uint32_t i = 0; i < window_shown_count(window); i++)
         (void)add_row(gathering, window_shown(window, i));
+}
+
+static bool has_failed(const struct gathering *gathering)
+{
+    return gathering->overflowed || gathering->on_the_spot.code != OK;
 }
 
 static const struct table *table_of(const struct gathering *gathering, const struct table_def *def)
@@ -92,7 +100,7 @@ static void gather_query(struct gathering *gathering, const struct query *query)
     struct budget budget = { .rows_max = rows, .bytes_max = UINT64_MAX, .time_max_us = INT64_MAX, .diag = &ignored };
     const size_t room = gathering->room;
     if (!gathering->may_wait || reads_derived_table(query)) {
-        (void)query_run(query, gathering->store, NULL, gather_row, gathering);
+        (void)query_run(query, gathering->store, &gathering->on_the_spot, gather_row, gathering);
         return;
     }
     gathering->is_late = is_known_late(gathering, query);
@@ -137,7 +145,7 @@ static void put_query(struct gathering *gathering, struct shared_query *query)
         gather_shown(gathering, query->window);
     else
         gather_query(gathering, query->query);
-    if (gathering->overflowed)
+    if (has_failed(gathering))
         return;
     if (gathering->is_late) {
         await(gathering, query);
@@ -151,7 +159,7 @@ static uint32_t put_queries(struct gathering *gathering, const struct query_set 
 {
     uint32_t tables = 0;
     row_list_init(&gathering->rows);
-    for (uint32_t i = 0; i < set->count && !gathering->overflowed; i++) {
+    for (uint32_t i = 0; i < set->count && !has_failed(gathering); i++) {
         struct shared_query *query = set->holdings[i].query;
         if (reads_empty_table(gathering, query->query))
             continue;
@@ -187,11 +195,17 @@ err initial_rows_put(struct buf *out, const struct query_set *set, const struct 
                                    .bytes_left = REQUEST_BYTES_MAX,
                                    .opened_to = start,
                                    .wanted = wanted };
+    gathering.on_the_spot = (struct budget){
+        .rows_max = PATIENT_ROWS_MAX, .bytes_max = SIZE_MAX, .time_max_us = PATIENT_TIME_MAX_US, .diag = diag
+    };
+    budget_begin(&gathering.on_the_spot);
     buf_put_u32(out, 0);
     const uint32_t tables = put_queries(&gathering, set);
-    if (gathering.overflowed) {
+    if (has_failed(&gathering)) {
         opening_free(gathering.opening);
         out->size = start;
+        if (gathering.on_the_spot.code != OK)
+            return gathering.on_the_spot.code;
         return diag_set(diag, ERR_TOO_LARGE, "the rows of these queries are more than one message can hold");
     }
     set_count(&gathering, start, tables);

@@ -9,7 +9,8 @@
 struct store;
 
 /* Appends u32 tables; per query: sized name, row list. A query on an empty table is left out, one that matches
- * nothing is not. ERR_TOO_LARGE beyond SUBS_ROWS_SIZE_MAX bytes in all: `out` is as before then.
+ * nothing is not. ERR_TOO_LARGE beyond SUBS_ROWS_SIZE_MAX bytes in all, ERR_OUT_OF_TIME beyond what may be looked at
+ * while everybody waits: `out` is as before then.
  *
  * With `opening`, it may be that nothing is appended: *opening has the rows then, and `wanted` was extended by those
  * that nobody works on yet, each with a hold. */

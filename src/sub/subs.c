@@ -211,6 +211,15 @@ static err gather_all(const struct request *request, struct reader texts, uint32
     return OK;
 }
 
+static err check_estimates(const struct subs *subs, const struct query_caller *caller, const struct store *store,
+                           struct diag *diag)
+{
+    struct budget budget = { .estimate_max = caller->row_limit, .diag = diag };
+    for (uint32_t i = 0; i < subs->gathered.count && caller->row_limit > 0; i++)
+        TRY(budget_check_estimate(&budget, query_estimate(subs->gathered.queries[i]->query, store)));
+    return OK;
+}
+
 /* After a refusal: what was compiled for this request alone goes. */
 static void release_gathered(struct subs *subs)
 {
@@ -292,6 +301,8 @@ err subs_subscribe(struct subs *subs, struct subscriber *subscriber, const struc
     TRY(check_set_id(subscriber, query_set_id, diag));
     const struct request request = { subs, subscriber, caller, store->schema };
     err code = gather_all(&request, queries, query_count, diag);
+    if (code == OK)
+        code = check_estimates(subs, caller, store, diag);
     if (code != OK) {
         release_gathered(subs);
         return code;
@@ -459,6 +470,22 @@ void subs_each_table(const struct subs *subs, void (*each)(void *context, uint32
 {
     struct table_walk walk = { each, context };
     registry_each(&subs->registry, tell_table, &walk);
+}
+
+static void tell_tables_of(const struct query *query, void (*each)(void *context, uint32_t table_id), void *context)
+{
+    const struct query_join *join = query->join;
+    each(context, join != NULL ? join->tables[0]->id : query->table->id);
+    if (join != NULL && join->tables[1] != join->tables[0])
+        each(context, join->tables[1]->id);
+}
+
+void subscriber_each_table(const struct subscriber *subscriber, void (*each)(void *context, uint32_t table_id),
+                           void *context)
+{
+    for (uint32_t i = 0; i < subscriber->set_count; i++)
+        for (uint32_t j = 0; j < subscriber->sets[i]->count; j++)
+            tell_tables_of(subscriber->sets[i]->holdings[j].query->query, each, context);
 }
 
 struct readers {

@@ -41,8 +41,9 @@ void subscriber_init(struct subscriber *subscriber);
 enum { SUBS_QUERIES_MAX = 10000, SUBS_SETS_MAX = 10000, SUBS_ROWS_SIZE_MAX = 1 << 30 };
 
 /* Compiles and registers a whole set, or nothing: ERR_BUSY when the id is in use, ERR_TOO_LARGE beyond the bounds
- * above, errors of query_compile. Byte-equal texts (trimmed) in one set count once; `SELECT * FROM *` is a query
- * for each table that the caller may read and that keeps rows.
+ * above and the caller's row limit, ERR_OUT_OF_TIME when its rows take too long, errors of query_compile. Byte-equal
+ * texts (trimmed) in one set count once; `SELECT * FROM *` is a query for each table that the caller may read and that
+ * keeps rows.
  * `store` is the tables' state now; the initial rows are appended to `out` as QueryRows (u32 tables; per
  * table: name, row list): one entry a query in request order, but none for a query on an empty table. */
 struct store;
@@ -51,7 +52,7 @@ err subs_subscribe(struct subs *subs, struct subscriber *subscriber, const struc
                    uint32_t query_set_id, struct reader queries, uint32_t query_count, struct buf *out,
                    struct opening **opening, struct diag *diag);
 /* Removes a set. With `out`, the current rows of its queries are appended as QueryRows. ERR_NOT_FOUND; ERR_TOO_LARGE
- * when the rows are: the set stays then. */
+ * or ERR_OUT_OF_TIME when the rows are too many: the set stays then. */
 err subs_unsubscribe(struct subs *subs, struct subscriber *subscriber, const struct store *store, uint32_t query_set_id,
                      struct buf *out, struct opening **opening, struct diag *diag);
 
@@ -87,6 +88,9 @@ void subs_publish(struct subs *subs, const struct store *store, const struct del
 
 /* Tells the id of every table that a query reads; some more than once. */
 void subs_each_table(const struct subs *subs, void (*each)(void *context, uint32_t table_id), void *context);
+/* The same of one client's queries: a table once for each query that reads it. */
+void subscriber_each_table(const struct subscriber *subscriber, void (*each)(void *context, uint32_t table_id),
+                           void *context);
 /* Ends all sets with a query on this table, as one that cannot be kept up to date any longer. Not within a commit. */
 void subs_end_table(struct subs *subs, uint32_t table_id, const struct diag *why, subs_ended_fn *ended, void *context);
 
