@@ -256,6 +256,7 @@ static err view_run(struct derivations *derivations, struct derived *derived, st
     const bool is_query = derived->schema->views[derived->subject].kind == VIEW_QUERY;
     struct buf result = { 0 };
     reads_clear(derivations->reads, &derived->reads);
+    derived->called_us = engine->now_us;
     err code = module_call_view(engine->module, engine->txn, &call, &result, diag);
     const bool is_same = is_query && derived->query.size > 0 && bytes_equal(buf_bytes(&derived->query), buf_bytes(&result));
     if (code == OK && !is_same) {
@@ -539,6 +540,24 @@ const struct delta *derivations_difference(struct derivations *derivations, cons
             add_difference(derivations, derived, old);
     }
     return delta_now(derivations);
+}
+
+/* --- What there is --- */
+
+void derivations_views(const struct derivations *derivations, struct buf *views)
+{
+    uint32_t place = 0;
+    for (const struct derived *derived; (derived = next_derived(derivations, &place)) != NULL;) {
+        if (derived->kind != DERIVED_VIEW || derived->is_broken)
+            continue;
+        const struct view_def *def = &derived->schema->views[derived->subject];
+        const struct derived_view view = { .table_id = derived->def.id,
+                                           .view_id = def->rows.id,
+                                           .is_anonymous = def->is_anonymous,
+                                           .caller = derived->caller,
+                                           .called_us = derived->called_us };
+        buf_put(views, &view, sizeof view);
+    }
 }
 
 /* --- Sweeping --- */

@@ -39,5 +39,15 @@ const struct delta *derivations_follow(struct derivations *derivations, const st
  * what is there now. */
 const struct delta *derivations_difference(struct derivations *derivations, const struct derivations *before);
 
+/* The views that are worked out now and not broken: appends a struct derived_view each. */
+struct derived_view {
+    uint32_t table_id, view_id;
+    bool is_anonymous;
+    identity caller;   /* all zero when it is everyone's */
+    int64_t called_us; /* its function has last run */
+    bool is_looked_at; /* false: the caller's to use */
+};
+void derivations_views(const struct derivations *derivations, struct buf *views);
+
 /* Between two turns, which does something once a second: lets go of what no query reads. */
 void derivations_sweep(struct derivations *derivations);

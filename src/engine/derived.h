@@ -40,6 +40,7 @@ struct derived {
 
     bool is_broken;           /* it could not be worked out: nobody is shown it before the next publish */
     struct diag failure;
+    int64_t called_us;        /* a view's function has last run */
     bool is_used;             /* marked by derivations_sweep() */
 };
 

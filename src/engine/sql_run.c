@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "engine/sql_answer.h"
 #include "engine/subscription.h"
+#include "engine/view_uses.h"
 
 static void list_clients(void *context, struct buf *clients)
 {
@@ -22,7 +23,8 @@ void sql_system_tables(struct engine *engine, bool is_owner, struct system_table
                                         .shows_program = is_owner,
                                         .row_limit = engine->row_limit,
                                         .context = engine,
-                                        .list_clients = list_clients };
+                                        .list_clients = list_clients,
+                                        .list_view_uses = view_uses_list };
     system_tables_init(maker, &facts);
 }
 

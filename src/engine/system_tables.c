@@ -429,8 +429,81 @@ static void fill_column_accessors(struct system_tables_maker *maker, struct tabl
     buf_deinit(&row);
 }
 
-/* Nothing here is kept per table of its own: views have no arguments beside the caller, and are not counted by caller;
- * tokens are not kept. */
+/* ---- views at work ---- */
+
+static void list_view_uses(const struct system_tables_maker *maker, struct buf *uses)
+{
+    if (maker->facts.list_view_uses != NULL)
+        maker->facts.list_view_uses(maker->facts.context, uses);
+}
+
+/* What a view is called with: nothing, or who looks. */
+static bytes argument_of(const struct system_view_use *use)
+{
+    return bytes_of(use->who.at, use->is_anonymous ? 0 : sizeof use->who.at);
+}
+
+/* Arguments are numbered in the order in which they are listed, which is the same for both tables. */
+static uint64_t number_argument(struct map *numbers, bytes argument, bool *is_new)
+{
+    uint64_t number = (uintptr_t)map_find(numbers, argument);
+    *is_new = number == 0;
+    if (*is_new) {
+        number = numbers->count + 1;
+        map_put(numbers, argument, (void *)(uintptr_t)number);
+    }
+    return number;
+}
+
+static void put_view_argument(struct buf *row, uint64_t number, bytes argument)
+{
+    buf_put_u64(row, number);
+    buf_put_sized(row, argument);
+}
+
+static void put_view_use(struct buf *row, uint64_t argument, const struct system_view_use *use)
+{
+    buf_put_u32(row, use->view_id);
+    buf_put_u64(row, argument);
+    buf_put(row, use->who.at, sizeof use->who.at);
+    buf_put_u64(row, use->subscribers);
+    buf_put_u8(row, use->subscribers > 0);
+    buf_put_u64(row, (uint64_t)use->called_us);
+}
+
+static void fill_view_uses(struct system_tables_maker *maker, struct table *table, bool arguments)
+{
+    struct buf uses = { 0 }, row = { 0 };
+    struct map numbers;
+    map_init(&numbers);
+    list_view_uses(maker, &uses);
+    for (size_t idx = 0; idx < uses.size / sizeof(struct system_view_use); idx++) {
+        const struct system_view_use *use = (const struct system_view_use *)uses.data + idx;
+        bool is_new;
+        const uint64_t number = number_argument(&numbers, argument_of(use), &is_new);
+        if (!arguments)
+            put_view_use(&row, number, use);
+        else if (is_new)
+            put_view_argument(&row, number, argument_of(use));
+        if (row.size > 0)
+            add_row(table, &row);
+    }
+    map_deinit(&numbers);
+    buf_deinit(&uses);
+    buf_deinit(&row);
+}
+
+static void fill_view_subscribers(struct system_tables_maker *maker, struct table *table)
+{
+    fill_view_uses(maker, table, false);
+}
+
+static void fill_view_arguments(struct system_tables_maker *maker, struct table *table)
+{
+    fill_view_uses(maker, table, true);
+}
+
+/* Views have no parameters, and tokens are not kept. */
 static void fill_nothing(struct system_tables_maker *maker, struct table *table)
 {
     (void)maker;
@@ -475,8 +548,9 @@ static const struct system_table system_tables[SYSTEM_TABLES_MAX] = {
         fill_view_columns },
     { 15, "st_view_sub", ACCESS_PUBLIC, { ID("view_id"), { "arg_id", OF_SCALAR, TYPE_U64 }, HUGE("identity"),
         { "num_subscribers", OF_SCALAR, TYPE_U64 }, FLAG("has_subscribers"), { "last_called", OF_SCALAR, TYPE_I64 } },
-        fill_nothing },
-    { 16, "st_view_arg", ACCESS_PUBLIC, { { "id", OF_SCALAR, TYPE_U64 }, DATA("bytes") }, fill_nothing },
+        fill_view_subscribers },
+    { 16, "st_view_arg", ACCESS_PUBLIC, { { "id", OF_SCALAR, TYPE_U64 }, DATA("bytes") },
+        fill_view_arguments },
     { 17, "st_event_table", ACCESS_PUBLIC, { ID("table_id") }, fill_event_tables },
     { 18, "st_table_accessor", ACCESS_PUBLIC, { TEXT("table_name"), TEXT("accessor_name") }, fill_table_accessors },
     { 19, "st_index_accessor", ACCESS_PUBLIC, { TEXT("index_name"), TEXT("accessor_name") }, fill_index_accessors },

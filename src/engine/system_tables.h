@@ -18,6 +18,16 @@ struct system_facts {
     uint64_t row_limit; /* 0: none */
     void *context;
     void (*list_clients)(void *context, struct buf *clients); /* with system_client_put() */
+    void (*list_view_uses)(void *context, struct buf *uses);  /* struct system_view_use; NULL: there are none */
+};
+
+/* A view that is worked out, and who looks at it. */
+struct system_view_use {
+    uint32_t view_id;
+    bool is_anonymous;    /* it has no argument; others have who looks */
+    identity who;         /* all zero: nobody in particular */
+    uint64_t subscribers; /* queries of theirs */
+    int64_t called_us;
 };
 
 enum { SYSTEM_TABLES_MAX = 20 };
