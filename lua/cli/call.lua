@@ -1,16 +1,16 @@
 --- stdb-lua call: calls a reducer.
 local json = require "cli.json"
+local names = require "cli.names"
 local schema = require "cli.schema"
 local server = require "cli.server"
 
 local function find_reducer(read, name, database)
-  local names = {}
+  local known = {}
   for _, reducer in ipairs(read.reducers) do
     if reducer.name == name then return reducer end
-    if not reducer.private and not reducer.lifecycle then names[#names + 1] = reducer.name end
+    if not reducer.private and not reducer.lifecycle then known[#known + 1] = reducer.name end
   end
-  local others = #names > 0 and " It has: " .. table.concat(names, ", ") or ""
-  error(("No such reducer `%s` for database `%s`.%s"):format(name, database, others), 0)
+  error(("No such reducer `%s` for database `%s`.%s"):format(name, database, names.advice(name, known)), 0)
 end
 
 local argument_json

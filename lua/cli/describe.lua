@@ -1,5 +1,6 @@
 --- stdb-lua describe: a database's tables, views and reducers, from a running server or a module file.
 local json = require "cli.json"
+local names = require "cli.names"
 local schema = require "cli.schema"
 local server = require "cli.server"
 
@@ -26,9 +27,10 @@ end
 
 -- An index over several columns; the others are told beside their column.
 local function print_wide_index(one, index)
-  local names = {}
-  for idx, position in ipairs(index.columns) do names[idx] = one.columns[position + 1].name end
-  print(("  %s%s index over %s"):format(is_unique(one, index) and "unique " or "", index.algorithm, table.concat(names, ", ")))
+  local columns = {}
+  for idx, position in ipairs(index.columns) do columns[idx] = one.columns[position + 1].name end
+  local unique = is_unique(one, index) and "unique " or ""
+  print(("  %s%s index over %s"):format(unique, index.algorithm, table.concat(columns, ", ")))
 end
 
 local function print_columns(read, one)
@@ -58,33 +60,58 @@ local function print_reducer(read, one)
   print(("reducer %s(%s)%s"):format(one.name, table.concat(params, ", "), one.private and "  -- runs by itself" or ""))
 end
 
+-- Each thing that has a name, with how it is printed, in the order of printing.
+local function named_things(read)
+  local things = {}
+  for _, kind in ipairs { { read.tables, print_table }, { read.views, print_view }, { read.reducers, print_reducer } } do
+    for _, one in ipairs(kind[1]) do
+      things[#things + 1] = { name = one.name, print = function() kind[2](read, one) end }
+    end
+  end
+  return things
+end
+
+local function print_all(read)
+  for _, thing in ipairs(named_things(read)) do thing.print() end
+  for _, sql in ipairs(read.filters) do print("filter " .. sql) end
+end
+
+local function print_one(read, name)
+  local known = {}
+  for place, thing in ipairs(named_things(read)) do
+    if thing.name == name then return thing.print() end
+    known[place] = thing.name
+  end
+  error(("There is no table, view or reducer `%s`.%s"):format(name, names.advice(name, known)), 0)
+end
+
+-- A file, or a database on a server.
+local function fetch(host, options, subject)
+  if not subject:find "%.lua$" and not subject:find "[/.]" then return (server.new(host, options):schema(subject)) end
+  local text, message = host.describe(subject)
+  if not text then error(message, 0) end
+  return json.decode(text)
+end
+
 return {
-  arguments = "DATABASE|MODULE",
+  arguments = "DATABASE|MODULE [NAME]",
   about = "Shows the tables, views and reducers of a running database, or of a module's file (a path that ends in .lua\n" ..
-    "or names a folder).",
+    "or names a folder), or the one with this name.",
   options = server.with_options {
     { "--json", false, "the raw description, as official tools read it" },
   },
-  positionals = { 1, 1 },
+  positionals = { 1, 2 },
   run = function(host, options, positionals)
-    local subject = positionals[1]
-    local value
-    if subject:find "%.lua$" or subject:find "[/.]" then
-      local text, message = host.describe(subject)
-      if not text then error(message, 0) end
-      value = json.decode(text)
-    else
-      value = server.new(host, options):schema(subject)
-    end
+    local subject, name = positionals[1], positionals[2]
+    if options.json and name then error("--json shows the whole description: leave out the name", 0) end
+    local value = fetch(host, options, subject)
     if options.json then
       print(json.pretty(value))
-      return 0
+    elseif name then
+      print_one(schema.read(value), name)
+    else
+      print_all(schema.read(value))
     end
-    local read = schema.read(value)
-    for _, one in ipairs(read.tables) do print_table(read, one) end
-    for _, one in ipairs(read.views) do print_view(read, one) end
-    for _, one in ipairs(read.reducers) do print_reducer(read, one) end
-    for _, sql in ipairs(read.filters) do print("filter " .. sql) end
     return 0
   end,
 }

@@ -35,12 +35,21 @@ local function line_reader(each)
   end
 end
 
-local function rank_of(level)
-  if not level then return #levels end
+local function rank_of(option, level)
   for rank, name in ipairs(levels) do
     if name:lower() == level:lower() then return rank end
   end
-  error("--level is one of error, warn, info, debug, trace, not " .. level, 0)
+  error(option .. " is one of error, warn, info, debug, trace, not " .. level, 0)
+end
+
+-- The first and the last of the ranks that are wanted.
+local function ranks_of(options)
+  if options.level and options.level_exact then error("--level and --level-exact exclude one another", 0) end
+  if options.level_exact then
+    local rank = rank_of("--level-exact", options.level_exact)
+    return rank, rank
+  end
+  return 1, options.level and rank_of("--level", options.level) or #levels
 end
 
 local formats = {
@@ -59,12 +68,14 @@ return {
     { "--num-lines", "N", "only the last N lines (with --follow: 10)" },
     { "--follow", false, "go on with what comes, until Ctrl-C or the server's end" },
     { "--level", "LEVEL", "only lines of this level and above: error, warn, info, debug, trace" },
+    { "--level-exact", "LEVEL", "only lines of this level" },
     { "--format", "FORMAT", "text (default) or json" },
   },
   positionals = { 1, 1 },
   run = function(host, options, positionals)
     local database = positionals[1]
-    local rank_max, format = rank_of(options.level), format_of(options.format)
+    local rank_min, rank_max = ranks_of(options)
+    local format = format_of(options.format)
     local count = options.num_lines or (options.follow and "10")
     local path = ("/v1/database/%s/logs?follow=%s"):format(server.escape(database), tostring(options.follow or false))
     if count then path = path .. "&num_lines=" .. server.escape(count) end
@@ -75,7 +86,8 @@ return {
         return
       end
       local line = json.decode(text)
-      if (ranks[line.level] or 1) <= rank_max then
+      local rank = ranks[line.level] or 1
+      if rank >= rank_min and rank <= rank_max then
         print(format(line, text))
         io.stdout:flush()
       end

@@ -84,7 +84,8 @@ describe("a command", function()
   end)
 
   it("with too few or too many arguments, or with an option that is none, is refused by the usage's exit code", function()
-    local misuses = { { "sql", "world" }, { "logs" }, { "describe", "a", "b" }, { "call", "world" }, { "sql", "--sparkle" } }
+    local misuses = { { "sql", "world" }, { "logs" }, { "describe", "a", "b", "c" }, { "call", "world" },
+      { "sql", "--sparkle" } }
     for _, words in ipairs(misuses) do
       local code, _, complaint = program.run(unpack(words))
       assert.equal(2, code, complaint)
@@ -152,6 +153,15 @@ describe("a command", function()
       assert.truthy(stdb("call", "nowhere", "add") == 1)
     end)
 
+    it("names a reducer that was meant, and those there are", function()
+      local code, output, complaint = stdb("call", "world", "sya", "x")
+      assert.same({ 1, "" }, { code, output })
+      local advice = "No such reducer `sya` for database `world`. Did you mean `say`? It has: add, say, chat, fail"
+      assert.truthy(complaint:find(advice, 1, true), complaint)
+      complaint = select(3, stdb("call", "world", "entirely_else"))
+      assert.truthy(complaint:find "database `world`%. It has: ", complaint)
+    end)
+
     it("tells a refusal in the module's own words", function()
       local code, output, complaint = stdb("call", "world", "refuse", "not on Sundays")
       assert.same({ 1, "", "not on Sundays\n" }, { code, output, complaint })
@@ -217,6 +227,9 @@ describe("a command", function()
       assert.truthy(output:find "ERROR: fail .*a mistake.*WARN: say .*first.*third" and not output:find "second", output)
       _, output = stdb("logs", "world", "--level", "warn", "--format", "json", "--num-lines", "2")
       assert.truthy(output:find '^{"level":"Warn"[^\n]*third"}\n$', output)
+      _, output = stdb("logs", "world", "--level-exact", "info")
+      assert.truthy(output:find "second" and not output:find "WARN" and not output:find "ERROR", output)
+      assert.equal(1, (stdb("logs", "world", "--level-exact", "info", "--level", "warn")))
     end)
 
     it("lets no control characters through, and shows lines as lines", function()
@@ -245,6 +258,30 @@ describe("a command", function()
     assert.truthy(of_file:find("table entry (public)\n  id: u32  -- primary key, btree index, auto-increment\n", 1, true))
     assert.truthy(of_file:find("  unique btree index over left, right\n", 1, true), of_file)
     assert.truthy(of_file:find("reducer say(text: string)\n", 1, true), of_file)
+  end)
+end)
+
+describe("describing", function()
+  it("one table, view or reducer leaves out the others, and names the nearest when there is none", function()
+    local folder = server.new_folder()
+    local path = folder .. "/module.lua"
+    local text = { 'local stdb = require "stdb"\nlocal t = stdb.types\n',
+      'local Dog = stdb.table("dog", { { "id", t.u64, primary_key = true } })\nstdb.view("pack", t.array(Dog), print)\n' }
+    for number = 1, 20 do text[#text + 1] = ('stdb.reducer("bark_%02d", {}, print)\n'):format(number) end
+    server.write_file(path, table.concat(text))
+    for name, shown in pairs {
+      dog = "table dog (private)\n  id: u64  -- primary key, btree index\n",
+      bark_07 = "reducer bark_07()\n",
+      pack = "view pack  -- to each caller their own\n  id: u64\n",
+    } do
+      assert.equal(shown, (select(2, program.run("describe", path, name))))
+    end
+    local code, _, complaint = program.run("describe", path, "dig")
+    server.remove_folder(folder)
+    assert.equal(1, code)
+    local advice = "There is no table, view or reducer `dig`. Did you mean `dog`? It has: dog, pack, bark_01"
+    assert.truthy(complaint:find(advice, 1, true), complaint)
+    assert.truthy(complaint:find "bark_08 and 12 more\n$", complaint)
   end)
 end)
 

@@ -218,6 +218,14 @@ describe("over HTTP", function()
       assert.same({ names = { "people" } }, cjson.decode(world:request({ path = "/v1/database/%s/names" }).body))
     end)
 
+    it("tells the time", function()
+      local answer = world:request { path = "/v1/database/%s/unstable/timestamp" }
+      assert.same({ 200, "application/json" }, { answer.status, answer.headers["content-type"] })
+      local micros = tonumber(answer.body:match '^{"__timestamp_micros_since_unix_epoch__":(%d+)}$')
+      assert.is_true(math.abs(micros / 1e6 - os.time()) < 3600, answer.body)
+      assert.equal(404, world:request({ path = "/v1/database/nobody/unstable/timestamp" }).status)
+    end)
+
     it("that is not there answers 404, with a name as with an identity", function()
       for _, path in ipairs { "", "/identity", "/names", "/schema?version=9", "/logs" } do
         assert.equal(404, world:request({ path = "/v1/database/nobody" .. path }).status, path)

@@ -1,5 +1,6 @@
 #include "net/route.h"
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "sats/json.h"
 
@@ -274,6 +275,14 @@ static void get_logs(const struct visit *visit)
     request->follow = follow && !visit->exchange->head_only;
 }
 
+static void get_timestamp(const struct visit *visit)
+{
+    struct buf body = { 0 };
+    buf_put_format(&body, "{\"__timestamp_micros_since_unix_epoch__\":%lld}", (long long)clock_wall_us());
+    reply_ok(visit->exchange, reply_json, buf_bytes(&body));
+    buf_deinit(&body);
+}
+
 static void get_subscribe(const struct visit *visit)
 {
     exchange_reply(visit->exchange, reply_error(426, "this path is for WebSocket connections"));
@@ -308,6 +317,7 @@ static const struct route {
     { "v1/database/:/backup", METHOD_POST, CALLER_ANONYMOUS, post_backup },
     { "v1/database/:/resume", METHOD_POST, CALLER_ANONYMOUS, post_resume },
     { "v1/database/:/logs", METHOD_GET, CALLER_ANONYMOUS, get_logs },
+    { "v1/database/:/unstable/timestamp", METHOD_GET, CALLER_ANONYMOUS, get_timestamp },
     { "v1/database/:/subscribe", METHOD_GET, CALLER_ANONYMOUS, get_subscribe },
 };
 
