@@ -17,6 +17,11 @@ local function timer(name, options)
 end
 
 local Once = timer("once", { schedule = "run_once" })
+stdb.view("waiting", { returns = t.array(Once), anonymous = true, primary_key = "id" }, function(ctx)
+  local list = {}
+  for row in ctx.db.once:iter() do list[#list + 1] = row end
+  return list
+end)
 local Beat = timer("beat", { schedule = "run_beat" })
 local Count = timer("count", { schedule = { reducer = "run_count", missed = "catch_up" } })
 
@@ -76,10 +81,11 @@ end)
 local TIMER = "{ id: u64, at: < 0 Interval: i64 | 1 Time: i64 >, text: string }"
 local rows = require("spec.support.bsatn").schema(([[
   once = %s
+  waiting = %s
   beat = %s
   count = %s
   note = { id: u64, text: string, sender: Identity, alone: bool }
-]]):format(TIMER, TIMER, TIMER))
+]]):format(TIMER, TIMER, TIMER, TIMER))
 
 describe("a schedule", function()
   local world, ann
@@ -141,6 +147,20 @@ describe("a schedule", function()
     assert.same({ "note", "once" }, { changes[1].table, changes[2].table })
     assert.equal(1, #changes[1].inserts)
     assert.equal(1, #changes[2].deletes)
+    connect()
+  end)
+
+  it("shows its row's coming and going to who looks at the table or at a view of it, also when the reducer fails", function()
+    ann:subscribe(1, { "SELECT * FROM once" })
+    ann:subscribe(2, { "SELECT * FROM waiting" })
+    for _, text in ipairs { "fine", "fail" } do
+      local came = ann:call_changes("after", client.arguments("{ ms: u32, text: string }", { ms = 1, text = text }))
+      local went = ann:next_changes()
+      for place, name in ipairs { "once", "waiting" } do
+        assert.same({ name, 1, 0 }, { came[place].table, #came[place].inserts, #came[place].deletes })
+        assert.same({ name, 0, text }, { went[place].table, #went[place].inserts, went[place].deletes[1].text })
+      end
+    end
     connect()
   end)
 

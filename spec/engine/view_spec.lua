@@ -265,6 +265,11 @@ describe("row-level security", function()
     assert.same({ "all", "blue" }, names(ben:ask "SELECT * FROM team"))
     assert.equal(2, #owner:ask "SELECT * FROM member")
     assert.equal(3, #owner:ask "SELECT * FROM team")
+    local third = client.connect(world, { rows = filtered_rows })
+    assert.same({}, third:ask "SELECT * FROM member")
+    assert.same({ "all" }, names(third:ask "SELECT * FROM team"))
+    assert.same({}, third:subscribe(1, { "SELECT * FROM member" }))
+    third:drop()
   end)
 
   it("holds in WHERE, in joins and in counts: what is not seen is not told by a number either", function()
@@ -307,6 +312,7 @@ describe("row-level security", function()
     for _, case in ipairs {
       { 'stdb.filter "SELECT * FROM nowhere"', "no such table: `nowhere`" },
       { 'stdb.filter "SELECT id FROM team"', "filter" },
+      { 'stdb.table("safe", { { "id", t.u32 } })\nstdb.filter "SELECT * FROM safe"', "private" },
       { 'stdb.filter "SELECT team.* FROM team JOIN note ON team.id = note.team"', "again" },
     } do
       local said = world:reload(FILTERED .. case[1])
@@ -320,5 +326,16 @@ describe("row-level security", function()
   it("disconnects everybody when the filters change", function()
     world:reload(FILTERED .. 'stdb.filter "SELECT * FROM note WHERE team = 3"')
     assert.equal("close", (ann:ending()))
+  end)
+
+  it("keeps everybody when the filters stay, and is told by st_row_level_security", function()
+    local first, second = FILTERED:match '(stdb.filter [^\n]+\n)(stdb.filter [^\n]+\n)'
+    local turned = FILTERED:gsub("stdb.filter [^\n]+\nstdb.filter [^\n]+\n", function() return second .. first end, 1)
+    world:reload(turned .. "-- the same in another order")
+    enter(ann, 1)
+    assert.equal(1, #ann:ask "SELECT * FROM member")
+    local answer = world:sql([[SELECT f.sql FROM st_row_level_security f JOIN st_table t ON f.table_id = t.table_id
+      WHERE t.table_name = 'member']], world:owner_token())
+    assert.truthy(answer.body:find('"rows":[["SELECT * FROM member WHERE who = :sender"]]', 1, true), answer.body)
   end)
 end)
