@@ -11,10 +11,12 @@ end
 
 -- A module's whole call is one trace with everything it inlines, so the recorder gets more room than it
 -- has by default.
-require("jit.opt").start("maxtrace=4000", "maxrecord=16000", "maxirconst=2000", "maxsnap=2000", "maxmcode=8192")
+local options = require("jit.opt").start
+options("maxtrace=4000", "maxrecord=16000", "maxirconst=2000", "maxsnap=2000", "maxmcode=8192")
 
--- What runs once is not worth compiling.
+-- What runs once is not worth compiling. While the module loads, only loops that are long by any measure are.
 jit.off()
+local HOTLOOP, HOTLOOP_LOADING = 56, 2000
 
 local parts = {
   host = host,
@@ -40,9 +42,11 @@ return {
   run = function()
     use "env"
     local loader = use "loader"
+    options("hotloop=" .. HOTLOOP_LOADING)
     jit.on()
     loader.run(host.entry)
     define.close()
+    options("hotloop=" .. HOTLOOP)
     jit.off()
     calls.bind()
     views.bind()

@@ -1,11 +1,11 @@
 --- From the number of a reducer to its function: arguments are decoded by text written for each reducer.
 local use = ...
-local codec, context, define, fixed, reentry, rows, source =
-  use "codec", use "context", use "define", use "fixed", use "reentry", use "rows", use "source"
+local codec, context, define, fixed, lazy, reentry, rows, source =
+  use "codec", use "context", use "define", use "fixed", use "lazy", use "reentry", use "rows", use "source"
 
 local calls = {}
 
-local invokers = {}
+local invokers = {} -- by place; false: none was made yet
 
 --- The text that reads the parameters into locals a1, a2, ... from `at`.
 local function read_arguments(text, params)
@@ -32,17 +32,22 @@ local function new_invoker(reducer)
   return text:compile()
 end
 
+local function make_invoker(place)
+  invokers[place] = lazy.make(function() return new_invoker(define.declared.reducers[place]) end)
+  return invokers[place]
+end
+
 --- Once all is declared.
 function calls.bind()
   rows.bind(define.declared.tables)
-  for place, reducer in ipairs(define.declared.reducers) do
-    invokers[place] = new_invoker(reducer)
+  for place in ipairs(define.declared.reducers) do
+    invokers[place] = false
   end
 end
 
---- Runs the reducer at this place, from 0.
+--- Runs the reducer at this place, from 0. Without a local, whose name stacks would show for the module's function.
 function calls.dispatch(place)
-  invokers[place + 1]()
+  (invokers[place + 1] or make_invoker(place + 1))()
 end
 
 return calls

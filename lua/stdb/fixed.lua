@@ -5,8 +5,8 @@ local source, values = use "source", use "values"
 
 local fixed = {}
 
-source.common.integer = values.integer
-source.common.none = values.none
+source.share("integer", values.integer)
+source.share("none", values.none)
 
 local function put_u64(at, value)
   local integer = values.to_u64(value)

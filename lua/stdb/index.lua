@@ -2,25 +2,13 @@
 --
 -- Unique indexes have find, get, update, upsert and insert_or_get; all have filter, count and delete.
 local use = ...
-local blame, bounds, codec, fixed, frozen, misfit, out, source =
-  use "blame", use "bounds", use "codec", use "fixed", use "frozen", use "misfit", use "out", use "source"
+local blame, bounds, codec, fixed, frozen, lazy, misfit, out, source =
+  use "blame", use "bounds", use "codec", use "fixed", use "frozen", use "lazy", use "misfit", use "out", use "source"
 
 local index = {}
 
 local ONLY_UNIQUE = { find = true, get = true, update = true, upsert = true, insert_or_get = true }
 local FUNCTIONS = { "find", "get", "update", "upsert", "insert_or_get", "filter", "count", "delete" }
-
---- Bindings of both, for one text.
-local function with(some, more)
-  local both = {}
-  for name, value in pairs(some) do
-    both[name] = value
-  end
-  for name, value in pairs(more) do
-    both[name] = value
-  end
-  return both
-end
 
 --- key(v1, v2, ...) -> pointer, size: a whole key, written where it stays put.
 local function key_writer(path, columns, misfit_key)
@@ -54,38 +42,44 @@ end
 
 -- Texts with $values for the arguments v1, v2, ..., $row_values for the same columns of `row`, $new_values for those a
 -- new row would get, and $walk_values for the arguments and one that is too many.
-local UNIQUE = [[
-local function find(self, $values)
+local UNIQUE = {}
+
+UNIQUE.find = [[
+return function(self, $values)
   if vm.in_call == 0 then outside() end
   local at, size = key($values)
   local found = C.stdb_find(vm, place, index, at, size)
   if found == 1 then return (read()) end
   if found < 0 then failed() end
   return nil
-end
+end]]
 
-local function get(self, $values)
+UNIQUE.get = [[
+return function(self, $values)
   return find(self, $values) or missing($values)
-end
+end]]
 
 -- A table of the module's own changes the columns that it names, a row from the database is written whole.
-local function replace(row)
-  local at, size = write(row)
+UNIQUE.replace = [[
+return function(row)
+  local at, size = write_whole(row)
   if not at then misfit(row) end
   if C.stdb_update(vm, place, index, at, size) < 0 then failed() end
   return (read())
-end
+end]]
 
-local function update(self, row)
+UNIQUE.update = [[
+return function(self, row)
   if vm.in_call == 0 then outside() end
   if getmetatable(row) ~= label then
     check_names(row)
     row = merge(get(self, $row_values), row)
   end
   return (replace(row))
-end
+end]]
 
-local function upsert(self, row)
+UNIQUE.upsert = [[
+return function(self, row)
   if vm.in_call == 0 then outside() end
   if type(row) ~= "table" then misfit(row) end
   local stored = find(self, $new_values)
@@ -95,44 +89,45 @@ local function upsert(self, row)
     row = merge(stored, row)
   end
   return (replace(row))
-end
+end]]
 
-local function insert_or_get(self, row)
+UNIQUE.insert_or_get = [[
+return function(self, row)
   if vm.in_call == 0 then outside() end
   if type(row) ~= "table" then misfit(row) end
   local stored = find(self, $new_values)
   if stored ~= nil then return stored, false end
   return (insert(nil, row)), true
-end
+end]]
 
-return { find = find, get = get, update = update, upsert = upsert, insert_or_get = insert_or_get }]]
+local WALKS = {}
 
-local WALKS = [[
-local function filter(self, $walk_values)
+WALKS.filter = [[
+return function(self, $walk_values)
   if vm.in_call == 0 then outside() end
   local reverse = bounds($walk_values)
   local scan = C.stdb_scan_open(vm, place, index, lower, upper, reverse)
   if scan < 0 then failed() end
   owners[scan], owners.open = place, owners.open + 1
   return step, scan
-end
+end]]
 
-local function count(self, $walk_values)
+WALKS.count = [[
+return function(self, $walk_values)
   if vm.in_call == 0 then outside() end
   bounds($walk_values)
   if C.stdb_count_range(vm, place, index, lower, upper) < 0 then failed() end
   return vm.count
-end
+end]]
 
-local function delete(self, $walk_values)
+WALKS.delete = [[
+return function(self, $walk_values)
   if vm.in_call == 0 then outside() end
   bounds($walk_values)
   if C.stdb_delete_range(vm, place, index, lower, upper) < 0 then failed() end
   $one_deleted
   return vm.count
-end
-
-return { filter = filter, count = count, delete = delete }]]
+end]]
 
 -- Of a unique index, a whole key says whether there was a row.
 local ONE_DELETED = "if v%d ~= nil and (type(v%d) ~= 'table' or getmetatable(v%d) ~= nil) then return vm.count == 1 end"
@@ -179,9 +174,8 @@ local function shown_key(...)
   return table.concat(shown, ", ")
 end
 
---- The index `declared`, at `number` of its table, as a module sees it. `functions` are the table's: see rows.lua.
-function index.new(made, declared, number, functions)
-  local path = made.name .. "." .. declared.accessor
+--- What an index's texts name beside what belongs to the table's rows: see row_functions() in rows.lua.
+local function makers_of(made, declared, number, path, functions)
   local columns, defaults = {}, {}
   for place, column in ipairs(declared.columns) do
     columns[place] = made.columns[column]
@@ -190,38 +184,49 @@ function index.new(made, declared, number, functions)
   local function misfit_key(place, value)
     misfit.raise(columns[place].type, value, made.name .. "." .. columns[place].name)
   end
-
-  local key = key_writer(path, columns, misfit_key)
-  local bindings = with(functions, {
-    index = number,
-    key = key,
-    lower = bounds.lower,
-    upper = bounds.upper,
-    bounds = bounds.maker(path, columns, declared.kind, key, misfit_key),
-  })
-  local members = source.compile("index " .. path, fill(WALKS, columns, declared.unique), bindings)
-  if declared.unique then
-    bindings = with(bindings, {
-      write = functions.write_whole,
-      merge = merger(made),
-      or_default = or_default,
-      defaults = defaults,
-      missing = function(...)
-        blame.raise("%s: no row with %s", path, shown_key(...))
-      end,
-    })
-    members = with(members, source.compile("index " .. path, fill(UNIQUE, columns, true), bindings))
+  local function missing(...)
+    blame.raise("%s: no row with %s", path, shown_key(...))
   end
-  setmetatable(members, {
-    __index = function(_, name)
-      if ONLY_UNIQUE[name] then
-        blame.raise("%s:%s is for unique indexes; this one may find many rows: `for row in %s:filter(...) do`", path, name,
-          path)
+  local makers = {
+    index = function() return number end,
+    key = function() return key_writer(path, columns, misfit_key) end,
+    lower = function() return bounds.lower end,
+    upper = function() return bounds.upper end,
+    bounds = function() return bounds.maker(path, columns, declared.kind, functions().key, misfit_key) end,
+    merge = function() return merger(made) end,
+    or_default = function() return or_default end,
+    defaults = function() return defaults end,
+    missing = function() return missing end,
+  }
+  for _, texts in ipairs { WALKS, declared.unique and UNIQUE or {} } do
+    for name, text in pairs(texts) do
+      makers[name] = function()
+        return source.compile(name .. " " .. path, fill(text, columns, declared.unique), functions())
       end
-      blame.raise("%s has no function %s%s", path, blame.key(name), blame.hint(name, FUNCTIONS))
-    end,
-  })
-  return frozen.library(members, path)
+    end
+  end
+  return makers
+end
+
+local function refuse_member(path, name)
+  if ONLY_UNIQUE[name] then
+    blame.raise("%s:%s is for unique indexes; this one may find many rows: `for row in %s:filter(...) do`", path, name,
+      path)
+  end
+  blame.raise("%s has no function %s%s", path, blame.key(name), blame.hint(name, FUNCTIONS))
+end
+
+--- The index `declared`, at `number` of its table, as a module sees it. `row_functions` are the table's.
+function index.new(made, declared, number, row_functions)
+  local path = made.name .. "." .. declared.accessor
+  local functions
+  local makers = makers_of(made, declared, number, path, function() return functions end)
+  functions = lazy.members(makers, function(name) return row_functions[name] end)
+  local shown = {}
+  for _, name in ipairs(FUNCTIONS) do
+    shown[name] = makers[name] and function() return functions[name] end
+  end
+  return frozen.library(lazy.members(shown, function(name) refuse_member(path, name) end), path)
 end
 
 return index

@@ -23,20 +23,21 @@ local function grow(size)
 end
 grow(FIRST)
 
-source.common.out = out
+source.share("out", out)
 --- room(n, size): the pointer to offset `n` of the buffer, with room for `size` bytes there. Good until the
 -- next room().
-source.common.room = source.compile("out", [[
+local room = source.compile("out", [[
 return function(n, size)
   if n + size > out.size then
     grow(n + size)
   end
   return out.at + n
 end]], { grow = grow })
+source.share("room", room)
 
 return {
   bytes = out,
-  room = source.common.room,
+  room = room,
 
   --- Memory for values of a fixed size, kept for as long as the VM lives.
   buffer = function(size)

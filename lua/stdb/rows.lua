@@ -1,22 +1,23 @@
 --- Tables as a module uses them in a running transaction: ctx.db.player:insert{...}, :iter(), :count(),
 -- :delete(row), and its indexes (see index.lua) as ctx.db.player.id.
 --
--- Each table's functions are one text of their own. A row crosses as BSATN by pointers that are made once.
+-- Each function of each table is a text of its own, made at its first use. A row crosses as BSATN by pointers that are
+-- made once.
 local use = ...
-local blame, codec, frozen, misfit, out, source, types =
-  use "blame", use "codec", use "frozen", use "misfit", use "out", use "source", use "types"
+local blame, codec, frozen, lazy, misfit, out, source, types =
+  use "blame", use "codec", use "frozen", use "lazy", use "misfit", use "out", use "source", use "types"
 
 local clear = require "table.clear"
 
 local rows = {}
 
-source.common.failed = blame.failed
-source.common.outside = blame.outside
+source.share("failed", blame.failed)
+source.share("outside", blame.outside)
 
 -- Which table each open scan belongs to: a scan is a number, and a module could hand one table's number to
 -- another table's iterator, which would read its rows by the wrong layout. `open` counts them.
 local owners = { open = 0 }
-source.common.owners = owners
+source.share("owners", owners)
 
 --- Forgets the scans of the last call that were left before their end.
 function rows.forget_scans()
@@ -78,33 +79,39 @@ local function name_checker(made, misfit_row)
   return text:compile()
 end
 
-local TABLE = [[
-local function insert(self, row)
+-- The texts of a table's functions. What they name and is not common is made by row_functions().
+local TEXTS = {}
+
+TEXTS.insert = [[
+return function(self, row)
   if vm.in_call == 0 then outside() end
   if getmetatable(row) ~= label then check_names(row) end
   local at, size = write(row)
   if not at then misfit(row) end
   if C.stdb_insert(vm, place, at, size) < 0 then failed() end
   return (read())
-end
+end]]
 
-local function delete(self, row)
+TEXTS.delete = [[
+return function(self, row)
   if vm.in_call == 0 then outside() end
   local at, size = write(row)
   if not at then misfit(row) end
   local deleted = C.stdb_delete_row(vm, place, at, size)
   if deleted < 0 then failed() end
   return deleted == 1
-end
+end]]
 
-local function count(self)
+TEXTS.count = [[
+return function(self)
   if vm.in_call == 0 then outside() end
   if C.stdb_count(vm, place) < 0 then failed() end
   return vm.count
-end
+end]]
 
 -- A generic `for` hands the scan back at every step, so that no closure is made.
-local function step(scan)
+TEXTS.step = [[
+return function(scan)
   if vm.in_call == 0 then outside() end
   if owners[scan] ~= place then lost() end
   local found = C.stdb_scan_next(vm, scan)
@@ -112,17 +119,18 @@ local function step(scan)
   if found < 0 then failed() end
   owners[scan], owners.open = nil, owners.open - 1
   return nil
-end
+end]]
 
-local function iter(self)
+TEXTS.iter = [[
+return function(self)
   if vm.in_call == 0 then outside() end
   local scan = C.stdb_scan_open(vm, place, -1, nil, nil, 0)
   if scan < 0 then failed() end
   owners[scan], owners.open = place, owners.open + 1
   return step, scan
-end
+end]]
 
-return { insert = insert, delete = delete, count = count, iter = iter }, step]]
+local MEMBERS = { "insert", "delete", "count", "iter" }
 
 local function lost()
   blame.raise "this loop is over: write `for row in table:iter() do` for each walk"
@@ -140,31 +148,37 @@ local function completed(row, defaults)
   return copy
 end
 
---- The functions that belong to the table's rows, for its own text and those of its indexes.
+--- What belongs to a table's rows, for its own texts and those of its indexes, by the names that texts have for it.
 local function row_functions(made, place)
   local function raise_misfit(row)
     misfit.raise(made.row, type(row) == "table" and completed(row, made.defaults) or row, made.name)
   end
-  return {
-    place = place,
-    label = "stdb." .. made.name,
-    write = row_writer(made, made.defaults), -- for new rows
-    write_whole = row_writer(made), -- for rows that are there: a column left out is a mistake
-    read = source.compile("read " .. made.name, READ, { read = codec.reader(made.row) }),
-    misfit = raise_misfit,
-    check_names = name_checker(made, raise_misfit),
-    lost = lost,
+  local functions
+  local makers = {
+    place = function() return place end,
+    label = function() return "stdb." .. made.name end,
+    misfit = function() return raise_misfit end,
+    lost = function() return lost end,
+    check_names = function() return name_checker(made, raise_misfit) end,
+    write = function() return row_writer(made, made.defaults) end, -- for new rows
+    write_whole = function() return row_writer(made) end, -- for rows that are there: a column left out is a mistake
+    read = function() return source.compile("read " .. made.name, READ, { read = codec.reader(made.row) }) end,
   }
+  for name, text in pairs(TEXTS) do
+    makers[name] = function() return source.compile(name .. " " .. made.name, text, functions) end
+  end
+  functions = lazy.members(makers, function() return nil end)
+  return functions
 end
 
 --- The nearest index of a table for a name that is none: a column without index is worth saying so.
-local function refuse_member(made, members, key)
+local function refuse_member(made, makers, key)
   if made.row.place_of[key] then
     blame.raise("%s.%s: the column has no index; declare it with `index = true`, or look through %s:iter()", made.name,
       key, made.name)
   end
   local names = {}
-  for name in pairs(members) do
+  for name in pairs(makers) do
     names[#names + 1] = name
   end
   table.sort(names)
@@ -172,27 +186,29 @@ local function refuse_member(made, members, key)
 end
 
 local function new_table(made, place)
-  local functions = row_functions(made, place)
-  local members, step = source.compile("table " .. made.name, TABLE, functions)
-  functions.step, functions.insert = step, members.insert
-  for index_place, index in ipairs(made.indexes) do
-    members[index.accessor] = use("index").new(made, index, index_place - 1, functions)
+  local functions, makers = row_functions(made, place), {}
+  for _, name in ipairs(MEMBERS) do
+    makers[name] = function() return functions[name] end
   end
-  setmetatable(members, {
-    __index = function(_, key)
-      refuse_member(made, members, key)
-    end,
-  })
+  for index_place, index in ipairs(made.indexes) do
+    makers[index.accessor] = function() return use("index").new(made, index, index_place - 1, functions) end
+  end
+  local members = lazy.members(makers, function(key) refuse_member(made, makers, key) end)
   return frozen.library(members, made.name)
 end
 
 --- Makes ctx.db of the declared tables.
 function rows.bind(tables)
-  local members = {}
+  local makers, names = {}, {}
   for place, made in ipairs(tables) do
-    members[made.name] = new_table(made, place - 1)
+    makers[made.name] = function() return new_table(made, place - 1) end
+    names[place] = made.name
   end
-  rows.db = frozen.names(members, "db", "table")
+  table.sort(names)
+  local members = lazy.members(makers, function(key)
+    blame.raise("db has no table %s%s", blame.key(key), blame.hint(key, names))
+  end)
+  rows.db = frozen.library(members, "db")
 end
 
 return rows

@@ -36,10 +36,16 @@ local common = {
   tonumber = tonumber,
   next = next,
 }
-source.common = common
 source.word = word
 
-local function prelude()
+local prelude
+
+--- Lets every text name one more value.
+function source.share(name, value)
+  common[name], prelude = value, nil
+end
+
+local function write_prelude()
   local names, values = {}, {}
   for name in pairs(common) do
     names[#names + 1] = name
@@ -78,15 +84,21 @@ end
 
 --- Compiles the text and returns what it returns.
 function methods:compile()
-  local text = prelude() .. table.concat(self.head) .. table.concat(self.lines, "\n")
+  prelude = prelude or write_prelude()
+  local text = prelude .. table.concat(self.head) .. table.concat(self.lines, "\n")
   return assert(loadstring(text, "=stdb/" .. self.name))(common, self.values)
 end
 
---- Compiles a text that is complete as it stands; `bindings` are values by the names it uses for them.
+--- Compiles a text that is complete as it stands; `bindings` are values by the names it uses for them. Others are not
+-- looked at, so they may be many, and lazy.
 function source.compile(name, text, bindings)
-  local self = source.new(name)
-  for given, value in pairs(bindings) do
-    self:add("local %s = %s", given, self:bind(value, "given"))
+  local self, seen = source.new(name), {}
+  for before, spelled in text:gmatch "([.:]?)([%a_][%w_]*)" do
+    local value = before == "" and not seen[spelled] and bindings[spelled]
+    seen[spelled] = seen[spelled] or before == ""
+    if value then
+      self:add("local %s = %s", spelled, self:bind(value, "given"))
+    end
   end
   self:add("%s", text)
   return self:compile()

@@ -2,15 +2,15 @@
 -- the host takes it. The host lets it write nothing and notes what it reads.
 local use = ...
 local ffi = require "ffi"
-local blame, codec, context, define, misfit, out, reentry, rows, types, vm =
-  use "blame", use "codec", use "context", use "define", use "misfit", use "out", use "reentry", use "rows",
+local blame, codec, context, define, lazy, misfit, out, reentry, rows, types, vm =
+  use "blame", use "codec", use "context", use "define", use "lazy", use "misfit", use "out", use "reentry", use "rows",
   use "types", use "vm"
 
 local type, error, format, getmetatable = type, error, string.format, getmetatable
 
 local views = {}
 
-local runners = {}
+local runners = {} -- by place; false: none was made yet
 
 --- The module's function is over, so the line to blame is that of the declaration.
 local function refuse(view, why)
@@ -65,16 +65,21 @@ local function new_runner(view)
   end
 end
 
+local function make_runner(place)
+  runners[place] = lazy.make(function() return new_runner(define.declared.views[place]) end)
+  return runners[place]
+end
+
 --- Once all is declared.
 function views.bind()
-  for place, view in ipairs(define.declared.views) do
-    runners[place] = new_runner(view)
+  for place in ipairs(define.declared.views) do
+    runners[place] = false
   end
 end
 
 --- Runs the view at this place, from 0.
 function views.dispatch(place)
-  runners[place + 1]()
+  (runners[place + 1] or make_runner(place + 1))()
 end
 
 return views

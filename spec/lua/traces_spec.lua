@@ -45,6 +45,8 @@ define.table("player", {
   indexes = { { name = "cell", "column", "row" } },
 })
 
+define.table("item", { { "id", t.u32, primary_key = true }, { "amount", t.u32 } })
+
 local reducers = {
   transfer = function(ctx, id, amount)
     local players = ctx.db.player.id
@@ -84,6 +86,9 @@ local reducers = {
   end,
   speak = function(ctx, id, amount)
     return text.format("%d gets %s of %d", id, amount, 5) .. ctx.random(6) .. ctx.random()
+  end,
+  turn = function(ctx, id) -- what it does at first is long compiled when it begins to do something else
+    return id == 7 and ctx.db.item.id:find(id).amount or ctx.db.item.id:update { id = id, amount = id }
   end,
   wait = function(ctx)
     return ctx.timestamp < ctx.timestamp + values.duration.make { seconds = 5 } and ctx.connection_id == nil
@@ -143,4 +148,13 @@ describe("a reducer stays compiled", function()
       end
     end)
   end
+
+  it("when it comes to functions of a table that it never used before", function()
+    call(places.turn, 20000)
+    args[0] = 8
+    for start, times in pairs(aborts_in(places.turn, 20000)) do
+      assert(times <= ABORTS_MAX, start .. " was given up " .. times .. " times")
+    end
+    args[0] = 7
+  end)
 end)
