@@ -9,18 +9,28 @@
 #include "proto/server_msg.h"
 #include "sats/bsatn.h"
 
-err call_prepare(struct engine *engine, bytes name, bool is_owner, uint32_t *reducer, struct diag *diag)
+int32_t call_find(const struct engine *engine, bytes name)
 {
-    const uintptr_t place = (uintptr_t)map_find(&engine->reducers, name);
-    if (place == 0)
+    return (int32_t)(uintptr_t)map_find(&engine->reducers, name) - 1;
+}
+
+err call_allow(const struct engine *engine, bytes name, int32_t found, bool is_owner, struct diag *diag)
+{
+    if (found == CALL_NO_REDUCER)
         return diag_set(diag, ERR_NO_REDUCER, "no such reducer: %.*s", BYTES_FORMAT(name));
-    *reducer = (uint32_t)(place - 1);
-    const struct reducer_def *def = &engine->store.schema->reducers[*reducer];
+    const struct reducer_def *def = &engine->store.schema->reducers[found];
     if (def->lifecycle >= 0)
         return diag_set(diag, ERR_FORBIDDEN, "lifecycle reducer %.*s cannot be called directly", BYTES_FORMAT(name));
     if (def->is_private && !is_owner)
         return diag_set(diag, ERR_NO_REDUCER, "no such reducer: %.*s", BYTES_FORMAT(name));
     return OK;
+}
+
+err call_prepare(struct engine *engine, bytes name, bool is_owner, uint32_t *reducer, struct diag *diag)
+{
+    const int32_t found = call_find(engine, name);
+    *reducer = (uint32_t)found;
+    return call_allow(engine, name, found, is_owner, diag);
 }
 
 err call_check_args(struct engine *engine, uint32_t reducer, bytes *args, struct diag *diag)

@@ -9,6 +9,11 @@ struct call_result {
     uint64_t needs;   /* the log must be durable below it before the outcome is told */
 };
 
+/* A reducer's place by its name; CALL_NO_REDUCER when there is none. */
+enum { CALL_NO_REDUCER = -1 };
+int32_t call_find(const struct engine *engine, bytes name);
+/* Whether `is_owner` or anybody may call what call_find() has found under this name. ERR_NO_REDUCER, ERR_FORBIDDEN. */
+err call_allow(const struct engine *engine, bytes name, int32_t found, bool is_owner, struct diag *diag);
 /* Finds a reducer that `is_owner` or anybody may call, and checks the arguments against it. ERR_NO_REDUCER,
  * ERR_FORBIDDEN for lifecycle reducers, ERR_BAD_ARGS. */
 err call_prepare(struct engine *engine, bytes name, bool is_owner, uint32_t *reducer, struct diag *diag);

@@ -8,6 +8,7 @@
 #include "engine/clients.h"
 #include "engine/derivations.h"
 #include "engine/inspection.h"
+#include "engine/lookahead.h"
 #include "engine/openings.h"
 #include "engine/publication.h"
 #include "engine/requests.h"
@@ -49,26 +50,27 @@ static void answer_refused(struct engine *engine, struct client *client, uint32_
 }
 
 /* One reducer, one transaction, one answer. */
-static void run_call(struct engine *engine, struct client *client, const struct client_msg *msg)
+static void run_call(struct engine *engine, struct client *client, const struct upcoming *call)
 {
     struct diag diag;
-    uint32_t reducer;
-    bytes args = msg->args;
-    struct call_answer answer = { engine, client, msg->request_id };
+    bytes args = call->msg.args;
+    struct call_answer answer = { engine, client, call->msg.request_id };
+    const uint32_t reducer = (uint32_t)call->reducer;
 
-    err code = call_prepare(engine, msg->text, client->is_owner, &reducer, &diag);
+    err code = call_allow(engine, call->msg.text, call->reducer, client->is_owner, &diag);
     if (code == OK)
         code = call_check_args(engine, reducer, &args, &diag);
     if (code == OK)
         code = call_run(engine, &client->caller, client, reducer, args, answer_committed, &answer, &diag).code;
     if (code != OK)
-        answer_refused(engine, client, msg->request_id, &diag);
+        answer_refused(engine, client, call->msg.request_id, &diag);
 }
 
-static void run_message(struct engine *engine, struct client *client, struct client_msg *msg)
+static void run_message(struct engine *engine, struct client *client, struct upcoming *upcoming)
 {
+    struct client_msg *msg = &upcoming->msg;
     switch (msg->kind) {
-    case CLIENT_CALL_REDUCER: run_call(engine, client, msg); break;
+    case CLIENT_CALL_REDUCER: run_call(engine, client, upcoming); break;
     case CLIENT_SUBSCRIBE: subscription_begin(engine, client, msg); break;
     case CLIENT_UNSUBSCRIBE: subscription_end(engine, client, msg); break;
     case CLIENT_ONE_OFF_QUERY: subscription_ask_once(engine, client, msg); break;
@@ -86,16 +88,14 @@ static void run_frame(struct engine *engine, struct client *client, bytes frame,
         v1_run_frame(engine, client, frame, is_text);
         return;
     }
-    struct reader reader = reader_of(frame);
-    do {
-        struct client_msg msg;
-        struct diag diag;
-        if (client_msg_decode(&reader, &msg, &diag) != OK) {
-            answer_close(engine, client, CLOSE_INTERNAL, diag.text);
-            return;
-        }
-        run_message(engine, client, &msg);
-    } while (client->session->protocol == PROTOCOL_V3 && reader_left(&reader) > 0 && !client->closing);
+    struct lookahead ahead;
+    struct upcoming *upcoming;
+    struct diag diag;
+    lookahead_init(&ahead, engine, frame, client->session->protocol == PROTOCOL_V3);
+    while (!client->closing && (upcoming = lookahead_take(&ahead)) != NULL)
+        run_message(engine, client, upcoming);
+    if (!client->closing && lookahead_end(&ahead, &diag) != OK)
+        answer_close(engine, client, CLOSE_INTERNAL, diag.text);
 }
 
 static void run_post(struct engine *engine, struct post *post)

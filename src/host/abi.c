@@ -112,6 +112,8 @@ int32_t stdb_find(stdb_vm *abi, uint32_t table_place, uint32_t index_place, cons
         return refuse(vm, code);
     const struct index_bound whole = { probe, index->def->column_count, true };
     note_read(vm, table, index, &whole, &whole);
+    if (vm->watched != NULL)
+        foresight_learn(vm->watched, index->index, probe, bytes_of(abi->args, abi->args_size));
     return show_row(vm, table, index_find(index->index, probe));
 }
 

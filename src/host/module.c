@@ -23,6 +23,7 @@ struct module {
     struct vm_description description;
     uint8_t hash[32];
     struct binding binding;
+    struct foresight *foresight; /* owned: one a reducer, of the tables that are bound */
     struct vm *vm; /* owned; NULL: the next call makes one */
     uint64_t call_number;
 };
@@ -154,6 +155,7 @@ void module_free(struct module *module)
         return;
     vm_free(module->vm);
     binding_deinit(&module->binding);
+    memory_free(module->foresight);
     vm_description_deinit(&module->description);
     files_deinit(&module->files);
     memory_free(module);
@@ -205,6 +207,8 @@ void module_bind(struct module *module, struct store *store)
 {
     binding_deinit(&module->binding);
     binding_init(&module->binding, store);
+    memory_free(module->foresight);
+    module->foresight = memory_new((store->schema->reducer_count + 1) * sizeof *module->foresight);
 }
 
 /* Made from the same texts, it has to say the same of itself: tables are found by their place in what the
@@ -283,6 +287,7 @@ static void call_end(struct module *module)
     vm->abi.in_call = 0;
     vm->txn = NULL;
     vm->view = NULL;
+    vm->watched = NULL;
     if (vm->scans.count > 0)
         scans_close_all(&vm->scans);
     vm_tidy(vm, module->limits.load_us);
@@ -344,6 +349,16 @@ static err call_run(struct module *module, enum vm_entry entry, uint32_t place, 
     return code == OK ? OK : call_failed(module, nouns[entry], code, diag);
 }
 
+void module_ask_entries(const struct module *module, uint32_t reducer, bytes args)
+{
+    foresight_ask_entries(&module->foresight[reducer], args);
+}
+
+void module_ask_rows(const struct module *module, uint32_t reducer, bytes args)
+{
+    foresight_ask_rows(&module->foresight[reducer], args);
+}
+
 err module_call(struct module *module, struct txn *txn, const struct call_context *context, uint32_t reducer,
                 bytes args, struct diag *diag)
 {
@@ -353,6 +368,8 @@ err module_call(struct module *module, struct txn *txn, const struct call_contex
         return again_failed(module, diag);
     call_begin(module, txn, schema->reducers[reducer].name, context->timestamp_us, &context->sender);
     call_give(&module->vm->abi, context, args);
+    if (foresight_watches(&module->foresight[reducer]))
+        module->vm->watched = &module->foresight[reducer];
     const err code = call_run(module, VM_REDUCER, reducer, diag);
     call_end(module);
     return code;

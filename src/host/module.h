@@ -88,6 +88,11 @@ struct call_context {
     uint64_t random_seed;
 };
 
+/* For calls that are known some time before they run: brings what they will look up into the cache, first the entries
+ * of indexes and, some calls later, the rows (foresight.h). `args` need not be checked. */
+void module_ask_entries(const struct module *module, uint32_t reducer, bytes args);
+void module_ask_rows(const struct module *module, uint32_t reducer, bytes args);
+
 /* Runs a reducer inside the open transaction. `args` is checked BSATN of the reducer's parameters. Does not
  * end the transaction. OK; ERR_REJECTED: diag has the module's own words; ERR_MODULE: diag has a short text
  * with an id for the caller, the whole story with file:line and stack is in the log; ERR_OUT_OF_TIME,

@@ -29,6 +29,7 @@
 
 #include "host/abi.h"
 #include "host/binding.h"
+#include "host/foresight.h"
 #include "host/heap.h"
 #include "host/module.h"
 #include "host/report.h"
@@ -50,6 +51,7 @@ struct vm {
     struct txn *txn;
     bytes function;                /* the name of what runs; empty while loading */
     const struct view_call *view;  /* borrowed: what a view reads is told; NULL for all else */
+    struct foresight *watched;     /* borrowed: learns from this call; mostly NULL */
     size_t logged;                 /* bytes */
     struct diag rejection;         /* the module's own words */
     struct scans scans;

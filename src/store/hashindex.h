@@ -43,11 +43,17 @@ static inline uint32_t hashindex_part(uint64_t hash)
     return part == HASH_FREE ? part - 1 : part;
 }
 
+/* Where the search for a hash begins. */
+static inline const struct hashindex_entry *hashindex_home(const struct hashindex *index, uint32_t hash)
+{
+    return &index->entries[(uint64_t)hash * index->capacity >> 32];
+}
+
 /* The first entry of this hash or above; all entries of the hash follow one another. Looks at a cache line's
  * worth at once, without branches: how far an entry is from home cannot be predicted. */
 static inline const struct hashindex_entry *hashindex_seek(const struct hashindex *index, uint32_t hash)
 {
-    const struct hashindex_entry *entry = &index->entries[(uint64_t)hash * index->capacity >> 32];
+    const struct hashindex_entry *entry = hashindex_home(index, hash);
     for (;;) {
         uint32_t lower = 0; /* a free place is not lower, and nothing behind it is (H1) */
         for (uint32_t idx = 0; idx < HASHINDEX_LOOKAHEAD; idx++)

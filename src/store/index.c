@@ -148,15 +148,21 @@ static inline rowref hash_find(const struct index *index, const uint8_t *block, 
     return find_walked(index, block, row);
 }
 
-static uint32_t hash_of_row(const struct index *index, const uint8_t *row)
+static uint32_t hash_of_block(const struct index *index, const uint8_t *block)
 {
-    const uint8_t *block = row + index->key.offset;
     switch (index->key.shape) {
     case KEY_FOUR: return hashindex_part(key_hash_four(index->key.seed, block));
     case KEY_EIGHT: return hashindex_part(key_hash_eight(index->key.seed, block));
     case KEY_BLOCK: return hashindex_part(key_hash_block(index->key.seed, block, index->key.size));
     case KEY_WALKED: break;
     }
+    unreachable();
+}
+
+static uint32_t hash_of_row(const struct index *index, const uint8_t *row)
+{
+    if (index->key.shape != KEY_WALKED)
+        return hash_of_block(index, row + index->key.offset);
     const struct key_at at = key_in_row(&index->key, row);
     return hashindex_part(key_hash(&index->key, &at));
 }
@@ -195,6 +201,23 @@ void index_remove(struct index *index, rowref ref)
     case STRUCTURE_HASH: hashindex_remove(&index->hash, hash_of_row(index, row), ref); break;
     case STRUCTURE_DIRECT: direct_remove(&index->direct, value_in_row(index, row)); break;
     }
+}
+
+bool index_foresees(const struct index *index)
+{
+    return index->structure == STRUCTURE_HASH && index->key.shape != KEY_WALKED;
+}
+
+void index_ask_entry(const struct index *index, const uint8_t *key)
+{
+    __builtin_prefetch(hashindex_home(&index->hash, hash_of_block(index, key)));
+}
+
+void index_ask_row(const struct index *index, const uint8_t *key)
+{
+    const rowref ref = hashindex_seek(&index->hash, hash_of_block(index, key))->ref;
+    if (ref != ROWREF_NONE)
+        __builtin_prefetch(pages_row(index->pages, ref));
 }
 
 rowref index_find(const struct index *index, bytes key)

@@ -41,6 +41,11 @@ void index_add(struct index *index, rowref ref);
 void index_remove(struct index *index, rowref ref);
 /* Any row with this full key, or ROWREF_NONE. For unique indexes: the row. */
 rowref index_find(const struct index *index, bytes key);
+/* For who knows a key some time before it needs the row: brings into the cache what index_find() will look at first,
+ * and later, when that has come, the row. Only where index_foresees(): hash indexes whose keys have one size. */
+bool index_foresees(const struct index *index);
+void index_ask_entry(const struct index *index, const uint8_t *key);
+void index_ask_row(const struct index *index, const uint8_t *key);
 /* The row that would collide with `row` (bytes of a whole row) in a unique index; ROWREF_NONE if none. */
 rowref index_find_row(const struct index *index, const uint8_t *row);
 /* The key of a whole row, appended to `out` (BSATN of the index's columns). */
