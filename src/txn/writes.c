@@ -12,7 +12,7 @@ struct writes *writes_new(void)
 
 static void lists_free(struct writes *writes)
 {
-    memory_free(writes->changes);
+    memory_free(writes->entries);
     memory_free(writes->deletes);
     memory_free(writes->inserts);
     buf_deinit(&writes->scratch);
@@ -39,32 +39,32 @@ void writes_reset(struct writes *writes)
 static void changes_grow(struct writes *writes)
 {
     writes->capacity = writes->capacity == 0 ? 16 : writes->capacity * 2;
-    writes->changes = memory_resize(writes->changes, writes->capacity * sizeof *writes->changes);
+    writes->entries = memory_resize(writes->entries, writes->capacity * sizeof *writes->entries);
 }
 
-static struct change *change_add(struct writes *writes, rowref ref)
+static struct writes_entry *entry_add(struct writes *writes, rowref ref)
 {
     if (writes->count == writes->capacity)
         changes_grow(writes);
-    struct change *change = &writes->changes[writes->count++];
-    *change = (struct change){ ref, CHANGE_NO_OLD, 0 };
-    return change;
+    struct writes_entry *entry = &writes->entries[writes->count++];
+    *entry = (struct writes_entry){ ref, WRITES_NO_OLD, 0 };
+    return entry;
 }
 
-static bytes old_bytes(const struct change *change, const struct buf *old_rows)
+static bytes old_bytes(const struct writes_entry *entry, const struct buf *old_rows)
 {
-    return bytes_of(old_rows->data + change->old_place, change->old_size);
+    return bytes_of(old_rows->data + entry->old_place, entry->old_size);
 }
 
-static const struct row *row_of(const struct writes *writes, const struct change *change)
+static const struct row *row_of(const struct writes *writes, const struct writes_entry *entry)
 {
-    return pages_row(&writes->table->pages, change->ref);
+    return pages_row(&writes->table->pages, entry->ref);
 }
 
-/* It stays where it is: the change has made its page the writer's own (P4). */
-static struct row *row_writable(struct writes *writes, const struct change *change)
+/* It stays where it is: the entry has made its page the writer's own (P4). */
+static struct row *row_writable(struct writes *writes, const struct writes_entry *entry)
 {
-    return pages_writable(&writes->table->pages, change->ref);
+    return pages_writable(&writes->table->pages, entry->ref);
 }
 
 static void row_fill(struct row *row, bytes from, uint32_t flags)
@@ -84,7 +84,7 @@ bool writes_insert(struct writes *writes, bytes row, rowref *ref)
         return false;
     row_fill(pages_writable(&table->pages, *ref), row, ROW_FRESH);
     table_link(table, *ref);
-    change_add(writes, *ref);
+    entry_add(writes, *ref);
     writes->fresh_count++;
     return true;
 }
@@ -94,7 +94,7 @@ void writes_delete(struct writes *writes, rowref ref)
     struct table *table = writes->table;
     table_unlink(table, ref);
     if (!(pages_row(&table->pages, ref)->head & (ROW_FRESH | ROW_CHANGED))) /* L1 */
-        change_add(writes, ref);
+        entry_add(writes, ref);
     pages_hide(&table->pages, ref);
     writes->gone_count++;
 }
@@ -125,9 +125,9 @@ static void row_replace(struct writes *writes, rowref ref, bytes to, uint32_t fl
 
 static void keep_old(struct writes *writes, rowref ref, bytes old, struct buf *old_rows)
 {
-    struct change *change = change_add(writes, ref);
-    change->old_size = (uint32_t)old.size;
-    change->old_place = old_rows->size;
+    struct writes_entry *entry = entry_add(writes, ref);
+    entry->old_size = (uint32_t)old.size;
+    entry->old_place = old_rows->size;
     buf_put_bytes(old_rows, old);
 }
 
@@ -159,68 +159,68 @@ void writes_overwrite(struct writes *writes, rowref ref, bytes row, const struct
 
 /* --- Going back --- */
 
-static void undo_new_keys(struct writes *writes, const struct change *change, const struct buf *old_rows)
+static void undo_new_keys(struct writes *writes, const struct writes_entry *entry, const struct buf *old_rows)
 {
     struct table *table = writes->table;
-    const struct row *row = row_of(writes, change);
+    const struct row *row = row_of(writes, entry);
     if (row->head & ROW_GONE)
         return;
     if (row->head & ROW_FRESH)
-        table_unlink(table, change->ref);
+        table_unlink(table, entry->ref);
     else
-        move_keys(table, change->ref, row->data, old_bytes(change, old_rows).at, index_remove);
+        move_keys(table, entry->ref, row->data, old_bytes(entry, old_rows).at, index_remove);
 }
 
-static void undo_old_keys(struct writes *writes, const struct change *change, const struct buf *old_rows)
+static void undo_old_keys(struct writes *writes, const struct writes_entry *entry, const struct buf *old_rows)
 {
     struct table *table = writes->table;
-    struct row *row = row_writable(writes, change);
+    struct row *row = row_writable(writes, entry);
     if (row->head & ROW_FRESH) {
-        pages_free(&table->pages, change->ref);
+        pages_free(&table->pages, entry->ref);
     } else if (row->head & ROW_GONE) {
-        pages_show(&table->pages, change->ref);
-        if (change->old_size != CHANGE_NO_OLD)
-            row_fill(row, old_bytes(change, old_rows), 0);
-        table_link(table, change->ref);
+        pages_show(&table->pages, entry->ref);
+        if (entry->old_size != WRITES_NO_OLD)
+            row_fill(row, old_bytes(entry, old_rows), 0);
+        table_link(table, entry->ref);
     } else {
-        row_replace(writes, change->ref, old_bytes(change, old_rows), 0);
+        row_replace(writes, entry->ref, old_bytes(entry, old_rows), 0);
     }
 }
 
 void writes_undo(struct writes *writes, const struct buf *old_rows)
 {
     for (uint32_t idx = writes->count; idx > 0; idx--)
-        undo_new_keys(writes, &writes->changes[idx - 1], old_rows);
+        undo_new_keys(writes, &writes->entries[idx - 1], old_rows);
     for (uint32_t idx = writes->count; idx > 0; idx--)
-        undo_old_keys(writes, &writes->changes[idx - 1], old_rows);
+        undo_old_keys(writes, &writes->entries[idx - 1], old_rows);
 }
 
 /* --- Making final --- */
 
-static void net_insert(struct writes *writes, struct delta_table *net, const struct change *change,
+static void net_insert(struct writes *writes, struct delta_table *net, const struct writes_entry *entry,
                        const struct row *row)
 {
     writes->inserts[net->insert_count++] = row_bytes(row);
     if (!writes->table->def->is_event)
         return;
-    table_unlink(writes->table, change->ref);
-    pages_hide(&writes->table->pages, change->ref);
+    table_unlink(writes->table, entry->ref);
+    pages_hide(&writes->table->pages, entry->ref);
     writes->gone_count++;
 }
 
 /* N2 as far as one row tells it. */
-static void settle_row(struct writes *writes, const struct change *change, const struct buf *old_rows,
+static void settle_row(struct writes *writes, const struct writes_entry *entry, const struct buf *old_rows,
                        struct delta_table *net)
 {
-    struct row *row = row_writable(writes, change);
+    struct row *row = row_writable(writes, entry);
     const uint32_t flags = row->head & ~ROW_SIZE_MASK;
     row->head &= ROW_SIZE_MASK | ROW_GONE; /* P2 */
     if (flags & ROW_FRESH) {
         if (!(flags & ROW_GONE))
-            net_insert(writes, net, change, row);
+            net_insert(writes, net, entry, row);
         return;
     }
-    const bytes old = change->old_size == CHANGE_NO_OLD ? row_bytes(row) : old_bytes(change, old_rows);
+    const bytes old = entry->old_size == WRITES_NO_OLD ? row_bytes(row) : old_bytes(entry, old_rows);
     if (flags & ROW_GONE) {
         writes->deletes[net->delete_count++] = old;
     } else if (!bytes_equal(old, row_bytes(row))) {
@@ -251,7 +251,7 @@ bool writes_settle(struct writes *writes, const struct buf *old_rows, struct del
     lists_grow(writes);
     *net = (struct delta_table){ .table = writes->table, .table_id = writes->table->def->id };
     for (uint32_t idx = 0; idx < writes->count; idx++)
-        settle_row(writes, &writes->changes[idx], old_rows, net);
+        settle_row(writes, &writes->entries[idx], old_rows, net);
     if (cancels)
         cancel_equal(writes->deletes, &net->delete_count, writes->inserts, &net->insert_count, &writes->scratch);
     net->deletes = writes->deletes;
@@ -262,6 +262,6 @@ bool writes_settle(struct writes *writes, const struct buf *old_rows, struct del
 void writes_sweep(struct writes *writes)
 {
     for (uint32_t idx = 0; writes->gone_count > 0 && idx < writes->count; idx++)
-        if (row_of(writes, &writes->changes[idx])->head & ROW_GONE)
-            pages_free(&writes->table->pages, writes->changes[idx].ref);
+        if (row_of(writes, &writes->entries[idx])->head & ROW_GONE)
+            pages_free(&writes->table->pages, writes->entries[idx].ref);
 }

@@ -19,17 +19,17 @@
 #include "store/table.h"
 #include "txn/delta.h"
 
-#define CHANGE_NO_OLD UINT32_MAX
+#define WRITES_NO_OLD UINT32_MAX
 
-struct change {
+struct writes_entry {
     rowref ref;
-    uint32_t old_size; /* CHANGE_NO_OLD when there are no old bytes */
+    uint32_t old_size; /* WRITES_NO_OLD when there are no old bytes */
     uint64_t old_place;
 };
 
 struct writes {
     struct table *table; /* borrowed */
-    struct change *changes; /* owned */
+    struct writes_entry *entries; /* owned */
     uint32_t count;
     uint32_t capacity;
     uint32_t fresh_count; /* rows that came */

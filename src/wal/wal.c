@@ -7,8 +7,8 @@
 
 #include "base/buf.h"
 #include "base/hash.h"
-#include "wal/catalog.h"
 #include "wal/recovery.h"
+#include "wal/segments.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -47,7 +47,7 @@ struct wal {
     bool failed;
 
     uint64_t durable_offset; /* atomic; moved by the log's thread */
-    struct catalog catalog;  /* has locks of its own */
+    struct segments segments; /* has locks of its own */
 
     /* the log's thread */
     struct buf writing;
@@ -72,7 +72,7 @@ static void locks_init(struct wal *wal)
 static void wal_free(struct wal *wal)
 {
     segment_close(&wal->segment);
-    catalog_deinit(&wal->catalog);
+    segments_deinit(&wal->segments);
     buf_deinit(&wal->filling);
     buf_deinit(&wal->waiting);
     buf_deinit(&wal->writing);
@@ -129,8 +129,8 @@ err wal_open(struct wal **wal, const struct wal_options *options,
     made->marked = end.marked;
     made->next_offset = made->flushed_offset = made->written_offset = made->durable_offset = end.next_offset;
     locks_init(made);
-    catalog_init(&made->catalog, settled.disk, made->dir, &end.folder);
-    catalog_note(&made->catalog, &made->segment);
+    segments_init(&made->segments, settled.disk, made->dir, &end.folder);
+    segments_note(&made->segments, &made->segment);
     folder_free(&end.folder);
     *wal = made;
     return OK;
@@ -184,7 +184,7 @@ static err frame_store(struct wal *wal, struct diag *diag)
     wal->chain = checksum;
     wal->written_offset += wal->writing_count;
     wal->marked = wal->writing_count == 0;
-    catalog_note(&wal->catalog, &wal->segment);
+    segments_note(&wal->segments, &wal->segment);
     return OK;
 }
 
@@ -444,15 +444,15 @@ bool wal_wait(struct wal *wal)
 
 err wal_retire(struct wal *wal, uint64_t below, uint64_t *removed_bytes, struct diag *diag)
 {
-    return catalog_retire(&wal->catalog, below, removed_bytes, diag);
+    return segments_retire(&wal->segments, below, removed_bytes, diag);
 }
 
 uint64_t wal_oldest_offset(struct wal *wal)
 {
-    return catalog_oldest(&wal->catalog);
+    return segments_oldest(&wal->segments);
 }
 
 uint64_t wal_size(struct wal *wal)
 {
-    return catalog_size(&wal->catalog);
+    return segments_size(&wal->segments);
 }
