@@ -3,7 +3,7 @@ local ffi = require "ffi"
 local C = base.C
 
 describe("disk", function()
-  local disk, diag, dir, out = C.disk_real(), ffi.new "struct base_diag", nil, ffi.new "void *[1]"
+  local disk, diag, dir, out = C.disk_real(), ffi.new "struct diag", nil, ffi.new "struct disk_file *[1]"
 
   before_each(function()
     dir = os.tmpname()
@@ -73,7 +73,7 @@ describe("disk", function()
   end)
 
   it("locks a file against everybody else and says who holds it", function()
-    local path, first = dir .. "/lock", ffi.new "void *[1]"
+    local path, first = dir .. "/lock", ffi.new "struct disk_file *[1]"
     assert.equal(0, disk.lock(disk.self, path, first, diag))
     assert.equal(403, disk.lock(disk.self, path, out, diag))
     assert.matches(path .. " is in use by another process %(process %d+%)", ffi.string(diag.text))

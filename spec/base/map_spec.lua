@@ -9,7 +9,7 @@ describe("map", function()
   it("behaves like a table under random changes", function()
     local seed = os.time()
     math.randomseed(seed)
-    local map, model = ffi.new "struct base_map", {}
+    local map, model = ffi.new "struct map", {}
     C.map_init(map)
     for _ = 1, 20000 do
       local key, value = ("key %d"):format(math.random(300)):rep(math.random(2)), math.random(1, 2 ^ 30)
@@ -40,7 +40,7 @@ describe("map", function()
   end)
 
   it("takes the empty key", function()
-    local map = ffi.new "struct base_map"
+    local map = ffi.new "struct map"
     C.map_init(map)
     assert.is_nil(number(C.map_find(map, base.bytes "")))
     C.map_put(map, base.bytes "", pointer(7))
@@ -52,7 +52,7 @@ end)
 describe("diag", function()
   local diag
 
-  before_each(function() diag = ffi.new "struct base_diag" end)
+  before_each(function() diag = ffi.new "struct diag" end)
 
   it("holds a code and a sentence", function()
     assert.equal(401, C.diag_set(diag, 401, "%s: %s", "a.txt", "gone"))

@@ -239,7 +239,7 @@ describe("a backup", function()
     local head = ffi.new("uint8_t[160]")
     ffi.copy(head, whole, 160)
     head[8] = 2
-    ffi.cast("uint32_t *", head + 156)[0] = snap.core.snap_crc32c(0, head, 156)
+    ffi.cast("uint32_t *", head + 156)[0] = snap.core.crc32c(0, head, 156)
     refused(ffi.string(head, 160) .. whole:sub(161), "written by another version: its format is 2")
     assert.truthy(select(2, run("restore", folder .. "/nowhere")):find "No such file")
   end)

@@ -4,28 +4,8 @@ local server = require "spec.support.server"
 local sim = require "spec.support.sim"
 local wal = require "spec.support.wal"
 
-ffi.cdef [[
-struct founding_diag { int code; char text[1500]; };
-struct founding_progress { void *tell; void *context; const char *what; };
-struct founding_file;
-struct founding {
-  const struct disk *disk; const char *dir; struct founding_file *from; uint64_t position, size, offset;
-  uint8_t database[32]; bool schedules_paused; struct founding_progress *progress;
-};
-struct founding_disk {
-  void *self;
-  int (*open)(void *self, const char *path, bool create, struct founding_file **file, struct founding_diag *diag);
-  void (*close)(void *self, struct founding_file *file);
-};
-int founding_run(const struct founding *founding, const char *aside, struct founding_diag *diag);
-int founding_finish(const struct disk *disk, const char *dir, struct founding_diag *diag) __asm__("swap_finish");
-struct founding_snaps { const struct disk *disk; const char *dir; void *progress, *context; };
-int founding_verify(const struct founding_snaps *options, uint64_t offset, struct founding_diag *diag)
-  __asm__("snap_verify");
-]]
-
-local core = ffi.load(os.getenv "STDB_CORE" or "build/libstdb-core.so")
-local diag = ffi.new "struct founding_diag"
+local core = require "spec.support.core"
+local diag = ffi.new "struct diag"
 
 local MODULE = [[
 local stdb = require "stdb"
@@ -42,12 +22,7 @@ local function make_files()
   assert.equal(200, world:call("add", "[1]").status)
   local answer = world:request { method = "POST", path = "/v1/database/%s/snapshot", token = world:owner_token(), body = "" }
   world:stop()
-  local files, root = {}, world.data_dir .. "/databases/world"
-  local pipe = io.popen(("cd '%s' && find identity log snapshots -type f"):format(root))
-  for path in pipe:lines() do
-    files[path] = server.read_file(root .. "/" .. path):gsub("%z+$", path:find "%.wal$" and ("\0"):rep(4096) or "%0")
-  end
-  pipe:close()
+  local files = server.read_database(world.data_dir .. "/databases/world")
   world:remove()
   return files, tonumber(answer.body:match "%d+")
 end
@@ -69,8 +44,8 @@ describe("a founding", function()
 
   local function found(disk, aside)
     local handle = sim.C.disk_sim_disk(disk.sim)
-    local calls = ffi.cast("const struct founding_disk *", handle)
-    local file, progress = ffi.new "struct founding_file *[1]", ffi.new "struct founding_progress"
+    local calls = ffi.cast("const struct disk *", handle)
+    local file, progress = ffi.new "struct disk_file *[1]", ffi.new "struct progress"
     assert.equal(0, calls.open(calls.self, "backup", false, file, diag))
     local founding = ffi.new("struct founding", { disk = handle, dir = DIR, from = file[0], position = 4, size = #snapshot,
       offset = offset, schedules_paused = true, progress = progress })
@@ -83,14 +58,14 @@ describe("a founding", function()
   --- "old" or "new" when all files are that.
   local function opened(disk, old)
     local handle = sim.C.disk_sim_disk(disk.sim)
-    assert.equal(0, core.founding_finish(handle, DIR, diag), ffi.string(diag.text))
+    assert.equal(0, core.swap_finish(handle, DIR, diag), ffi.string(diag.text))
     local function get(path) return disk:get(DIR .. "/" .. path) end
     if get "identity" == ("07"):rep(32) .. "\n" then
       assert.truthy(get "schedules-paused")
       assert.truthy(get(("log/%020d.wal"):format(offset)))
       assert.is_nil(get "log/00000000000000000000.wal")
-      local snaps = ffi.new("struct founding_snaps", { disk = handle, dir = DIR .. "/snapshots" })
-      assert.equal(0, core.founding_verify(snaps, offset, diag), ffi.string(diag.text))
+      local snaps = ffi.new("struct snap_options", { disk = handle, dir = DIR .. "/snapshots" })
+      assert.equal(0, core.snap_verify(snaps, offset, diag), ffi.string(diag.text))
       for path, content in pairs(old) do assert.equal(content, get(ASIDE .. "/" .. path)) end
       return "new"
     end

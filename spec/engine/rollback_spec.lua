@@ -4,18 +4,7 @@ local server = require "spec.support.server"
 local sim = require "spec.support.sim"
 local wal = require "spec.support.wal"
 
-ffi.cdef [[
-struct rollback_diag { int code; char text[1500]; };
-struct rollback_moment { bool is_time; uint64_t offset; int64_t time_us; };
-struct rollback_progress { void *tell; void *context; const char *what; };
-struct rollback { const struct disk *disk; const char *dir; struct rollback_progress *progress; uint64_t end, log_end; };
-struct history;
-int rollback_plan(struct rollback *rollback, const struct rollback_moment *moment, struct rollback_diag *diag);
-int rollback_run(const struct rollback *rollback, const char *aside, struct rollback_diag *diag);
-int rollback_swap_finish(const struct disk *disk, const char *dir, struct rollback_diag *diag) __asm__("swap_finish");
-]]
-
-local core = ffi.load(os.getenv "STDB_CORE" or "build/libstdb-core.so")
+local core = require "spec.support.core"
 
 local MODULE = [[
 local stdb = require "stdb"
@@ -36,12 +25,7 @@ local function make_files()
     end
   end
   world:stop()
-  local files, root = {}, world.data_dir .. "/databases/world"
-  local pipe = io.popen(("cd '%s' && find identity log snapshots -type f"):format(root))
-  for path in pipe:lines() do
-    files[path] = server.read_file(root .. "/" .. path):gsub("%z+$", path:find "%.wal$" and ("\0"):rep(4096) or "%0")
-  end
-  pipe:close()
+  local files = server.read_database(world.data_dir .. "/databases/world")
   world:remove()
   return files
 end
@@ -52,12 +36,12 @@ local function disk_with(files, seed)
   return disk
 end
 
-local diag = ffi.new "struct rollback_diag"
+local diag = ffi.new "struct diag"
 
 local function plan(disk, offset)
-  local progress = ffi.new "struct rollback_progress"
+  local progress = ffi.new "struct progress"
   local rollback = ffi.new("struct rollback", { sim.C.disk_sim_disk(disk.sim), DIR, progress })
-  local code = core.rollback_plan(rollback, ffi.new("struct rollback_moment", false, offset), diag)
+  local code = core.rollback_plan(rollback, ffi.new("struct moment", false, offset), diag)
   assert.equal(0, code, ffi.string(diag.text))
   return rollback, progress
 end
@@ -65,7 +49,7 @@ end
 --- What is there now, once what was committed is finished.
 local function opened(disk, files)
   local handle = sim.C.disk_sim_disk(disk.sim)
-  assert.equal(0, core.rollback_swap_finish(handle, DIR, diag), ffi.string(diag.text))
+  assert.equal(0, core.swap_finish(handle, DIR, diag), ffi.string(diag.text))
   assert.equal(files.identity, disk:get(DIR .. "/identity"))
   return (plan(disk, 1))
 end

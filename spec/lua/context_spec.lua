@@ -45,8 +45,8 @@ describe("the context", function()
       end)]]
     made:call "go"
     made.context.timestamp_us = -1
-    made.context.sender[0] = 8
-    made.context.connection[0] = 1
+    made.context.sender.at[0] = 8
+    made.context.connection.at[0] = 1
     made:call "go"
     assert.equal("module.lua:4: " .. ("07"):rep(32) .. "\tnil\t2023-11-14T22:13:20.000000Z", made.log[1])
     assert.equal("module.lua:4: " .. ("07"):rep(31) .. "08\t" .. ("0"):rep(31) .. "1\t1969-12-31T23:59:59.999999Z",

@@ -1,12 +1,12 @@
 local net = require "spec.support.net"
 
 local function b64(text)
-  return net.collect(function(buf) net.core.net_base64url_encode(buf, net.bytes(text)) end)
+  return net.written(function(buf) net.core.base64url_encode(buf, net.bytes(text)) end)
 end
 
 local function unb64(text)
   local good
-  local decoded = net.collect(function(buf) good = net.core.net_base64url_decode(buf, net.bytes(text)) end)
+  local decoded = net.written(function(buf) good = net.core.base64url_decode(buf, net.bytes(text)) end)
   return good and decoded or nil
 end
 

@@ -127,7 +127,7 @@ describe("a server message", function()
     end
 
     it("greets with identity, connection id and token", function()
-        local who, connection = ffi.new("struct proto_identity"), ffi.new("struct proto_connection_id")
+        local who, connection = ffi.new("identity"), ffi.new("connection_id")
         who.at[0], who.at[31], connection.at[0] = 1, 0xc2, 2
         local text = proto.written(function(out)
             core.server_msg_initial_connection(out, who, connection, bytes("tok"))

@@ -6,15 +6,15 @@ local OK, NOT_FOUND, DISK, IN_USE = 0, 106, 401, 403
 
 --- The calls of the disk's interface on a simulated disk. They return the code, after what they give.
 local function calls_of(disk)
-  local interface = ffi.cast("const struct base_disk *", disk.sim ~= nil and sim.C.disk_sim_disk(disk.sim))
-  local diag = ffi.new "struct base_diag"
+  local interface = ffi.cast("const struct disk *", disk.sim ~= nil and sim.C.disk_sim_disk(disk.sim))
+  local diag = ffi.new "struct diag"
   local calls = {}
   function calls.open(path, create)
-    local out = ffi.new "void *[1]"
+    local out = ffi.new "struct disk_file *[1]"
     return interface.open(interface.self, path, create or false, out, diag), out[0]
   end
   function calls.lock(path)
-    local out = ffi.new "void *[1]"
+    local out = ffi.new "struct disk_file *[1]"
     return interface.lock(interface.self, path, out, diag), out[0]
   end
   function calls.read(file, offset, size)
@@ -240,8 +240,8 @@ describe("simulated disk", function()
   it("serves whole small files as the real one does", function()
     local disk = sim.disk(1)
     local calls = calls_of(disk)
-    local interface = ffi.cast("const struct base_disk *", sim.C.disk_sim_disk(disk.sim))
-    local diag = ffi.new "struct base_diag"
+    local interface = ffi.cast("const struct disk *", sim.C.disk_sim_disk(disk.sim))
+    local diag = ffi.new "struct diag"
     assert.equal(OK, calls.make_dir "d")
     assert.equal(OK, base.C.disk_write_whole(interface, "d/small", base.bytes "content", diag))
     disk:restart()

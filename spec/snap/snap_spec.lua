@@ -17,7 +17,7 @@ local function small_world()
     local players, words = world:table "player", world:table "word"
     for id = 1, 20 do players:restore(players:row { id = id, name = "player " .. id }) end
     words:restore(words:row { text = "a word" })
-    store.core.store_restore_sequence_halves(world.store, snap.ids(players)[4], 4097, 0)
+    store.core.store_restore_sequence(world.store, snap.ids(players)[4], { 4097, 0 })
     return world
 end
 
@@ -109,7 +109,7 @@ describe("a snapshot", function()
 
     it("of a database that nothing was published to yet holds no tables", function()
         local empty = store.world {}
-        store.core.store_store_deinit(empty.store)
+        store.core.store_deinit(empty.store)
         folder:take(empty, { offset = 0 })
         assert(folder:verify(0))
         local head, copy = assert(folder:load(0, empty))

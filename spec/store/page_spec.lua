@@ -6,23 +6,23 @@ describe("pages", function()
     local pages
 
     before_each(function()
-        pages = ffi.new "struct store_pages"
-        core.store_pages_init(pages)
+        pages = ffi.new "struct pages"
+        core.pages_init(pages)
     end)
-    after_each(function() core.store_pages_deinit(pages) end)
+    after_each(function() core.pages_deinit(pages) end)
 
     local function put(text)
-        local ref = core.store_pages_take(pages, #text)
+        local ref = core.pages_take(pages, #text)
         ffi.copy(store.row_at(pages, ref).data, text, #text)
         return ref
     end
 
     local function rows()
         local found, ref = {}, ffi.new("uint32_t[1]", store.NONE)
-        local row = core.store_pages_next(pages, ref)
+        local row = core.pages_next(pages, ref)
         while row ~= nil do
             found[ref[0]] = store.row_text(row)
-            row = core.store_pages_next(pages, ref)
+            row = core.pages_next(pages, ref)
         end
         return found
     end
@@ -34,7 +34,7 @@ describe("pages", function()
             expected[put(text)] = text
         end
         assert.same(expected, rows())
-        core.store_pages_check(pages)
+        core.pages_check(pages)
     end)
 
     it("behave like a table under random changes", function()
@@ -56,40 +56,40 @@ describe("pages", function()
                 refs[place] = refs[#refs]
                 refs[#refs] = nil
                 model[ref] = nil
-                core.store_pages_free(pages, ref)
+                core.pages_free(pages, ref)
             end
         end
         assert.same(model, rows(), "seed " .. seed)
         assert.equal(#refs, tonumber(pages.row_count))
-        core.store_pages_check(pages)
+        core.pages_check(pages)
     end)
 
     it("give memory back when rows go", function()
         local refs = {}
         for idx = 1, 50000 do refs[idx] = put "a row of forty bytes, more or less, in all" end
         local full = tonumber(pages.byte_count)
-        for _, ref in ipairs(refs) do core.store_pages_free(pages, ref) end
+        for _, ref in ipairs(refs) do core.pages_free(pages, ref) end
         assert.is_true(full > 50000 * 44)
         assert.equal(65536, tonumber(pages.byte_count))
-        core.store_pages_check(pages)
+        core.pages_check(pages)
     end)
 
     it("do not show hidden rows", function()
         local kept, hidden = put "kept", put "hidden"
-        core.store_pages_hide(pages, hidden)
+        core.pages_hide(pages, hidden)
         assert.same({ [kept] = "kept" }, rows())
         assert.equal(1, tonumber(pages.row_count))
 
-        core.store_pages_show(pages, hidden)
+        core.pages_show(pages, hidden)
         assert.same({ [kept] = "kept", [hidden] = "hidden" }, rows())
-        core.store_pages_check(pages)
+        core.pages_check(pages)
     end)
 
     it("change a row in place only where the slot is of about its size", function()
         local ref = put(("x"):rep(200))
-        assert.is_true(core.store_pages_fits(pages, ref, 200))
-        assert.is_true(core.store_pages_fits(pages, ref, 100))
-        assert.is_false(core.store_pages_fits(pages, ref, 300))
-        assert.is_false(core.store_pages_fits(pages, ref, 10))
+        assert.is_true(core.pages_fits(pages, ref, 200))
+        assert.is_true(core.pages_fits(pages, ref, 100))
+        assert.is_false(core.pages_fits(pages, ref, 300))
+        assert.is_false(core.pages_fits(pages, ref, 10))
     end)
 end)

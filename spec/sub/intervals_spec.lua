@@ -2,39 +2,18 @@
 local ffi = require "ffi"
 local bsatn = require "spec.support.bsatn"
 local schema = require "spec.support.schema"
-require "spec.support.sql"
-
-ffi.cdef [[
-struct intervals { const void *type; bool prefix_is_exact; void *root; uint32_t count; uint64_t seed; };
-struct interval_node {
-    struct { schema_bytes value; uint64_t prefix; bool is_open, is_included; } ends[2];
-    void *left, *right; const void *highest; uint64_t priority; void *item;
-};
-void intervals_init(struct intervals *intervals, const void *type);
-void intervals_deinit(struct intervals *intervals);
-struct interval_node *intervals_add(struct intervals *intervals, const struct sql_range *range);
-void intervals_remove(struct intervals *intervals, const struct sql_range *range);
-void intervals_stab(const struct intervals *intervals, const uint8_t *value, void (*each)(void *context, void *item),
-                    void *context);
-void intervals_check(const struct intervals *intervals);
-]]
-
-local core = ffi.load(os.getenv("STDB_CORE") or "build/libstdb-core.so")
+local core = require "spec.support.core"
 local random = math.random
-
-local function view(text)
-  return ffi.new("schema_bytes", ffi.cast("const uint8_t *", text), #text)
-end
 
 --- A range of the column whose values `encode` writes; the texts live as long as it.
 local function range_of(wanted, encode)
-  local made = { wanted = wanted, texts = {}, range = ffi.new "struct sql_range" }
+  local made = { wanted = wanted, texts = {}, range = ffi.new "struct query_range" }
   for _, side in ipairs { "lower", "upper" } do
     if wanted[side] then
       made.texts[side] = encode(wanted[side])
       made.range["has_" .. side] = true
       made.range[side .. "_inclusive"] = wanted[side .. "_inclusive"]
-      made.range[side] = view(made.texts[side])
+      made.range[side] = core.bytes(made.texts[side])
     end
   end
   return made

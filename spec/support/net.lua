@@ -1,40 +1,9 @@
 --- What the specs of src/net stand on: the core's tokens by FFI, and the echo engine as a process.
--- All specs share one space of C names, so those here have a prefix.
 local ffi = require "ffi"
 local ws_client = require "spec.support.ws_client"
 
+-- All specs share one FFI: what others may declare, too, has a name of its own here.
 ffi.cdef [[
-typedef struct net_bytes { const uint8_t *at; size_t size; } net_bytes;
-typedef struct net_buf { uint8_t *data; size_t size; size_t capacity; } net_buf;
-typedef struct net_identity { uint8_t at[32]; } net_identity;
-struct net_diag { int32_t code; char text[1500]; };
-struct net_claims {
-  char issuer[129], subject[129];
-  net_identity who;
-  int64_t issued_at;
-  bool expires;
-  int64_t expires_at;
-  net_bytes payload;
-  net_buf storage;
-};
-struct net_token_keys;
-const void *net_disk_real(void) __asm__("disk_real");
-int32_t net_token_keys_open(struct net_token_keys **keys, const void *disk, const char *dir, struct net_diag *diag)
-  __asm__("token_keys_open");
-void net_token_keys_free(struct net_token_keys *keys) __asm__("token_keys_free");
-net_bytes net_token_keys_public_pem(const struct net_token_keys *keys) __asm__("token_keys_public_pem");
-void net_token_mint(const struct net_token_keys *keys, net_buf *token, net_identity *who) __asm__("token_mint");
-int32_t net_token_verify(const struct net_token_keys *keys, net_bytes token, struct net_claims *claims,
-                         struct net_diag *diag) __asm__("token_verify");
-void net_token_resign(const struct net_token_keys *keys, const struct net_claims *claims, int64_t seconds,
-                      net_buf *token) __asm__("token_resign");
-void net_token_sign(const struct net_token_keys *keys, net_bytes payload, net_buf *token) __asm__("token_sign");
-void net_token_claims_deinit(struct net_claims *claims) __asm__("token_claims_deinit");
-void net_identity_print(net_buf *out, const net_identity *value) __asm__("identity_print");
-void net_base64url_encode(net_buf *out, net_bytes from) __asm__("base64url_encode");
-bool net_base64url_decode(net_buf *out, net_bytes text) __asm__("base64url_decode");
-void net_buf_deinit(net_buf *buf) __asm__("buf_deinit");
-
 int net_pipe(int fds[2]) __asm__("pipe");
 int net_fork(void) __asm__("fork");
 int net_dup2(int from, int to) __asm__("dup2");
@@ -48,9 +17,9 @@ char *net_mkdtemp(char *pattern) __asm__("mkdtemp");
 ]]
 
 local C = ffi.C
-local core = ffi.load(os.getenv "STDB_CORE" or "build/libstdb-core.so")
+local core = require "spec.support.core"
 
-local net = { core = core, client = ws_client }
+local net = { core = core, bytes = core.bytes, written = core.written, client = ws_client }
 
 --- A new folder, removed with net.remove_dir().
 function net.make_dir()
@@ -64,20 +33,6 @@ function net.remove_dir(dir)
   os.execute("rm -rf " .. dir)
 end
 
---- A view of a string, good while the caller holds the string.
-function net.bytes(text)
-  return ffi.new("net_bytes", ffi.cast("const uint8_t *", text), #text)
-end
-
---- Calls `fill` with a buffer; what it wrote, as a string.
-function net.collect(fill)
-  local buf = ffi.new "net_buf"
-  fill(buf)
-  local text = ffi.string(buf.data, buf.size)
-  core.net_buf_deinit(buf)
-  return text
-end
-
 -- Tokens
 
 local keys = {}
@@ -85,52 +40,51 @@ keys.__index = keys
 
 --- The keys of a folder; nil and the sentence when they cannot be had.
 function net.open_keys(dir)
-  local out, diag = ffi.new "struct net_token_keys *[1]", ffi.new "struct net_diag"
-  local code = core.net_token_keys_open(out, core.net_disk_real(), dir, diag)
+  local out, diag = ffi.new "struct token_keys *[1]", ffi.new "struct diag"
+  local code = core.token_keys_open(out, core.disk_real(), dir, diag)
   if code ~= 0 then return nil, ffi.string(diag.text) end
-  return setmetatable({ handle = ffi.gc(out[0], core.net_token_keys_free) }, keys)
+  return setmetatable({ handle = ffi.gc(out[0], core.token_keys_free) }, keys)
 end
 
 function keys:mint()
-  local who = ffi.new "net_identity"
-  local token = net.collect(function(buf) core.net_token_mint(self.handle, buf, who) end)
-  return token, net.collect(function(buf) core.net_identity_print(buf, who) end)
+  local who = ffi.new "identity"
+  local token = net.written(function(buf) core.token_mint(self.handle, buf, who) end)
+  return token, net.written(function(buf) core.identity_print(buf, who) end)
 end
 
 --- Signs a payload of any content.
 function keys:sign(payload)
-  return net.collect(function(buf) core.net_token_sign(self.handle, net.bytes(payload), buf) end)
+  return net.written(function(buf) core.token_sign(self.handle, net.bytes(payload), buf) end)
 end
 
 --- The claims as a table, or nil and the sentence.
 function keys:verify(token)
-  local claims, diag = ffi.new "struct net_claims", ffi.new "struct net_diag"
-  local code = core.net_token_verify(self.handle, net.bytes(token), claims, diag)
+  local claims, diag = ffi.new "struct token_claims", ffi.new "struct diag"
+  local code = core.token_verify(self.handle, net.bytes(token), claims, diag)
   if code ~= 0 then return nil, ffi.string(diag.text) end
   local result = {
     issuer = ffi.string(claims.issuer),
     subject = ffi.string(claims.subject),
-    identity = net.collect(function(buf) core.net_identity_print(buf, claims.who) end),
+    identity = net.written(function(buf) core.identity_print(buf, claims.who) end),
     issued_at = tonumber(claims.issued_at),
     expires_at = claims.expires and tonumber(claims.expires_at) or nil,
     payload = ffi.string(claims.payload.at, claims.payload.size),
   }
-  core.net_token_claims_deinit(claims)
+  core.token_claims_deinit(claims)
   return result
 end
 
 --- A token for the same claims that lives `seconds`.
 function keys:resign(token, seconds)
-  local claims, diag = ffi.new "struct net_claims", ffi.new "struct net_diag"
-  assert(core.net_token_verify(self.handle, net.bytes(token), claims, diag) == 0)
-  local resigned = net.collect(function(buf) core.net_token_resign(self.handle, claims, seconds, buf) end)
-  core.net_token_claims_deinit(claims)
+  local claims, diag = ffi.new "struct token_claims", ffi.new "struct diag"
+  assert(core.token_verify(self.handle, net.bytes(token), claims, diag) == 0)
+  local resigned = net.written(function(buf) core.token_resign(self.handle, claims, seconds, buf) end)
+  core.token_claims_deinit(claims)
   return resigned
 end
 
 function keys:public_pem()
-  local pem = core.net_token_keys_public_pem(self.handle)
-  return ffi.string(pem.at, pem.size)
+  return core.text(core.token_keys_public_pem(self.handle))
 end
 
 -- The echo engine

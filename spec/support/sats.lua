@@ -3,85 +3,9 @@ local ffi = require("ffi")
 local bsatn = require("spec.support.bsatn")
 local meta = require("spec.support.vectors").meta
 
--- One declaration a string: another spec in this process may have declared the same struct from the same header,
--- which the FFI refuses to hear twice.
-local declarations = {
-    "typedef struct bytes { const uint8_t *at; size_t size; } bytes;",
-    "struct diag { int code; char text[1500]; };",
-    "struct buf { uint8_t *data; size_t size; size_t capacity; };",
-    "struct reader { const uint8_t *at; const uint8_t *end; bool failed; };",
-    "struct arena { struct arena_block *block; size_t used; };",
-    "typedef struct identity { uint8_t at[32]; } identity;",
-    "typedef struct connection_id { uint8_t at[16]; } connection_id;",
-    "struct type_field { bytes name; const struct type *type; };",
-    [[struct type {
-        int kind; int special; bool plain; int32_t fixed_size; uint32_t min_size; uint32_t depth; uint32_t ref;
-        uint32_t count; struct type_field *fields; const struct type *element;
-    };]],
-    [[
-    void buf_init(struct buf *buf);
-    void buf_deinit(struct buf *buf);
-    void arena_init(struct arena *arena);
-    void arena_deinit(struct arena *arena);
-
-    const struct type *type_special(int special);
-    const struct type *type_bytes(void);
-    const struct type *type_unit(void);
-    bool type_equal(const struct type *left, const struct type *right);
-    bool type_is_enum(const struct type *type);
-    void type_print(struct buf *out, const struct type *type);
-    void type_print_json(struct buf *out, const struct type *type);
-    int type_decode(struct arena *arena, struct reader *from, const struct type **type, struct diag *diag);
-    void type_encode(struct buf *out, const struct type *type);
-    int type_resolve(struct arena *arena, const struct type *const *typespace, uint32_t count, const struct type *type,
-                     const struct type **resolved, struct diag *diag);
-
-    int bsatn_check(const struct type *type, bytes value, size_t *used, struct diag *diag);
-    size_t bsatn_size(const struct type *type, const uint8_t *at);
-    int bsatn_compare(const struct type *type, const uint8_t *left, const uint8_t *right);
-    uint64_t bsatn_prefix(const struct type *type, const uint8_t *at);
-    bool bsatn_prefix_is_exact(const struct type *type);
-
-    void json_print(struct buf *out, const struct type *type, bytes value, int style);
-    int json_parse(const struct type *type, bytes text, struct buf *out, struct diag *diag);
-    void json_print_string(struct buf *out, bytes text);
-
-    identity identity_of_claims(bytes issuer, bytes subject);
-    bool identity_parse(bytes hex, identity *out);
-    void identity_print(struct buf *out, const identity *value);
-    bool connection_id_parse(bytes hex, connection_id *out);
-    void connection_id_print(struct buf *out, const connection_id *value);
-    bool connection_id_is_none(const connection_id *value);
-    bool timestamp_parse(bytes text, int64_t *micros);
-    void timestamp_print(struct buf *out, int64_t micros);
-    bool uuid_parse(bytes text, uint8_t *out);
-    void uuid_print(struct buf *out, const uint8_t *at);
-    ]],
-}
-for _, declaration in ipairs(declarations) do
-    local declared, reason = pcall(ffi.cdef, declaration)
-    assert(declared or reason:find("redefine", 1, true), reason)
-end
-
-local core = ffi.load(os.getenv("STDB_CORE") or "build/libstdb-core.so")
-local sats = { core = core }
-
---- A Lua string as the core's view of bytes. The view points into the string, so the string must outlive it.
-local function view(text)
-    return ffi.new("bytes", ffi.cast("const uint8_t *", text), #text)
-end
-
-sats.view = view
-
---- What `write` appends to a fresh buffer.
-function sats.written(write)
-    local out = ffi.new("struct buf")
-    core.buf_init(out)
-    write(out)
-    local text = ffi.string(out.data, out.size)
-    core.buf_deinit(out)
-    return text
-end
+local core = require "spec.support.core"
+local view = core.bytes
+local sats = { core = core, view = view, written = core.written }
 
 -- Types ---------------------------------------------------------------------------------------------------------
 

@@ -11,78 +11,12 @@ local ffi = require("ffi")
 local bsatn = require("spec.support.bsatn")
 local meta = require("spec.support.vectors").meta
 
--- All specs share one FFI, so structs have names of this file's own.
-ffi.cdef [[
-typedef struct schema_bytes { const uint8_t *at; size_t size; } schema_bytes;
-struct schema_buf { uint8_t *data; size_t size; size_t capacity; };
-struct schema_arena { void *block; size_t used; };
-struct schema_diag { int code; char text[1500]; };
-typedef struct schema_i128 { uint64_t low; int64_t high; } __attribute__((aligned(16))) schema_i128;
-
-struct schema_column {
-    schema_bytes name; const void *type; int32_t offset; bool has_default; schema_bytes default_value;
-};
-struct schema_index {
-    uint32_t id; schema_bytes name; schema_bytes accessor; int kind; bool unique; uint32_t column_count; uint16_t columns[16];
-};
-struct schema_sequence {
-    uint32_t id; schema_bytes name; uint16_t column; schema_i128 start, min, max, increment;
-};
-struct schema_table {
-    uint32_t id; schema_bytes name; int access; bool is_event; int32_t primary_key; uint32_t type_ref;
-    const void *row_type; uint32_t column_count; struct schema_column *columns; uint32_t index_count;
-    struct schema_index *indexes; uint32_t sequence_count; struct schema_sequence *sequences; int32_t schedule;
-};
-struct schema_schedule {
-    uint32_t id; schema_bytes name; uint32_t table; uint32_t reducer; uint16_t at_column; bool catches_up;
-};
-struct schema_view { struct schema_table rows; bool is_anonymous; int kind; };
-struct schema_reducer { schema_bytes name; const void *params; int lifecycle; bool is_private; };
-struct schema_schema {
-    struct schema_arena arena; schema_bytes def; uint32_t next_id; uint32_t table_count; struct schema_table *tables;
-    uint32_t reducer_count; struct schema_reducer *reducers; int32_t lifecycle[3];
-    uint32_t schedule_count; struct schema_schedule *schedules; uint32_t view_count; struct schema_view *views;
-    uint32_t filter_count; schema_bytes *filters;
-};
-struct schema_fault { int subject; char name[128]; };
-struct schema_step { int kind; const struct schema_table *from, *to; };
-struct schema_migration { uint32_t step_count; struct schema_step *steps; bool breaks_clients; };
-
-void schema_buf_init(struct schema_buf *buf) __asm__("buf_init");
-void schema_buf_deinit(struct schema_buf *buf) __asm__("buf_deinit");
-void schema_arena_init(struct schema_arena *arena) __asm__("arena_init");
-void schema_arena_deinit(struct schema_arena *arena) __asm__("arena_deinit");
-int schema_build(schema_bytes def, const struct schema_schema *previous, struct schema_schema **schema,
-                 struct schema_fault *fault, struct schema_diag *diag);
-void schema_free(struct schema_schema *schema);
-const struct schema_table *schema_find_table(const struct schema_schema *schema, schema_bytes name);
-const struct schema_view *schema_find_view(const struct schema_schema *schema, schema_bytes name);
-int32_t schema_find_reducer(const struct schema_schema *schema, schema_bytes name);
-int32_t table_def_find_column(const struct schema_table *table, schema_bytes name);
-void schema_ids_encode_(struct schema_buf *out, const struct schema_schema *schema) __asm__("schema_ids_encode");
-int schema_restore_(schema_bytes def, schema_bytes ids, struct schema_schema **schema, struct schema_diag *diag)
-    __asm__("schema_restore");
-void schema_print_v9(struct schema_buf *out, const struct schema_schema *schema);
-void schema_print_v10(struct schema_buf *out, const struct schema_schema *schema);
-int migration_plan(struct schema_arena *arena, const struct schema_schema *from, const struct schema_schema *to,
-                   struct schema_migration *plan, struct schema_diag *diag);
-void migration_step_print(struct schema_buf *out, const struct schema_step *step);
-]]
-
-local core = ffi.load(os.getenv("STDB_CORE") or "build/libstdb-core.so")
+local core = require "spec.support.core"
 local schema = {}
 local built = {}
 built.__index = built
 
-local function bytes(text)
-    return ffi.new("schema_bytes", ffi.cast("const uint8_t *", text), #text)
-end
-
---- A Lua string of the core's bytes.
-local function text_of(from)
-    return ffi.string(from.at, from.size)
-end
-
+local bytes, text_of = core.bytes, core.text
 schema.text_of = text_of
 
 -- Describing ----------------------------------------------------------------------------------------------------
@@ -307,7 +241,7 @@ local subjects = { [0] = "module", "table", "reducer", "type", "view", "filter" 
 
 --- A built schema; or nil, the refusal and { subject, name }.
 function schema.build_bytes(def, previous)
-    local out, fault, diag = ffi.new("struct schema_schema *[1]"), ffi.new("struct schema_fault"), ffi.new("struct schema_diag")
+    local out, fault, diag = ffi.new("struct schema *[1]"), ffi.new("struct schema_fault"), ffi.new("struct diag")
     local code = core.schema_build(bytes(def), previous and previous.schema or nil, out, fault, diag)
     if code ~= 0 then
         assert(out[0] == nil and code == diag.code, "a refusal leaves a schema or another code")
@@ -322,11 +256,9 @@ end
 
 --- The same schema made of its description and its ids, as a snapshot keeps them.
 function built:restored()
-    local buf, out, diag = ffi.new("struct schema_buf"), ffi.new("struct schema_schema *[1]"), ffi.new("struct schema_diag")
-    core.schema_buf_init(buf)
-    core.schema_ids_encode_(buf, self.schema)
-    local code = core.schema_restore_(self.schema.def, ffi.new("schema_bytes", buf.data, buf.size), out, diag)
-    core.schema_buf_deinit(buf)
+    local out, diag = ffi.new("struct schema *[1]"), ffi.new("struct diag")
+    local ids = core.written(core.schema_ids_encode, self.schema)
+    local code = core.schema_restore(self.schema.def, bytes(ids), out, diag)
     assert(code == 0, code ~= 0 and ffi.string(diag.text))
     return setmetatable({ schema = ffi.gc(out[0], core.schema_free) }, built)
 end
@@ -360,12 +292,7 @@ end
 
 --- The JSON of version 9 or 10.
 function built:json(version)
-    local buf = ffi.new("struct schema_buf")
-    core.schema_buf_init(buf)
-    core["schema_print_v" .. version](buf, self.schema)
-    local text = ffi.string(buf.data, buf.size)
-    core.schema_buf_deinit(buf)
-    return text
+    return core.written(core["schema_print_v" .. version], self.schema)
 end
 
 --- A 128-bit number as a double.
@@ -379,24 +306,19 @@ end
 -- Migrating -----------------------------------------------------------------------------------------------------
 
 local function step_text(step)
-    local buf = ffi.new("struct schema_buf")
-    core.schema_buf_init(buf)
-    core.migration_step_print(buf, step)
-    local text = ffi.string(buf.data, buf.size)
-    core.schema_buf_deinit(buf)
-    return text
+    return core.written(core.migration_step_print, step)
 end
 
 --- The steps as texts and whether clients are broken; or nil and the reasons.
 function schema.plan(from, to)
-    local arena, plan, diag = ffi.new("struct schema_arena"), ffi.new("struct schema_migration"), ffi.new("struct schema_diag")
-    core.schema_arena_init(arena)
+    local arena, plan, diag = ffi.new("struct arena"), ffi.new("struct migration"), ffi.new("struct diag")
+    core.arena_init(arena)
     local code = core.migration_plan(arena, from.schema, to.schema, plan, diag)
     local steps = {}
     for place = 0, plan.step_count - 1 do
         steps[place + 1] = step_text(plan.steps[place])
     end
-    core.schema_arena_deinit(arena)
+    core.arena_deinit(arena)
     if code ~= 0 then
         return nil, ffi.string(diag.text)
     end

@@ -54,6 +54,16 @@ function server.read_file(path)
   return text
 end
 
+--- The files of a database on the disk: path below its folder -> content, of the log without the room made ahead.
+function server.read_database(folder)
+  local files = {}
+  for path in output_of(("cd %s && find identity log snapshots -type f"):format(quote(folder))):gmatch "%C+" do
+    local content = server.read_file(folder .. "/" .. path)
+    files[path] = path:find "%.wal$" and content:gsub("%z+$", ("\0"):rep(4096)) or content
+  end
+  return files
+end
+
 --- Writes into the file itself, as simple editors do.
 function server.write_file(path, text)
   local file = assert(io.open(path, "wb"))

@@ -1,57 +1,12 @@
 --- A server on a simulated disk, without sockets, threads, clock or chance (spec/sim/engine_sim.h), as specs want to
 --- speak of it. The FFI leads into another Lua state, that of the module: what calls it is not compiled.
 local ffi = require "ffi"
-require "spec.support.sim"
-
-ffi.cdef [[
-struct server_sim;
-struct server_sim_checkpoints { uint64_t log_bytes; int64_t interval_us; int64_t keep_us; uint64_t keep_bytes; };
-struct server_sim_options {
-  const char *module_path;
-  uint64_t segment_size;
-  struct server_sim_checkpoints checkpoints;
-};
-struct server_sim *server_sim_new(struct disk_sim *disk, uint64_t seed);
-void server_sim_free(struct server_sim *server);
-void server_sim_set_clock(int64_t wall_us, int64_t monotonic_us);
-int server_sim_open(struct server_sim *server, const struct server_sim_options *options);
-void server_sim_close(struct server_sim *server);
-bool server_sim_step(struct server_sim *server, int step);
-int server_sim_publish(struct server_sim *server, const char *module_path);
-const char *server_sim_text(const struct server_sim *server);
-uint64_t server_sim_durable(const struct server_sim *server);
-uint32_t server_sim_failures(const struct server_sim *server);
-void server_sim_connect(struct server_sim *server, uint32_t number, const char *who, const char *connection,
-                        bool is_v3, bool confirmed);
-void server_sim_post(struct server_sim *server, uint32_t number, const char *frame, size_t size);
-void server_sim_disconnect(struct server_sim *server, uint32_t number);
-const uint8_t *server_sim_receive(struct server_sim *server, uint32_t number, size_t *size);
-uint32_t server_sim_ending(struct server_sim *server, uint32_t number);
-void server_sim_release_early(struct server_sim *server, bool early);
-void server_sim_ask_snapshot(struct server_sim *server);
-void server_sim_ask_undo(struct server_sim *server, const char *selection);
-int server_sim_asked_status(const struct server_sim *server);
-const uint8_t *server_sim_rows(struct server_sim *server, const char *table, size_t *size);
-const uint8_t *server_sim_index_rows(struct server_sim *server, const char *table, uint32_t index, size_t *size);
-uint64_t server_sim_next_value(struct server_sim *server, const char *table);
-const char *server_sim_identity(struct server_sim *server);
-void server_sim_check_tables(struct server_sim *server);
-uint32_t server_sim_audit(struct server_sim *server);
-bool server_sim_spoil_index(struct server_sim *server, const char *table, uint32_t index);
-void server_sim_spoil_row(struct server_sim *server, const char *table);
-void server_sim_spoil_sequence(struct server_sim *server, const char *table, uint64_t next);
-int server_sim_copy_log(struct server_sim *server, uint64_t without);
-]]
-
-local core = os.getenv "STDB_CORE" or "build/libstdb-core.so"
--- Global, so that the module's own FFI finds the functions of host/abi.cdef.
-local symbols = ffi.load(core, true)
-local C = ffi.load((core:match "^(.*/)" or "./") .. "libengine-sim.so")
+local C = require("spec.support.core").beside "libengine-sim.so"
 
 local Server = {}
 Server.__index = Server
 
-local server_sim = { symbols = symbols, OK = 0, NOT_FOUND = 106, MIGRATION = 207, DISK = 401, CORRUPT = 402, IN_USE = 403 }
+local server_sim = { OK = 0, NOT_FOUND = 106, MIGRATION = 207, DISK = 401, CORRUPT = 402, IN_USE = 403 }
 local steps = { turn = 0, log = 1, snapshot = 2, aside = 3 }
 
 function server_sim.new(disk, seed)

@@ -1,42 +1,13 @@
 --- The simulated disk (spec/sim/disk_sim.h), as specs want to speak of it.
 local ffi = require "ffi"
+local core = require "spec.support.core"
+local C = core.beside "libwal-driver.so"
 
-ffi.cdef [[
-struct disk;
-struct disk_sim;
-struct disk_sim *disk_sim_new(uint64_t seed);
-void disk_sim_free(struct disk_sim *sim);
-const struct disk *disk_sim_disk(struct disk_sim *sim);
-void disk_sim_fail_at(struct disk_sim *sim, int call, uint64_t nth, int fault, bool ever_after);
-void disk_sim_fail_often(struct disk_sim *sim, int call, uint32_t millionths, int fault);
-void disk_sim_set_capacity(struct disk_sim *sim, uint64_t bytes);
-void disk_sim_crash_at(struct disk_sim *sim, uint64_t nth);
-void disk_sim_crash(struct disk_sim *sim);
-void disk_sim_kill_at(struct disk_sim *sim, uint64_t nth);
-void disk_sim_kill(struct disk_sim *sim);
-void disk_sim_lie(struct disk_sim *sim, bool lies);
-struct disk_strike { uint64_t count; int what; int call; char path[256]; };
-const struct disk_strike *disk_sim_strike(const struct disk_sim *sim);
-uint64_t disk_sim_hash(struct disk_sim *sim);
-const char *disk_sim_name(struct disk_sim *sim, size_t idx);
-void disk_sim_restart(struct disk_sim *sim);
-uint64_t disk_sim_count(struct disk_sim *sim, int call);
-uint64_t disk_sim_largest_read(struct disk_sim *sim);
-bool disk_sim_has_crashed(struct disk_sim *sim);
-const uint8_t *disk_sim_get(struct disk_sim *sim, const char *path, size_t *size);
-void disk_sim_put(struct disk_sim *sim, const char *path, const uint8_t *data, size_t size, bool stored);
-bool disk_sim_flip(struct disk_sim *sim, const char *path, uint64_t bit);
-uint64_t disk_sim_random(struct disk_sim *sim);
-]]
-
-local core = os.getenv "STDB_CORE" or "build/libstdb-core.so"
-local C = ffi.load((core:match "^(.*/)" or "./") .. "libwal-driver.so")
-
-local calls = {
-  open = 0, size = 1, read = 2, write = 3, sync = 4, truncate = 5, reserve = 6, rename = 7, remove = 8, make_dir = 9,
-  dir_sync = 10, list = 11, lock = 12, any = 13, changes = 14,
-}
-local faults = { EIO = 0, ENOSPC = 1 }
+local calls = {}
+for name in ("open size read write sync truncate reserve rename remove make_dir dir_sync list lock any changes"):gmatch "%S+" do
+  calls[name] = core["DISK_" .. name:upper()]
+end
+local faults = { EIO = core.DISK_EIO, ENOSPC = core.DISK_ENOSPC }
 
 local sim = { C = C, calls = calls }
 

@@ -8,42 +8,9 @@
 --- Calls give true (or what they are for), or nil, the sentence and the code.
 local ffi = require("ffi")
 local store = require("spec.support.store")
-require("spec.support.schema") -- for struct schema_table
 
--- All specs share one FFI, so structs and functions have names of this file's own.
+-- All specs share one FFI: what others may declare, too, has a name of its own here.
 ffi.cdef [[
-struct snap_client { uint64_t number; uint8_t who[32]; uint8_t connection[16]; };
-struct snap_tick { uint32_t schedule_id; uint64_t row_id; int64_t last_us; };
-struct snap_head {
-    uint8_t database_id[16]; uint64_t offset; int64_t timestamp_us; uint64_t publish_offset; uint8_t first_hash[32];
-    uint64_t last_client; uint32_t client_count; const struct snap_client *clients;
-    uint32_t tick_count; const struct snap_tick *ticks; store_bytes publish; uint64_t row_limit;
-};
-struct snap_options {
-    const void *disk; const char *dir; bool (*progress)(void *context, uint64_t rows_done, uint64_t rows_all); void *context;
-};
-struct snap_label {
-    uint64_t content_size; uint8_t database_id[16]; uint64_t offset; int64_t timestamp_us; uint64_t row_count;
-    uint32_t sums_crc;
-};
-
-const void *snap_disk_real(void) __asm__("disk_real");
-uint32_t snap_crc32c(uint32_t seed, const void *data, size_t size) __asm__("crc32c");
-int snap_write(const struct snap_options *options, const void *frozen, const struct snap_head *head,
-               struct store_diag *diag);
-int snap_publish(const struct snap_options *options, uint64_t offset, struct store_diag *diag);
-int snap_verify(const struct snap_options *options, uint64_t offset, struct store_diag *diag);
-int snap_load(const struct snap_options *options, uint64_t offset, const uint8_t *database_id, struct store_store *store,
-              struct snap_head *head, struct store_arena *storage, struct store_diag *diag);
-int snap_peek(const struct snap_options *options, uint64_t offset, struct snap_label *label, struct store_diag *diag);
-int snap_offsets(const struct snap_options *options, struct store_buf *offsets, struct store_diag *diag);
-int snap_list(const struct snap_options *options, struct store_buf *offsets, struct store_diag *diag);
-int snap_remove(const struct snap_options *options, uint64_t offset, struct store_diag *diag);
-int snap_chunk_load(store_bytes chunk, const void *def, struct store_table *table, uint32_t *rows,
-                    struct store_diag *diag) __asm__("chunk_load");
-void snap_ids_encode(struct store_buf *out, const void *schema) __asm__("schema_ids_encode");
-int snap_schema_restore(store_bytes def, store_bytes ids, struct schema_schema **schema, struct store_diag *diag)
-    __asm__("schema_restore");
 int snap_setrlimit(int resource, const uint64_t limit[2]) __asm__("setrlimit");
 int snap_getrlimit(int resource, uint64_t limit[2]) __asm__("getrlimit");
 void *snap_signal(int number, void *handler) __asm__("signal");
@@ -64,7 +31,7 @@ function snap.folder(disk)
         self.path = os.tmpname()
         os.remove(self.path)
     end
-    self.options = ffi.new("struct snap_options", disk or core.snap_disk_real(), self.path)
+    self.options = ffi.new("struct snap_options", disk or core.disk_real(), self.path)
     return self
 end
 
@@ -117,9 +84,9 @@ end
 function folder:write(world, what)
     local kept = {}
     local head = head_of(self.id, what, kept)
-    local frozen = core.store_store_freeze(world.store)
+    local frozen = core.store_freeze(world.store)
     local code = core.snap_write(self.options, frozen, head, diag)
-    core.store_frozen_drop(frozen)
+    core.frozen_drop(frozen)
     return store.refused(code)
 end
 
@@ -161,11 +128,11 @@ end
 
 --- The head, and a world with what was loaded. `like` is a world whose tables it should have, for their types.
 function folder:load(offset, like, id)
-    local world = setmetatable({ store = ffi.new("struct store_store"), declared = like.declared }, getmetatable(like))
-    local head, storage = ffi.new("struct snap_head"), ffi.new("struct store_arena")
+    local world = setmetatable({ store = ffi.new("struct store"), declared = like.declared }, getmetatable(like))
+    local head, storage = ffi.new("struct snap_head"), ffi.new("struct arena")
     local code = core.snap_load(self.options, offset, id or self.id, world.store, head, storage, diag)
     local read = code == 0 and head_read(head)
-    core.store_arena_deinit(storage)
+    core.arena_deinit(storage)
     if code ~= 0 then
         assert(world.store.schema == nil and world.store.table_count == 0)
         return store.refused(code)
@@ -185,12 +152,12 @@ end
 
 local function list_by(call)
     return function(self)
-        local buf, offsets = ffi.new("struct store_buf"), {}
+        local buf, offsets = ffi.new("struct buf"), {}
         local code = call(self.options, buf, diag)
         for place = 0, tonumber(buf.size) / 8 - 1 do
             offsets[place + 1] = tonumber(ffi.cast("uint64_t *", buf.data)[place])
         end
-        core.store_buf_deinit(buf)
+        core.buf_deinit(buf)
         if code ~= 0 then
             return store.refused(code)
         end
@@ -210,7 +177,7 @@ jit.off(folder.load)
 function snap.load_chunk(count, rows, like, into)
     local chunk = ffi.string(ffi.new("uint32_t[1]", count), 4) .. rows
     local done = ffi.new("uint32_t[1]")
-    local code = core.snap_chunk_load(store.bytes(chunk), like.pointer.def, into and into.pointer, done, diag)
+    local code = core.chunk_load(store.bytes(chunk), like.pointer.def, into and into.pointer, done, diag)
     if code ~= 0 then
         return store.refused(code)
     end
@@ -232,29 +199,25 @@ end
 
 --- The id of a table, of its indexes and of its sequences, in a list.
 function snap.ids(stored)
-    return ids_of(ffi.cast("const struct schema_table *", stored.pointer.def))
+    return ids_of(ffi.cast("const struct table_def *", stored.pointer.def))
 end
 
 function snap.encode_ids(world)
-    local buf = ffi.new("struct store_buf")
-    core.snap_ids_encode(buf, world.store.schema)
-    local text = ffi.string(buf.data, buf.size)
-    core.store_buf_deinit(buf)
-    return text
+    return core.written(core.schema_ids_encode, world.store.schema)
 end
 
 --- The ids of the only table in the world's schema, had that been kept with these; and the next one.
 function snap.restore_schema(world, ids)
-    local schema = ffi.new("struct schema_schema *[1]")
-    local def = ffi.cast("struct schema_schema *", world.store.schema).def
-    local code = core.snap_schema_restore(ffi.new("store_bytes", def.at, def.size), store.bytes(ids), schema, diag)
+    local schema = ffi.new("struct schema *[1]")
+    local def = ffi.cast("struct schema *", world.store.schema).def
+    local code = core.schema_restore(ffi.new("bytes", def.at, def.size), store.bytes(ids), schema, diag)
     if code ~= 0 then
         assert(schema[0] == nil)
         return store.refused(code)
     end
     local restored = ids_of(schema[0].tables[0])
     restored.next = schema[0].next_id
-    core.store_schema_free(schema[0])
+    core.schema_free(schema[0])
     return restored
 end
 
@@ -303,14 +266,14 @@ function snap.reseal(content, keep_label)
     local sums = {}
     for start = 1, size, 65536 do
         local block = content:sub(start, math.min(start + 65535, size))
-        sums[#sums + 1] = ffi.string(ffi.new("uint32_t[1]", core.snap_crc32c(0, block, #block)), 4)
+        sums[#sums + 1] = ffi.string(ffi.new("uint32_t[1]", core.crc32c(0, block, #block)), 4)
     end
     local all = table.concat(sums)
     if keep_label then
         return content:sub(1, size) .. all .. content:sub(label_at + 1)
     end
-    ffi.cast("uint32_t *", label + 64)[0] = core.snap_crc32c(0, all, #all)
-    ffi.cast("uint32_t *", label + 76)[0] = core.snap_crc32c(0, label, 76)
+    ffi.cast("uint32_t *", label + 64)[0] = core.crc32c(0, all, #all)
+    ffi.cast("uint32_t *", label + 76)[0] = core.crc32c(0, label, 76)
     return content:sub(1, size) .. all .. ffi.string(label, 80)
 end
 

@@ -10,95 +10,20 @@ local bsatn = require("spec.support.bsatn")
 local messages = require("spec.support.messages")
 local meta = require("spec.support.vectors").meta
 
--- All specs share one FFI, so structs and the functions of lower layers have names of this file's own.
-ffi.cdef [[
-typedef struct sub_bytes { const uint8_t *at; size_t size; } sub_bytes;
-struct sub_diag { int code; char text[1500]; };
-struct sub_buf { uint8_t *data; size_t size; size_t capacity; };
-struct sub_reader { const uint8_t *at; const uint8_t *end; bool failed; };
-struct sub_shared { uint32_t holders; uint32_t size; uint8_t data[]; };
-struct sub_arena { void *block; size_t used; };
-struct sub_fault { int subject; char name[128]; };
-struct sub_migration { uint32_t step_count; void *steps; bool breaks_clients; };
-struct sub_store { void *schema; uint32_t table_count; void **tables; uint32_t derived_count; void **derived; };
-struct sub_limits { uint64_t rows_max; uint64_t bytes_max; };
-struct sub_caller { uint8_t sender[32]; bool is_owner; const void *catalog; uint64_t row_limit; };
-struct sub_subscriber {
-    uint32_t set_count, set_capacity;
-    void **sets;
-    uint32_t query_count;
-    void **items;
-    uint32_t item_count, item_capacity;
-};
-struct sub_part { sub_bytes inline_bytes; struct sub_shared *shared; };
-typedef void sub_deliver_fn(void *context, struct sub_subscriber *subscriber, const struct sub_part *parts,
-                            uint32_t part_count);
-typedef void sub_ended_fn(void *context, struct sub_subscriber *subscriber, uint32_t query_set_id,
-                          const struct sub_diag *diag);
-
-void sub_buf_init(struct sub_buf *buf) __asm__("buf_init");
-void sub_buf_deinit(struct sub_buf *buf) __asm__("buf_deinit");
-void sub_arena_init(struct sub_arena *arena) __asm__("arena_init");
-void sub_arena_deinit(struct sub_arena *arena) __asm__("arena_deinit");
-int sub_schema_build(sub_bytes def, const void *previous, void **schema, struct sub_fault *fault,
-                     struct sub_diag *diag) __asm__("schema_build");
-int sub_migration_plan(struct sub_arena *arena, const void *from, const void *to, struct sub_migration *plan,
-                       struct sub_diag *diag) __asm__("migration_plan");
-void sub_store_init(struct sub_store *store) __asm__("store_init");
-void sub_store_deinit(struct sub_store *store) __asm__("store_deinit");
-int sub_store_migrate(struct sub_store *store, void *schema, const struct sub_migration *plan,
-                      struct sub_diag *diag) __asm__("store_migrate");
-void *sub_store_find_named(const struct sub_store *store, sub_bytes name) __asm__("store_find_named");
-uint32_t sub_table_find_equal(const void *table, sub_bytes row) __asm__("table_find_equal");
-void *sub_txn_new(struct sub_store *store, const struct sub_limits *limits) __asm__("txn_new");
-void sub_txn_free(void *txn) __asm__("txn_free");
-void sub_txn_begin(void *txn) __asm__("txn_begin");
-int sub_txn_insert(void *txn, void *table, sub_bytes row, uint32_t *stored, struct sub_diag *diag)
-    __asm__("txn_insert");
-int sub_txn_delete(void *txn, void *table, uint32_t ref, struct sub_diag *diag) __asm__("txn_delete");
-const void *sub_txn_commit(void *txn) __asm__("txn_commit");
-void sub_txn_end(void *txn) __asm__("txn_end");
-
-void *subs_new(void);
-void subs_free(void *subs);
-void subscriber_init(struct sub_subscriber *subscriber);
-int subs_subscribe(void *subs, struct sub_subscriber *subscriber, const struct sub_caller *caller,
-                   const struct sub_store *store, uint32_t query_set_id, struct sub_reader queries,
-                   uint32_t query_count, struct sub_buf *out, struct sub_opening **opening, struct sub_diag *diag);
-int subs_unsubscribe(void *subs, struct sub_subscriber *subscriber, const struct sub_store *store,
-                     uint32_t query_set_id, struct sub_buf *out, struct sub_opening **opening, struct sub_diag *diag);
-void *subs_take_batch(void *subs, struct sub_store *store);
-void first_rows_work(void *batch, const bool *stops);
-void first_rows_finish(void *batch);
-bool opening_is_ready(const struct sub_opening *opening);
-int opening_check(const struct sub_opening *opening, struct sub_diag *diag);
-uint32_t opening_part_count(const struct sub_opening *opening);
-void opening_parts(const struct sub_opening *opening, struct sub_part *parts);
-void opening_free(struct sub_opening *opening);
-void subs_drop(void *subs, struct sub_subscriber *subscriber);
-void subs_publish(void *subs, const struct sub_store *store, const void *delta, sub_deliver_fn *deliver,
-                  sub_ended_fn *ended, void *context);
-void subs_recompile(void *subs, const void *schema, sub_ended_fn *ended, void *context);
-uint32_t subs_query_count(const void *subs);
-uint64_t subs_offer_count(const void *subs);
-]]
-
-local core = ffi.load(os.getenv("STDB_CORE") or "build/libstdb-core.so")
+local core = require "spec.support.core"
 local sub = {}
 local world, client = {}, {}
 world.__index, client.__index = world, client
 
 local ROWREF_NONE = 0xffffffff
 
-local function bytes(text)
-    return ffi.new("sub_bytes", ffi.cast("const uint8_t *", text), #text)
-end
+local bytes = core.bytes
 
 local function address(pointer)
     return tonumber(ffi.cast("uintptr_t", ffi.cast("const void *", pointer)))
 end
 
-local diag = ffi.new("struct sub_diag")
+local diag = ffi.new("struct diag")
 
 local function must(code)
     assert(code == 0, code ~= 0 and ffi.string(diag.text))
@@ -182,15 +107,15 @@ end
 
 --- Puts these tables in force, as a first schema or in place of the one before.
 local function migrate(self, tables)
-    local schema, fault, plan = ffi.new("void *[1]"), ffi.new("struct sub_fault"), ffi.new("struct sub_migration")
-    local arena = ffi.new("struct sub_arena")
-    core.sub_arena_init(arena)
-    must(core.sub_schema_build(bytes(describe_tables(tables)), self.store.schema, schema, fault, diag))
+    local schema, fault, plan = ffi.new("struct schema *[1]"), ffi.new("struct schema_fault"), ffi.new("struct migration")
+    local arena = ffi.new("struct arena")
+    core.arena_init(arena)
+    must(core.schema_build(bytes(describe_tables(tables)), self.store.schema, schema, fault, diag))
     if self.store.schema ~= nil then
-        must(core.sub_migration_plan(arena, self.store.schema, schema[0], plan, diag))
+        must(core.migration_plan(arena, self.store.schema, schema[0], plan, diag))
     end
-    must(core.sub_store_migrate(self.store, schema[0], plan, diag))
-    core.sub_arena_deinit(arena)
+    must(core.store_migrate(self.store, schema[0], plan, diag))
+    core.arena_deinit(arena)
     self.row_types = {}
     for _, declared in ipairs(tables) do
         self.row_types[declared.name] = row_type(declared)
@@ -198,11 +123,11 @@ local function migrate(self, tables)
 end
 
 function sub.world(tables)
-    local self = setmetatable({ store = ffi.new("struct sub_store"), subs = core.subs_new(), clients = {} }, world)
-    core.sub_store_init(self.store)
+    local self = setmetatable({ store = ffi.new("struct store"), subs = core.subs_new(), clients = {} }, world)
+    core.store_init(self.store)
     migrate(self, tables)
-    self.limits = ffi.new("struct sub_limits", 1000000, 1000000000)
-    self.txn = core.sub_txn_new(self.store, self.limits)
+    self.limits = ffi.new("struct txn_limits", 1000000, 1000000000)
+    self.txn = core.txn_new(self.store, self.limits)
     return self
 end
 
@@ -213,8 +138,8 @@ function world:free()
     end
     assert(self:query_count() == 0, "a query outlives its holders")
     core.subs_free(self.subs)
-    core.sub_txn_free(self.txn)
-    core.sub_store_deinit(self.store)
+    core.txn_free(self.txn)
+    core.store_deinit(self.store)
 end
 
 function world:query_count()
@@ -231,21 +156,21 @@ function world:row(name, values)
 end
 
 local function change(self, kind, name, row)
-    local stored = core.sub_store_find_named(self.store, bytes(name))
+    local stored = core.store_find_named(self.store, bytes(name))
     assert(stored ~= nil, "no table " .. name)
     if kind == "insert" then
-        must(core.sub_txn_insert(self.txn, stored, bytes(row), ffi.new("uint32_t[1]"), diag))
+        must(core.txn_insert(self.txn, stored, bytes(row), ffi.new("uint32_t[1]"), diag))
         return
     end
-    local ref = core.sub_table_find_equal(stored, bytes(row))
+    local ref = core.table_find_equal(stored, bytes(row))
     assert(ref ~= ROWREF_NONE, "the row to delete is there")
-    must(core.sub_txn_delete(self.txn, stored, ref, diag))
+    must(core.txn_delete(self.txn, stored, ref, diag))
 end
 
 --- A list that fills with the sets that end: { client = …, set = …, reason = … }; and the callback, to be freed.
 function world:listen_for_endings()
     local endings = {}
-    return endings, ffi.cast("sub_ended_fn *", function(_, subscriber, query_set_id, reason)
+    return endings, ffi.cast("subs_ended_fn *", function(_, subscriber, query_set_id, reason)
         local of = self.clients[address(subscriber)]
         of.bags[query_set_id] = nil
         endings[#endings + 1] = { client = of, set = query_set_id, reason = ffi.string(reason.text) }
@@ -262,21 +187,21 @@ jit.off(publish)
 --- update. Returns the updates as { client = …, update = …, parts = …, size = … } in the order delivered, and the sets
 --- that ended.
 function world:commit(changes)
-    core.sub_txn_begin(self.txn)
+    core.txn_begin(self.txn)
     for _, each in ipairs(changes) do
         local row = each[3]
         change(self, each[1], each[2], type(row) == "string" and row or self:row(each[2], row))
     end
     local deliveries = {}
-    local deliver = ffi.cast("sub_deliver_fn *", function(_, subscriber, parts, part_count)
+    local deliver = ffi.cast("subs_deliver_fn *", function(_, subscriber, parts, part_count)
         deliveries[#deliveries + 1] = self.clients[address(subscriber)]:receive(parts, part_count)
     end)
     local endings, ended = self:listen_for_endings()
-    local delta = core.sub_txn_commit(self.txn)
+    local delta = core.txn_commit(self.txn)
     if delta ~= nil then
         publish(self, delta, deliver, ended)
     end
-    core.sub_txn_end(self.txn)
+    core.txn_end(self.txn)
     deliver:free()
     ended:free()
     return deliveries, endings
@@ -284,18 +209,18 @@ end
 
 --- The time that publishing one delta `count` times takes, in seconds, with updates thrown away.
 function world:time_publish(changes, count)
-    core.sub_txn_begin(self.txn)
+    core.txn_begin(self.txn)
     for _, each in ipairs(changes) do
         change(self, each[1], each[2], self:row(each[2], each[3]))
     end
-    local ignore = ffi.cast("sub_deliver_fn *", function() end)
-    local delta = core.sub_txn_commit(self.txn)
+    local ignore = ffi.cast("subs_deliver_fn *", function() end)
+    local delta = core.txn_commit(self.txn)
     local begin = os.clock()
     for _ = 1, count do
         publish(self, delta, ignore, nil)
     end
     local seconds = os.clock() - begin
-    core.sub_txn_end(self.txn)
+    core.txn_end(self.txn)
     ignore:free()
     return seconds
 end
@@ -319,9 +244,9 @@ end
 --- A client; `sender` is the last byte of its identity.
 function world:client(options)
     options = options or {}
-    local self_client = setmetatable({ world = self, bags = {}, subscriber = ffi.new("struct sub_subscriber"),
-        caller = ffi.new("struct sub_caller") }, client)
-    self_client.caller.sender[0] = options.sender or 0
+    local self_client = setmetatable({ world = self, bags = {}, subscriber = ffi.new("struct subscriber"),
+        caller = ffi.new("struct query_caller") }, client)
+    self_client.caller.sender.at[0] = options.sender or 0
     self_client.caller.is_owner = options.owner or false
     self_client.caller.row_limit = options.row_limit or 0
     core.subscriber_init(self_client.subscriber)
@@ -365,11 +290,11 @@ end
 --- `opening`: where rows that are on their way go, or nil. Returns the answer's buffer, or nil, the reason and its code.
 local function request(self, set, texts, opening)
     local strings = sized_strings(texts)
-    local queries = ffi.new("struct sub_reader")
+    local queries = ffi.new("struct reader")
     queries.at = ffi.cast("const uint8_t *", strings)
     queries["end"] = queries.at + #strings
-    local out = ffi.gc(ffi.new("struct sub_buf"), core.sub_buf_deinit)
-    core.sub_buf_init(out)
+    local out = ffi.gc(ffi.new("struct buf"), core.buf_deinit)
+    core.buf_init(out)
     local code = core.subs_subscribe(self.world.subs, self.subscriber, self.caller, self.world.store, set, queries, #texts,
         out, opening, diag)
     if code ~= 0 then
@@ -400,7 +325,7 @@ end
 --- Subscribes and lets rows that take long come later: until finish() is called on what this returns, updates are put
 --- by. nil when all rows are there. `batch` is to be worked on; nil when others work on the same rows.
 function client:begin(set, texts)
-    local opening = ffi.new("struct sub_opening *[1]")
+    local opening = ffi.new("struct opening *[1]")
     local out = assert(request(self, set, texts, opening))
     if opening[0] == nil then
         self.bags[set] = bags_of(read_rows(out))
@@ -419,7 +344,7 @@ function client:begin(set, texts)
         assert(core.opening_is_ready(opening[0]), "the rows are there")
         must(core.opening_check(opening[0], diag))
         local count, pieces, shared = core.opening_part_count(opening[0]), {}, {}
-        local parts = ffi.new("struct sub_part[?]", count)
+        local parts = ffi.new("struct update_part[?]", count)
         core.opening_parts(opening[0], parts)
         for place = 0, count - 1 do
             pieces[#pieces + 1], shared[#shared + 1] = text_of_part(parts[place])
@@ -441,8 +366,8 @@ end
 
 --- Unsubscribes; returns the rows it had when asked to, or true.
 function client:unsubscribe(set, with_rows)
-    local out = ffi.gc(ffi.new("struct sub_buf"), core.sub_buf_deinit)
-    core.sub_buf_init(out)
+    local out = ffi.gc(ffi.new("struct buf"), core.buf_deinit)
+    core.buf_init(out)
     local code = core.subs_unsubscribe(self.world.subs, self.subscriber, self.world.store, set, with_rows and out or nil,
         nil, diag)
     if code ~= 0 then

@@ -7,31 +7,8 @@
 local ffi = require("ffi")
 local store = require("spec.support.store")
 
-ffi.cdef [[
-struct txn_limits_ { uint64_t rows_max; uint64_t bytes_max; };
-struct txn_delta_table { const void *table; uint32_t table_id; uint32_t delete_count; uint32_t insert_count;
-                         const store_bytes *deletes; const store_bytes *inserts; };
-struct txn_delta { uint32_t table_count; const struct txn_delta_table *tables; };
-typedef void txn_reserve_halves(void *context, uint32_t sequence_id, uint64_t low, int64_t high);
-
-void *txn_new_(struct store_store *store, const struct txn_limits_ *limits) __asm__("txn_new");
-void txn_free_(void *txn) __asm__("txn_free");
-void txn_on_reserve_(void *txn, txn_reserve_halves *reserve, void *context) __asm__("txn_on_reserve");
-void txn_begin_(void *txn) __asm__("txn_begin");
-int txn_insert_(void *txn, struct store_table *table, store_bytes row, uint32_t *stored, struct store_diag *diag)
-    __asm__("txn_insert");
-int txn_update_(void *txn, struct store_table *table, void *index, store_bytes row, uint32_t *stored,
-                struct store_diag *diag) __asm__("txn_update");
-int txn_delete_(void *txn, struct store_table *table, uint32_t ref, struct store_diag *diag) __asm__("txn_delete");
-const struct store_row *txn_row_at_(const void *txn, const struct store_table *table, uint32_t ref)
-    __asm__("txn_row_at");
-const struct txn_delta *txn_commit_(void *txn) __asm__("txn_commit");
-void txn_abort_(void *txn) __asm__("txn_abort");
-void txn_end_(void *txn) __asm__("txn_end");
-void txn_delta_encode(struct store_buf *out, const struct txn_delta *delta) __asm__("delta_encode");
-int txn_delta_apply(struct store_store *store, store_bytes encoded, void *told, void *context,
-                    struct store_diag *diag) __asm__("delta_apply");
-]]
+-- The FFI cannot be called back with a struct: a 128-bit number comes as the two registers it is in.
+ffi.cdef "typedef void txn_reserve_halves(void *context, uint32_t sequence_id, uint64_t low, int64_t high);"
 
 local core, diag = store.core, store.diag
 local transactions = {}
@@ -41,13 +18,13 @@ txn.__index = txn
 function transactions.new(world, limits)
     limits = limits or {}
     local self = setmetatable({ world = world }, txn)
-    self.limits = ffi.new("struct txn_limits_", limits.rows or 1e9, limits.bytes or 1e12)
-    self.pointer = core.txn_new_(world.store, self.limits)
+    self.limits = ffi.new("struct txn_limits", limits.rows or 1e9, limits.bytes or 1e12)
+    self.pointer = core.txn_new(world.store, self.limits)
     return self
 end
 
 function txn:free()
-    core.txn_free_(self.pointer)
+    core.txn_free(self.pointer)
     if self.on_reserve then
         self.on_reserve:free()
     end
@@ -56,11 +33,11 @@ end
 --- Calls `reserve(sequence_id, reserved)` for each batch.
 function txn:watch_reservations(reserve)
     self.on_reserve = ffi.cast("txn_reserve_halves *", function(_, id, low) reserve(id, tonumber(low)) end)
-    core.txn_on_reserve_(self.pointer, self.on_reserve, nil)
+    core.txn_on_reserve(self.pointer, ffi.cast("txn_reserve_fn *", self.on_reserve), nil)
 end
 
 function txn:begin()
-    core.txn_begin_(self.pointer)
+    core.txn_begin(self.pointer)
 end
 
 -- A reservation calls back into Lua, which must not happen out of a compiled trace.
@@ -79,7 +56,7 @@ end
 function txn:insert(name, row)
     local table, ref = self.world:table(name), ffi.new("uint32_t[1]")
     local text = row_of(table, row)
-    return outcome(table, core.txn_insert_(self.pointer, table.pointer, store.bytes(text), ref, diag), ref)
+    return outcome(table, core.txn_insert(self.pointer, table.pointer, store.bytes(text), ref, diag), ref)
 end
 
 --- Updates by the index at this place, from 1.
@@ -87,14 +64,14 @@ function txn:update(name, index, row)
     local table, ref = self.world:table(name), ffi.new("uint32_t[1]")
     local text = row_of(table, row)
     return outcome(table,
-        core.txn_update_(self.pointer, table.pointer, table:index(index), store.bytes(text), ref, diag), ref)
+        core.txn_update(self.pointer, table.pointer, table:index(index), store.bytes(text), ref, diag), ref)
 end
 jit.off(txn.insert)
 jit.off(txn.update)
 
 function txn:delete(name, row)
     local table = self.world:table(name)
-    local ref = core.store_table_find_equal(table.pointer, store.bytes(row_of(table, row)))
+    local ref = core.table_find_equal(table.pointer, store.bytes(row_of(table, row)))
     if ref == store.NONE then
         return nil, "no such row"
     end
@@ -102,11 +79,11 @@ function txn:delete(name, row)
 end
 
 function txn:delete_at(name, ref)
-    return store.refused(core.txn_delete_(self.pointer, self.world:table(name).pointer, ref, diag))
+    return store.refused(core.txn_delete(self.pointer, self.world:table(name).pointer, ref, diag))
 end
 
 function txn:row_at(name, ref)
-    local row = core.txn_row_at_(self.pointer, self.world:table(name).pointer, ref)
+    local row = core.txn_row_at(self.pointer, self.world:table(name).pointer, ref)
     return row ~= nil and store.row_text(row) or nil
 end
 
@@ -128,7 +105,7 @@ end
 
 --- The net changes by table, what the log would keep of them, and the tables' ids in the delta's order.
 function txn:commit()
-    local delta = core.txn_commit_(self.pointer)
+    local delta = core.txn_commit(self.pointer)
     local changes, ids, encoded = {}, {}, nil
     if delta ~= nil then
         for place = 0, delta.table_count - 1 do
@@ -137,23 +114,19 @@ function txn:commit()
                 inserts = texts(net.inserts, net.insert_count) }
             ids[place + 1] = net.table_id
         end
-        local buf = ffi.new("struct store_buf")
-        core.store_buf_init(buf)
-        core.txn_delta_encode(buf, delta)
-        encoded = ffi.string(buf.data, buf.size)
-        core.store_buf_deinit(buf)
+        encoded = core.written(core.delta_encode, delta)
     end
-    core.txn_end_(self.pointer)
+    core.txn_end(self.pointer)
     return changes, encoded, ids
 end
 
 function txn:abort()
-    core.txn_abort_(self.pointer)
+    core.txn_abort(self.pointer)
 end
 
 --- Applies what the log has kept to the tables of another world.
 function transactions.replay(world, encoded)
-    return store.refused(core.txn_delta_apply(world.store, store.bytes(encoded), nil, nil, diag))
+    return store.refused(core.delta_apply(world.store, store.bytes(encoded), nil, nil, diag))
 end
 
 return transactions

@@ -6,10 +6,9 @@ local sim = require "spec.support.sim"
 
 ffi.cdef [[
 struct driver;
-struct wal_diag { int code; char text[1500]; };
 struct driver *driver_open(struct disk_sim *disk, const char *dir, uint8_t database, uint64_t segment_size, uint64_t from);
 int driver_create(struct disk_sim *disk, const char *dir, uint64_t segment_size, uint64_t first_offset,
-                  struct wal_diag *diag);
+                  struct diag *diag);
 bool driver_step(struct driver *driver);
 int64_t driver_retire(struct driver *driver, uint64_t below);
 uint64_t driver_oldest(struct driver *driver);
@@ -34,30 +33,9 @@ uint64_t driver_durable(const struct driver *driver);
 uint64_t driver_durable_told(struct driver *driver);
 uint32_t driver_failures_told(struct driver *driver);
 
-struct wal_bytes { const uint8_t *at; size_t size; };
-struct wal_reader;
-int wal_reader_oldest(const struct disk *disk, const char *dir, uint64_t *offset, struct wal_diag *diag);
-int wal_reader_open(struct wal_reader **reader, const struct disk *disk, const char *dir, const uint8_t database_id[16],
-                    uint64_t from, uint64_t durable_limit, struct wal_diag *diag);
-int wal_reader_next(struct wal_reader *reader, bool *found, uint64_t *offset, struct wal_bytes *record,
-                    struct wal_diag *diag);
-int wal_reader_open_oldest(struct wal_reader **reader, const struct disk *disk, const char *dir,
-                           const uint8_t database_id[16], struct wal_diag *diag);
-int wal_reader_resume(struct wal_reader *reader, bool *found, struct wal_diag *diag);
-void wal_reader_set_limit(struct wal_reader *reader, uint64_t durable_limit);
-void wal_reader_close(struct wal_reader *reader);
-struct wal_copy {
-  const struct disk *disk;
-  const char *from, *to;
-  uint8_t database_id[16];
-  uint64_t end;
-  bool (*progress)(void *context, uint64_t offset, uint64_t end);
-  void *context;
-};
-int wal_copy(const struct wal_copy *copy, struct wal_diag *diag);
 ]]
 
-local core = ffi.load(os.getenv "STDB_CORE" or "build/libstdb-core.so")
+local core = require "spec.support.core"
 local C = sim.C
 
 local wal = {}
@@ -106,7 +84,7 @@ function Disk:open(options) return log_open(self, options and options.dir or "lo
 
 --- Makes an empty log that begins at an offset. Returns the code and the sentence.
 function Disk:create(first_offset, options)
-  local diag = ffi.new "struct wal_diag"
+  local diag = ffi.new "struct diag"
   local code = C.driver_create(self.sim, "log", (options or {}).segment_size or 4096, first_offset, diag)
   return code, ffi.string(diag.text)
 end
@@ -151,7 +129,7 @@ function Log:close() C.driver_close(self.driver) end
 
 --- Copies the log up to a record into another folder. Returns the code and the sentence.
 function Disk:copy(to, limit)
-  local copy, diag = ffi.new "struct wal_copy", ffi.new "struct wal_diag"
+  local copy, diag = ffi.new "struct wal_copy", ffi.new "struct diag"
   copy.disk, copy.from, copy.to = C.disk_sim_disk(self.sim), "log", to
   copy["end"] = limit
   ffi.fill(copy.database_id, 16, 1)
@@ -164,7 +142,7 @@ Reader.__index = Reader
 
 --- Opens the log as history. Returns a reader, which closes with the disk, or nil, the code and the sentence.
 function Disk:read(from, limit, database)
-  local diag, out, id = ffi.new "struct wal_diag", ffi.new "struct wal_reader *[1]", ffi.new "uint8_t[16]"
+  local diag, out, id = ffi.new "struct diag", ffi.new "struct wal_reader *[1]", ffi.new "uint8_t[16]"
   ffi.fill(id, 16, database or 1)
   local code = core.wal_reader_open(out, C.disk_sim_disk(self.sim), "log", id, from, limit or -1ULL, diag)
   if code ~= wal.OK then return nil, code, ffi.string(diag.text) end
@@ -175,7 +153,7 @@ end
 
 --- Where the log begins, read from the folder alone.
 function Disk:oldest()
-  local out, diag = ffi.new "uint64_t[1]", ffi.new "struct wal_diag"
+  local out, diag = ffi.new "uint64_t[1]", ffi.new "struct diag"
   assert(core.wal_reader_oldest(C.disk_sim_disk(self.sim), "log", out, diag) == wal.OK, ffi.string(diag.text))
   return tonumber(out[0])
 end
@@ -183,7 +161,7 @@ end
 --- The next record and its offset; nil at the end; nil, code and sentence when it is refused.
 function Reader:next()
   local found, offset = ffi.new "bool[1]", ffi.new "uint64_t[1]"
-  local record = ffi.new "struct wal_bytes[1]"
+  local record = ffi.new "bytes[1]"
   local code = core.wal_reader_next(self.reader, found, offset, record, self.diag)
   if code ~= wal.OK then return nil, code, ffi.string(self.diag.text) end
   if not found[0] then return nil end
@@ -211,7 +189,7 @@ end
 --- All that can be read of a log, whatever is wrong with it: the records by their offsets, the offsets in the order
 --- they came in, and the sentences of what is wrong.
 function Disk:read_everything(database)
-  local diag, out, id = ffi.new "struct wal_diag", ffi.new "struct wal_reader *[1]", ffi.new "uint8_t[16]"
+  local diag, out, id = ffi.new "struct diag", ffi.new "struct wal_reader *[1]", ffi.new "uint8_t[16]"
   ffi.fill(id, 16, database or 1)
   local code = core.wal_reader_open_oldest(out, C.disk_sim_disk(self.sim), "log", id, diag)
   local records, offsets, faults = {}, {}, {}

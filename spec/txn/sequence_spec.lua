@@ -106,8 +106,8 @@ describe("a sequence", function()
         local id
         txn:watch_reservations(function(sequence) id = sequence end)
         draw()
-        assert.is_true(store.core.store_restore_sequence_halves(world.store, id, 4097, 0))
-        assert.is_false(store.core.store_restore_sequence_halves(world.store, id + 1000, 4097, 0))
+        assert.is_true(store.core.store_restore_sequence(world.store, id, { 4097, 0 }))
+        assert.is_false(store.core.store_restore_sequence(world.store, id + 1000, { 4097, 0 }))
         assert.equal(4097, draw())
     end)
 
