@@ -43,6 +43,20 @@ stdb.view("leak", { returns = t.array(t.struct("Leak", { { "text", t.string } })
   end
   return list
 end)
+local Ping = stdb.table("ping", { public = true, event = true, { "text", t.string } })
+stdb.view("pings", { returns = t.query(Ping), anonymous = true }, function()
+  return "SELECT * FROM ping"
+end)
+stdb.view("near", { returns = t.array(Player), anonymous = true }, function(ctx)
+  return ctx.db.player.level:filter { from = 100, below = 200 }
+end)
+stdb.view("every", { returns = t.array(Best), anonymous = true }, function(ctx)
+  local list = {}
+  for level = 1000, 1000 + 5000 do
+    for player in ctx.db.player.level:filter(level) do list[#list + 1] = { name = player.name, level = level } end
+  end
+  return list
+end)
 stdb.view("same", { returns = t.array(Best), anonymous = true, primary_key = "name" }, function(ctx)
   local list = {}
   for player in ctx.db.player:iter() do list[#list + 1] = { name = "same", level = player.level } end
@@ -66,6 +80,8 @@ local rows = bsatn.schema [[
   picky = { who: Identity, name: string, party: u32, level: u32 }
   best = { name: string, level: u32 }
   same = { name: string, level: u32 }
+  every = { name: string, level: u32 }
+  near = { who: Identity, name: string, party: u32, level: u32 }
   leak = { text: string }
 ]]
 
@@ -129,6 +145,36 @@ describe("a view", function()
     assert.same({ "ben" }, names(ann:next_changes()[1].deletes))
   end)
 
+  it("follows a range that it has looked through, at its ends, too", function()
+    assert.same({}, first(ben, "SELECT * FROM near"))
+    join(ann, "ann", 1, 99)
+    join(ann, "ann", 1, 200)
+    assert.is_true(ben:has_nothing())
+    join(ann, "ann", 1, 100)
+    assert.same({ "ann" }, names(ben:next_changes()[1].inserts))
+    join(ann, "ann", 1, 199)
+    assert.equal(199, ben:next_changes()[1].inserts[1].level)
+    join(ann, "ann", 1, 200)
+    assert.same({ "ann" }, names(ben:next_changes()[1].deletes))
+  end)
+
+  it("may look at thousands of keys", function()
+    assert.same({}, first(ben, "SELECT * FROM every"))
+    join(ann, "ann", 1, 999)
+    assert.is_true(ben:has_nothing())
+    for _, level in ipairs { 1000, 6000 } do
+      join(ann, "ann", 1, level)
+      assert.equal(level, ben:next_changes()[1].inserts[1].level)
+    end
+    join(ann, "ann", 1, 6001)
+    assert.same({ "ann" }, names(ben:next_changes()[1].deletes))
+  end)
+
+  it("is refused where its query looks at events, which are not there later", function()
+    local why = ben:subscribe_in_vain(1, { "SELECT * FROM pings" })
+    assert.truthy(why:find("event table", 1, true), why)
+  end)
+
   it("that is everyone's is worked out once and has a key", function()
     join(ann, "ann", 1, 60)
     assert.same({ "ann" }, names(first(ben, "SELECT * FROM best")))
@@ -179,6 +225,8 @@ describe("a view", function()
     assert.truthy(ben:subscribe_in_vain(3, { "SELECT * FROM leak" }):find("the view `leak`", 1, true))
     join(ann, "ann", 1, 1) -- others live on
     assert.same({ "ann" }, names(ben:next_changes()[1].inserts))
+    local log = world:request { path = "/v1/database/%s/logs?num_lines=20", token = world:owner_token() }.body
+    assert.truthy(log:find("Not shown any more before the next update: `leak`", 1, true), log)
     whisper(ann, 1, "psst")
     world:reload(MODULE .. "\n-- published again")
     assert.same({ "psst" }, names(ben:subscribe(3, { "SELECT * FROM leak" })[1].rows))
@@ -321,6 +369,61 @@ describe("row-level security", function()
     end
     enter(ann, 1)
     assert.equal(1, #ann:ask "SELECT * FROM member")
+  end)
+
+  it("holds for first rows that are too many to be told at once", function()
+    local text = ("x"):rep(60000)
+    enter(ann, 1)
+    for _ = 1, 20 do write(owner, 1, text) end
+    for place = 1, 3 do write(owner, 2, "not for ann" .. place) end
+    local told = ann:subscribe(1, { "SELECT * FROM note" })[1].rows
+    assert.equal(20, #told)
+    for _, row in ipairs(told) do assert.equal(1, row.team) end
+  end)
+
+  it("knows after an update of the module how many filters select a row", function()
+    enter(ann, 3)
+    ann:subscribe(1, { "SELECT * FROM team" })
+    ann:subscribe(2, { "SELECT note.* FROM note JOIN team ON note.team = team.id" })
+    world:reload(FILTERED .. "-- published again")
+    quit(ann, 3)
+    assert.is_true(ann:has_nothing())
+    owner:call("found", client.arguments("{ id: u32, name: string, open: bool }", { id = 3, name = "all", open = false }))
+    assert.same({ "all" }, names(ann:next_changes()[1].deletes))
+  end)
+
+  it("is refused where a filter waits for events, which could never be taken back", function()
+    local said = world:reload(FILTERED .. [[
+stdb.table("ping", { public = true, event = true, { "id", t.u32, primary_key = true } })
+stdb.filter "SELECT note.* FROM note JOIN ping ON note.id = ping.id"
+]])
+    assert.truthy(said:find("event table", 1, true), said)
+    assert.truthy(said:find("module.lua:%d+"), said)
+  end)
+
+  it("tells each caller the events that its filters select", function()
+    world:reload(FILTERED .. [[
+stdb.table("ping", { public = true, event = true, { "team", t.u32, index = true }, { "text", t.string } })
+stdb.filter "SELECT ping.* FROM ping JOIN team ON ping.team = team.id"
+stdb.filter "SELECT * FROM ping WHERE team = 9"
+stdb.reducer("ring", { { "team", t.u32 }, { "text", t.string } }, function(ctx, team, text)
+  ctx.db.ping:insert { team = team, text = text }
+end)
+]])
+    local schema = bsatn.schema [[ ping = { team: u32, text: string } ]]
+    local function ring(team, text)
+      assert.equal(200, world:call("ring", ('[%d, "%s"]'):format(team, text), owner.token).status)
+    end
+    local cid = client.connect(world, { rows = schema })
+    assert.same({}, cid:subscribe(1, { "SELECT * FROM ping" }))
+    ring(1, "no member")
+    assert.is_true(cid:has_nothing())
+    enter(cid, 1)
+    ring(1, "member")
+    assert.same({ "member" }, names(cid:next_changes()[1].events))
+    ring(9, "all")
+    assert.same({ "all" }, names(cid:next_changes()[1].events))
+    assert.is_true(cid:has_nothing())
   end)
 
   it("disconnects everybody when the filters change", function()

@@ -1,34 +1,46 @@
 #include "engine/derivations.h"
 
 #include "base/clock.h"
-#include "engine/derived.h"
-#include "proto/row_list.h"
-#include "sats/bsatn.h"
+#include "engine/parts.h"
+#include "engine/views.h"
 #include "store/table.h"
 
 #include <stdlib.h>
 
-enum { SWEEP_INTERVAL_US = 1000000, THE_SET = 0 /* each derived table's queries are one set */ };
-
-struct level {
-    struct subs *subs; /* owned */
-    struct buf changed; /* struct derived *: those that the commit has counted rows for */
-};
+enum { SWEEP_INTERVAL_US = 1000000, BROKEN_MAX = 1000 };
 
 struct derivations {
     struct engine *engine;
     struct filters filters;
-    struct reads *reads;
+    struct levels *levels;
+    struct views views;
     struct map by_name;   /* kind, subject, caller -> struct derived, owned */
-    struct level *levels; /* owned */
-    uint32_t level_count;
     uint64_t commits;
     struct buf touched;   /* struct derived *: views that the commit may change */
-    struct buf changes;   /* struct delta_table: the delta at hand */
+    struct buf changed;   /* struct derived *: those that the queries of a level have counted rows for */
     struct buf broken;    /* struct derived *: those that have just broken */
+    uint32_t broken_count; /* of all that are there */
+    struct buf changes;   /* struct delta_table: the delta at hand */
     struct delta delta;
     int64_t swept_us;
 };
+
+/* --- Lists --- */
+
+static void list_add(struct buf *list, struct derived *derived)
+{
+    buf_put(list, &derived, sizeof derived);
+}
+
+static struct derived *list_next(const struct buf *list, size_t *at)
+{
+    struct derived *derived;
+    if (*at >= list->size)
+        return NULL;
+    memcpy(&derived, list->data + *at, sizeof derived);
+    *at += sizeof derived;
+    return derived;
+}
 
 /* --- Names --- */
 
@@ -45,15 +57,23 @@ static struct name_key name_key(enum derived_kind kind, uint32_t subject, const 
     return key;
 }
 
-static bytes key_of(const struct name_key *key)
+static struct derived *find_derived(const struct derivations *derivations, enum derived_kind kind, uint32_t subject,
+                                    const identity *caller)
 {
-    return bytes_of(key->at, sizeof key->at);
+    const struct name_key key = name_key(kind, subject, caller);
+    return map_find(&derivations->by_name, bytes_of(key.at, sizeof key.at));
 }
 
-static bytes own_key(const struct derived *derived, struct name_key *key)
+static void put_name(struct derivations *derivations, struct derived *derived)
 {
-    *key = name_key(derived->kind, derived->subject, &derived->caller);
-    return key_of(key);
+    const struct name_key key = name_key(derived->kind, derived->subject, &derived->caller);
+    map_put(&derivations->by_name, bytes_of(key.at, sizeof key.at), derived);
+}
+
+static void remove_name(struct derivations *derivations, const struct derived *derived)
+{
+    const struct name_key key = name_key(derived->kind, derived->subject, &derived->caller);
+    map_remove(&derivations->by_name, bytes_of(key.at, sizeof key.at));
 }
 
 static struct derived *next_derived(const struct derivations *derivations, uint32_t *place)
@@ -70,272 +90,80 @@ struct derivations *derivations_new(struct engine *engine, struct filters *filte
     derivations->engine = engine;
     derivations->filters = *filters;
     *filters = (struct filters){ 0 };
-    derivations->reads = reads_new();
+    derivations->levels = levels_new();
+    derivations->views = (struct views){ engine, derivations->levels, reads_new() };
     map_init(&derivations->by_name);
     return derivations;
 }
 
-static struct level *need_level(struct derivations *derivations, uint32_t level)
-{
-    while (level >= derivations->level_count) {
-        derivations->levels = memory_resize(derivations->levels, (derivations->level_count + 1) * sizeof(struct level));
-        derivations->levels[derivations->level_count++] = (struct level){ .subs = subs_new() };
-    }
-    return &derivations->levels[level];
-}
-
-static void stop_following(struct derivations *derivations, struct derived *derived)
-{
-    if (derived->subscriber.sets != NULL)
-        subs_drop(derivations->levels[derived->level].subs, &derived->subscriber);
-}
-
-/* Its name is the caller's to forget. */
+/* Its name is the caller's to forget, and it follows no query (G3). */
 static void drop(struct derivations *derivations, struct derived *derived)
 {
-    stop_following(derivations, derived);
-    reads_clear(derivations->reads, &derived->reads);
+    derivations->broken_count -= derived->is_broken;
+    reads_clear(derivations->views.reads, &derived->reads);
     store_detach(&derivations->engine->store, derived->table);
     derived_free(derived);
+}
+
+/* G3 */
+static void drop_all(struct derivations *derivations)
+{
+    uint32_t place = 0;
+    for (struct derived *derived; (derived = next_derived(derivations, &place)) != NULL;)
+        levels_leave(derivations->levels, derived);
+    place = 0;
+    for (struct derived *derived; (derived = next_derived(derivations, &place)) != NULL;)
+        drop(derivations, derived);
 }
 
 void derivations_free(struct derivations *derivations)
 {
     if (derivations == NULL)
         return;
-    uint32_t place = 0;
-    for (struct derived *derived; (derived = next_derived(derivations, &place)) != NULL;)
-        drop(derivations, derived);
-    for (uint32_t idx = 0; idx < derivations->level_count; idx++) {
-        subs_free(derivations->levels[idx].subs);
-        buf_deinit(&derivations->levels[idx].changed);
-    }
-    memory_free(derivations->levels);
-    reads_free(derivations->reads);
+    drop_all(derivations);
+    levels_free(derivations->levels);
+    reads_free(derivations->views.reads);
     map_deinit(&derivations->by_name);
     filters_deinit(&derivations->filters);
     buf_deinit(&derivations->touched);
-    buf_deinit(&derivations->changes);
+    buf_deinit(&derivations->changed);
     buf_deinit(&derivations->broken);
+    buf_deinit(&derivations->changes);
     memory_free(derivations);
 }
 
-/* --- What breaks (G2) --- */
-
-static void break_table(struct derivations *derivations, struct derived *derived, const struct diag *diag)
-{
-    if (derived->is_broken)
-        return;
-    derived->is_broken = true;
-    derived->failure = *diag;
-    buf_put(&derivations->broken, &derived, sizeof derived);
-}
-
-static void on_level_ended(void *context, struct subscriber *subscriber, uint32_t set, const struct diag *diag)
-{
-    break_table(context, container_of(subscriber, struct derived, subscriber), diag);
-}
-
-/* What looks at a broken table breaks with it. */
-static void end_broken(struct derivations *derivations, subs_ended_fn *ended, void *context)
-{
-    for (size_t at = 0; at < derivations->broken.size; at += sizeof(struct derived *)) {
-        struct derived *derived;
-        memcpy(&derived, derivations->broken.data + at, sizeof derived);
-        stop_following(derivations, derived);
-        for (uint32_t idx = 0; idx < derivations->level_count; idx++)
-            subs_end_table(derivations->levels[idx].subs, derived->def.id, &derived->failure, on_level_ended, derivations);
-        subs_end_table(derivations->engine->subs, derived->def.id, &derived->failure, ended, context);
-    }
-    buf_clear(&derivations->broken);
-}
-
-/* --- Rows from queries --- */
-
-static void count_list(struct derived *derived, const struct row_list_view *rows, int32_t change)
-{
-    for (uint32_t place = 0; place < rows->count; place++)
-        derived_count(derived, row_list_view_row(rows, place), change);
-}
-
-/* QueryRows, as a subscription begins with them. */
-static void count_query_rows(struct derived *derived, bytes query_rows)
-{
-    struct reader from = reader_of(query_rows);
-    for (uint32_t tables = reader_get_u32(&from); tables > 0; tables--) {
-        (void)reader_get_sized(&from);
-        const struct row_list_view rows = row_list_view_take(&from);
-        count_list(derived, &rows, 1);
-    }
-    check(!from.failed);
-}
-
-/* The body of a TransactionUpdate. */
-static void count_update(struct derived *derived, bytes update)
-{
-    struct reader from = reader_of(update);
-    struct row_list_view inserts, deletes;
-    for (uint32_t sets = reader_get_u32(&from); sets > 0; sets--) {
-        (void)reader_get_u32(&from);
-        for (uint32_t tables = reader_get_u32(&from); tables > 0; tables--) {
-            (void)reader_get_sized(&from);
-            for (uint32_t rows = reader_get_u32(&from); rows > 0; rows--) {
-                row_list_view_take_update(&from, &inserts, &deletes);
-                count_list(derived, &inserts, 1);
-                count_list(derived, &deletes, -1);
-            }
-        }
-    }
-    check(!from.failed);
-}
-
-/* Begins to follow queries, which are counted as they are now. */
-static err follow(struct derivations *derivations, struct derived *derived, const struct query_caller *caller,
-                  const bytes *texts, uint32_t count, struct diag *diag)
-{
-    struct buf list = { 0 }, rows = { 0 };
-    for (uint32_t idx = 0; idx < count; idx++)
-        buf_put_sized(&list, texts[idx]);
-    const err code = subs_subscribe(need_level(derivations, derived->level)->subs, &derived->subscriber, caller,
-                                    &derivations->engine->store, THE_SET, reader_of(buf_bytes(&list)), count, &rows, NULL, diag);
-    if (code == OK)
-        count_query_rows(derived, buf_bytes(&rows));
-    buf_deinit(&list);
-    buf_deinit(&rows);
-    return code;
-}
-
-/* --- Views --- */
-
-struct view_run {
-    struct derivations *derivations;
-    struct derived *derived;
-};
-
-static void on_read(void *context, const struct view_read *read)
-{
-    const struct view_run *run = context;
-    reads_add(run->derivations->reads, &run->derived->reads, run->derived->schema, read);
-}
-
-static void count_result(struct derived *derived, bytes result)
-{
-    struct reader from = reader_of(result);
-    for (uint32_t left = reader_get_u32(&from); left > 0; left--) {
-        const size_t size = bsatn_size(derived->def.row_type, from.at);
-        derived_count_in(derived, reader_take(&from, size));
-    }
-    check(!from.failed);
-}
-
-/* The query that a view gave sees all tables and no views. */
-static err follow_view(struct derivations *derivations, struct derived *derived, bytes text, struct diag *diag)
-{
-    const struct query_caller caller = { .sender = derived->caller, .is_owner = true };
-    struct query *query;
-    TRY(query_compile(&query, text, derived->schema, &caller, QUERY_SUBSCRIBED, diag));
-    const bool fits = type_equal(query->table->row_type, derived->def.row_type);
-    query_free(query);
-    if (!fits)
-        return diag_set(diag, ERR_BAD_SQL, "its query gives rows of another type than the view declares");
-    buf_clear(&derived->query);
-    buf_put_bytes(&derived->query, text);
-    return follow(derivations, derived, &caller, &text, 1, diag);
-}
-
-/* Runs the view's function, and counts its rows as all there is. */
-static err view_run(struct derivations *derivations, struct derived *derived, struct diag *diag)
-{
-    struct engine *engine = derivations->engine;
-    struct view_run run = { derivations, derived };
-    const struct view_call call = { .view = derived->subject,
-                                    .caller = derived->caller,
-                                    .timestamp_us = engine->now_us,
-                                    .read = on_read,
-                                    .read_context = &run };
-    const bool is_query = derived->schema->views[derived->subject].kind == VIEW_QUERY;
-    struct buf result = { 0 };
-    reads_clear(derivations->reads, &derived->reads);
-    derived->called_us = engine->now_us;
-    err code = module_call_view(engine->module, engine->txn, &call, &result, diag);
-    const bool is_same = is_query && derived->query.size > 0 && bytes_equal(buf_bytes(&derived->query), buf_bytes(&result));
-    if (code == OK && !is_same) {
-        stop_following(derivations, derived);
-        derived_count_out(derived);
-        if (is_query)
-            code = follow_view(derivations, derived, buf_bytes(&result), diag);
-        else
-            count_result(derived, buf_bytes(&result));
-    }
-    buf_deinit(&result);
-    return code == OK ? OK : diag_note(diag, "the view `%.*s`: ", BYTES_FORMAT(derived->def.name));
-}
-
-/* --- Parts --- */
-
-/* Names in the filters of a part: its own table is itself, others with filters are the caller's parts of them. */
-static err find_in_filter(void *context, bytes name, const struct query_caller *caller, struct catalog_entry *entry,
-                          struct diag *diag)
-{
-    struct derived *derived = context;
-    struct query_caller asking = *caller;
-    *entry = (struct catalog_entry){ 0 };
-    if (bytes_equal(name, derived->def.name) || schema_find_view(derived->schema, name) != NULL)
-        return OK;
-    asking.is_owner = false;
-    TRY(derivations_find(derived->engine, name, &asking, entry, diag));
-    if (entry->def == NULL)
-        return OK;
-    const struct derived *found = container_of(entry->def, struct derived, def);
-    if (found->level >= derived->level)
-        derived->level = found->level + 1;
-    return OK;
-}
-
-/* Compiling once more than needed is what tells the level. */
-static err find_level(struct derived *derived, const struct query_caller *caller, const struct table_filters *filters,
-                      struct diag *diag)
-{
-    for (uint32_t idx = 0; idx < filters->count; idx++) {
-        struct query *query;
-        TRY(query_compile(&query, filters->texts[idx], derived->schema, caller, QUERY_SUBSCRIBED, diag));
-        query_free(query);
-    }
-    return OK;
-}
-
-static err part_fill(struct derivations *derivations, struct derived *derived, struct diag *diag)
-{
-    const struct table_filters filters =
-        filters_of(&derivations->filters, derived->schema, &derived->schema->tables[derived->subject]);
-    derived->scope = (struct catalog){ derived, find_in_filter };
-    const struct query_caller caller = { .sender = derived->caller, .is_owner = true, .catalog = &derived->scope };
-    TRY(find_level(derived, &caller, &filters, diag));
-    return follow(derivations, derived, &caller, filters.texts, filters.count, diag);
-}
-
 /* --- Finding and making --- */
+
+static err fill(struct derivations *derivations, struct derived *derived, struct diag *diag)
+{
+    const struct schema *schema = derived->schema;
+    struct delta_table change;
+    bool any;
+    derived_begin(derived, derivations->commits);
+    if (derived->kind == DERIVED_VIEW) {
+        TRY(views_run(&derivations->views, derived, diag));
+    } else {
+        const struct table_filters filters = filters_of(&derivations->filters, schema, &schema->tables[derived->subject]);
+        TRY(parts_fill(derivations->levels, derived, &filters, diag));
+    }
+    return derived_apply(derived, &change, &any, diag);
+}
 
 static err make(struct derivations *derivations, enum derived_kind kind, uint32_t subject, const identity *caller,
                 struct derived **made, struct diag *diag)
 {
     struct engine *engine = derivations->engine;
     struct derived *derived = derived_new(kind, subject, engine->store.schema, store_derived_id(&engine->store));
-    struct delta_table change;
-    bool any;
     derived->engine = engine;
     derived->caller = *caller;
     store_attach(&engine->store, derived->table);
-    derived_begin(derived, 0);
-    err code = kind == DERIVED_VIEW ? view_run(derivations, derived, diag) : part_fill(derivations, derived, diag);
-    if (code == OK)
-        code = derived_apply(derived, &change, &any, diag);
+    const err code = fill(derivations, derived, diag);
     if (code != OK) {
+        levels_leave(derivations->levels, derived);
         drop(derivations, derived);
         return code;
     }
-    struct name_key key;
-    map_put(&derivations->by_name, own_key(derived, &key), derived);
+    put_name(derivations, derived);
     *made = derived;
     return OK;
 }
@@ -345,15 +173,14 @@ static err get(struct derivations *derivations, enum derived_kind kind, uint32_t
 {
     static const identity everyone;
     const identity *const who = entry->is_callers_own ? caller : &everyone;
-    const struct name_key key = name_key(kind, subject, who);
-    struct derived *derived = map_find(&derivations->by_name, key_of(&key));
+    struct derived *derived = find_derived(derivations, kind, subject, who);
     if (derived == NULL)
         TRY(make(derivations, kind, subject, who, &derived, diag));
+    derived->is_used = true;
     if (derived->is_broken) {
         *diag = derived->failure;
         return diag->code;
     }
-    derived->is_used = true;
     entry->def = &derived->def;
     return OK;
 }
@@ -380,6 +207,58 @@ err derivations_find(void *context, bytes name, const struct query_caller *calle
     return get(derivations, DERIVED_PART, (uint32_t)(table - schema->tables), &caller->sender, entry, diag);
 }
 
+/* --- What breaks (G2) --- */
+
+static void break_table(void *context, struct derived *derived, const struct diag *diag)
+{
+    struct derivations *derivations = context;
+    if (derived->is_broken)
+        return;
+    derived->is_broken = true;
+    derived->failure = *diag;
+    derivations->broken_count++;
+    list_add(&derivations->broken, derived);
+    module_log_system(derivations->engine->module_log, 0, "Not shown any more before the next update: `%.*s`: %s",
+                      BYTES_FORMAT(derived->def.name), diag->text);
+}
+
+static void forget_change(struct derivations *derivations, uint32_t table_id)
+{
+    struct delta_table *changes = (struct delta_table *)derivations->changes.data;
+    const size_t count = derivations->changes.size / sizeof *changes;
+    size_t kept = 0;
+    for (size_t idx = 0; idx < count; idx++) {
+        if (changes[idx].table_id != table_id)
+            changes[kept++] = changes[idx];
+    }
+    derivations->changes.size = kept * sizeof *changes;
+}
+
+/* Nothing looks at it and it looks at nothing: what stays is its name and the reason. */
+static void empty(struct derivations *derivations, struct derived *derived)
+{
+    struct store *store = &derivations->engine->store;
+    forget_change(derivations, derived->def.id);
+    reads_clear(derivations->views.reads, &derived->reads);
+    store_detach(store, derived->table);
+    derived_empty(derived);
+    store_attach(store, derived->table);
+}
+
+/* What looks at a broken table breaks with it: the list grows on the way. */
+static void end_broken(struct derivations *derivations, subs_ended_fn *ended, void *context)
+{
+    struct derived *derived;
+    for (size_t at = 0; (derived = list_next(&derivations->broken, &at)) != NULL;) {
+        levels_leave(derivations->levels, derived);
+        levels_end_table(derivations->levels, derived->def.id, &derived->failure, break_table, derivations);
+        subs_end_table(derivations->engine->subs, derived->def.id, &derived->failure, ended, context);
+    }
+    for (size_t at = 0; (derived = list_next(&derivations->broken, &at)) != NULL;)
+        empty(derivations, derived);
+    buf_clear(&derivations->broken);
+}
+
 /* --- Following a commit --- */
 
 static void add_change(struct derivations *derivations, struct derived *derived)
@@ -398,11 +277,9 @@ static void add_change(struct derivations *derivations, struct derived *derived)
 /* All that have counted rows; one that stands in the list twice has nothing left the second time. */
 static void add_changes(struct derivations *derivations, const struct buf *list)
 {
-    for (size_t at = 0; at < list->size; at += sizeof(struct derived *)) {
-        struct derived *derived;
-        memcpy(&derived, list->data + at, sizeof derived);
+    struct derived *derived;
+    for (size_t at = 0; (derived = list_next(list, &at)) != NULL;)
         add_change(derivations, derived);
-    }
 }
 
 static const struct delta *delta_now(struct derivations *derivations)
@@ -412,52 +289,38 @@ static const struct delta *delta_now(struct derivations *derivations)
     return &derivations->delta;
 }
 
+/* G1. What the queries of views have counted waits for the views that run again. */
+static void run_level(struct derivations *derivations, uint32_t level)
+{
+    struct derived *derived;
+    buf_clear(&derivations->changed);
+    levels_publish(derivations->levels, level, &derivations->engine->store, delta_now(derivations), derivations->commits,
+                   &derivations->changed, break_table, derivations);
+    for (size_t at = 0; (derived = list_next(&derivations->changed, &at)) != NULL;) {
+        if (derived->kind == DERIVED_VIEW)
+            list_add(&derivations->touched, derived);
+        else
+            add_change(derivations, derived);
+    }
+}
+
 static void on_found(void *context, struct reader_set *set)
 {
     struct derivations *derivations = context;
-    struct derived *derived = container_of(set, struct derived, reads);
-    buf_put(&derivations->touched, &derived, sizeof derived);
+    list_add(&derivations->touched, container_of(set, struct derived, reads));
 }
 
 static void run_views(struct derivations *derivations, const struct delta *delta)
 {
-    const size_t first = derivations->touched.size;
-    reads_find(derivations->reads, &derivations->engine->store, delta, on_found, derivations);
-    for (size_t at = first; at < derivations->touched.size; at += sizeof(struct derived *)) {
-        struct derived *derived;
-        struct diag diag;
-        memcpy(&derived, derivations->touched.data + at, sizeof derived);
+    struct derived *derived;
+    struct diag diag;
+    size_t at = derivations->touched.size;
+    reads_find(derivations->views.reads, &derivations->engine->store, delta, on_found, derivations);
+    while ((derived = list_next(&derivations->touched, &at)) != NULL) {
         derived_begin(derived, derivations->commits);
-        if (!derived->is_broken && view_run(derivations, derived, &diag) != OK)
+        if (!derived->is_broken && views_run(&derivations->views, derived, &diag) != OK)
             break_table(derivations, derived, &diag);
     }
-}
-
-static void on_level_update(void *context, struct subscriber *subscriber, const struct update_part *parts, uint32_t count)
-{
-    struct derivations *derivations = context;
-    struct derived *derived = container_of(subscriber, struct derived, subscriber);
-    struct buf joined = { 0 };
-    for (uint32_t idx = 0; idx < count; idx++) {
-        if (parts[idx].shared != NULL)
-            buf_put(&joined, parts[idx].shared->data, parts[idx].shared->size);
-        else
-            buf_put_bytes(&joined, parts[idx].inline_bytes);
-    }
-    derived_begin(derived, derivations->commits);
-    count_update(derived, buf_bytes(&joined));
-    struct buf *const list = derived->kind == DERIVED_VIEW ? &derivations->touched : &derivations->levels[derived->level].changed;
-    buf_put(list, &derived, sizeof derived);
-    buf_deinit(&joined);
-}
-
-/* G1 */
-static void run_level(struct derivations *derivations, struct level *level)
-{
-    buf_clear(&level->changed);
-    subs_publish(level->subs, &derivations->engine->store, delta_now(derivations), on_level_update, on_level_ended,
-                 derivations);
-    add_changes(derivations, &level->changed);
 }
 
 static int by_table_id(const void *left, const void *right)
@@ -470,76 +333,54 @@ static int by_table_id(const void *left, const void *right)
 const struct delta *derivations_follow(struct derivations *derivations, const struct delta *delta, subs_ended_fn *ended,
                                        void *context)
 {
+    struct buf *changes = &derivations->changes;
     if (derivations->by_name.count == 0)
         return delta;
-    struct buf *changes = &derivations->changes;
     derivations->commits++;
     buf_clear(changes);
     buf_clear(&derivations->touched);
     buf_put(changes, delta->tables, delta->table_count * sizeof *delta->tables);
-    for (uint32_t idx = 0; idx < derivations->level_count; idx++)
-        run_level(derivations, &derivations->levels[idx]);
+    for (uint32_t level = 0; level < levels_count(derivations->levels); level++)
+        run_level(derivations, level);
     run_views(derivations, delta);
     add_changes(derivations, &derivations->touched);
-    end_broken(derivations, ended, context);
-    qsort(changes->data, changes->size / sizeof(struct delta_table), sizeof(struct delta_table), by_table_id);
+    if (derivations->broken.size > 0)
+        end_broken(derivations, ended, context);
+    if (changes->size > delta->table_count * sizeof(struct delta_table))
+        qsort(changes->data, changes->size / sizeof(struct delta_table), sizeof(struct delta_table), by_table_id);
     return delta_now(derivations);
 }
 
 /* --- A publish --- */
 
-static void count_table(struct derived *derived, const struct table *from)
+/* What goes by the name of a table of the module before. */
+static struct derived *find_successor(const struct derivations *derivations, const struct derived *before)
 {
-    rowref ref = ROWREF_NONE;
-    derived_count_out(derived);
-    for (const struct row *row; (row = pages_next(&from->pages, &ref)) != NULL;)
-        derived_count_in(derived, row_bytes(row));
-}
-
-/* Puts the old rows into the new table and the new ones over them: what remains is the difference. */
-static void add_difference(struct derivations *derivations, struct derived *derived, const struct derived *before)
-{
-    struct table *const now = table_new(&derived->def);
-    struct delta_table change;
-    struct diag diag;
-    bool any;
-    rowref ref = ROWREF_NONE;
-    for (const struct row *row; (row = pages_next(&derived->table->pages, &ref)) != NULL;)
-        table_restore(now, row_bytes(row));
-    derived_begin(derived, ++derivations->commits);
-    count_table(derived, before->table);
-    if (derived_apply(derived, &change, &any, &diag) == OK) {
-        derived_begin(derived, ++derivations->commits);
-        count_table(derived, now);
-        add_change(derivations, derived);
-    } else {
-        break_table(derivations, derived, &diag);
+    const struct schema *schema = derivations->engine->store.schema;
+    if (before->kind == DERIVED_VIEW) {
+        const struct view_def *view = schema_find_view(schema, before->def.name);
+        return view == NULL ? NULL
+                            : find_derived(derivations, DERIVED_VIEW, (uint32_t)(view - schema->views), &before->caller);
     }
-    table_free(now);
+    const struct table_def *table = schema_find_table(schema, before->def.name);
+    return table == NULL ? NULL
+                         : find_derived(derivations, DERIVED_PART, (uint32_t)(table - schema->tables), &before->caller);
 }
 
 const struct delta *derivations_difference(struct derivations *derivations, const struct derivations *before)
 {
-    const struct schema *schema = derivations->engine->store.schema;
     uint32_t place = 0;
     buf_clear(&derivations->changes);
     for (const struct derived *old; (old = next_derived(before, &place)) != NULL;) {
-        const struct schema *was = old->schema;
-        struct name_key key;
-        if (old->is_broken)
-            continue;
-        const struct view_def *view =
-            old->kind == DERIVED_VIEW ? schema_find_view(schema, was->views[old->subject].rows.name) : NULL;
-        const struct table_def *table = old->kind == DERIVED_PART ? schema_find_table(schema, was->tables[old->subject].name) : NULL;
-        if (view == NULL && table == NULL)
-            continue;
-        const uint32_t subject = view != NULL ? (uint32_t)(view - schema->views) : (uint32_t)(table - schema->tables);
-        key = name_key(old->kind, subject, &old->caller);
-        struct derived *derived = map_find(&derivations->by_name, key_of(&key));
-        if (derived != NULL && !derived->is_broken && type_equal(old->def.row_type, derived->def.row_type))
-            add_difference(derivations, derived, old);
+        struct delta_table change;
+        struct derived *now = old->is_broken ? NULL : find_successor(derivations, old);
+        if (now != NULL && type_equal(old->def.row_type, now->def.row_type) && derived_difference(now, old, &change))
+            buf_put(&derivations->changes, &change, sizeof change);
     }
-    return delta_now(derivations);
+    const struct delta *delta = delta_now(derivations);
+    if (delta->table_count > 1)
+        qsort(derivations->changes.data, delta->table_count, sizeof(struct delta_table), by_table_id);
+    return delta;
 }
 
 /* --- What there is --- */
@@ -570,15 +411,29 @@ static void mark(void *context, uint32_t table_id)
         container_of(table->def, struct derived, def)->is_used = true;
 }
 
-static struct derived *find_unused(const struct derivations *derivations)
+static void list_unused(const struct derivations *derivations, struct buf *unused)
 {
+    const bool keeps_broken = derivations->broken_count <= BROKEN_MAX;
     uint32_t place = 0;
-    struct derived *derived;
-    while ((derived = next_derived(derivations, &place)) != NULL) {
-        if (!derived->is_used && !derived->is_broken)
-            return derived;
+    for (struct derived *derived; (derived = next_derived(derivations, &place)) != NULL;) {
+        if (!derived->is_used && !(derived->is_broken && keeps_broken))
+            list_add(unused, derived);
+        derived->is_used = false;
     }
-    return NULL;
+}
+
+/* None of them looks at another, since that would be used (G3). */
+static void drop_unused(struct derivations *derivations)
+{
+    struct buf unused = { 0 };
+    struct derived *derived;
+    list_unused(derivations, &unused);
+    for (size_t at = 0; (derived = list_next(&unused, &at)) != NULL;) {
+        levels_leave(derivations->levels, derived);
+        remove_name(derivations, derived);
+        drop(derivations, derived);
+    }
+    buf_deinit(&unused);
 }
 
 void derivations_sweep(struct derivations *derivations)
@@ -588,14 +443,6 @@ void derivations_sweep(struct derivations *derivations)
         return;
     derivations->swept_us = now_us;
     subs_each_table(derivations->engine->subs, mark, derivations);
-    for (uint32_t idx = 0; idx < derivations->level_count; idx++)
-        subs_each_table(derivations->levels[idx].subs, mark, derivations);
-    for (struct derived *derived; (derived = find_unused(derivations)) != NULL;) {
-        struct name_key key;
-        map_remove(&derivations->by_name, own_key(derived, &key));
-        drop(derivations, derived);
-    }
-    uint32_t place = 0;
-    for (struct derived *derived; (derived = next_derived(derivations, &place)) != NULL;)
-        derived->is_used = false;
+    levels_each_table(derivations->levels, mark, derivations);
+    drop_unused(derivations);
 }

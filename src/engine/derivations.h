@@ -1,20 +1,22 @@
-/* derivations — all tables that are worked out from others: views, and parts of tables by row-level security.
+/* derivations — all tables that are worked out from others: views (views.h), and parts of tables by row-level security
+ * (parts.h).
  *
  * One is made when a name first means it (sql/catalog.h) and goes when no query reads it any longer. A commit's delta
  * passes through here on its way to the subscriptions, and what it does to derived tables is added:
  *
- *     delta ──> views whose reads it touches run again
- *           ──> level 0: queries of parts and query views, on the schema's tables
- *           ──> level 1: queries that look at tables of level 0, …          ──> delta of all ──> subscriptions
+ *     delta ──> level 0: queries of parts and query views, on the schema's tables
+ *           ──> level 1: queries that look at tables of level 0, …
+ *           ──> views whose reads it touches run again                       ──> delta of all ──> subscriptions
  *
- * Levels are sets of live queries like the clients' own, so a part costs a commit what a subscription costs.
+ * A commit that touches none of them costs a lookup a changed row.
  *
  * Rules
  *   G1  A derived table is changed after the level that it belongs to has been worked out: queries of a level meet
- *       the tables below it in their new state, and each other's not at all.
+ *       the tables below it in their new state, and each other's not at all. Nothing is made of views.
  *   G2  What cannot be worked out does not fail the commit. The table is broken: its subscriptions end with the
- *       reason, new ones are refused with it, until the next publish. The module's log has the story.
- *   G3  A view runs outside of any row-level security, as the database itself. */
+ *       reason, new ones are refused with it, until the next publish. The module's log has the story. A caller's that
+ *       nobody asks for may be forgotten before that, when there are very many.
+ *   G3  No query points at a table that has gone: the queries go first. */
 #pragma once
 
 #include "engine/filters.h"
@@ -24,7 +26,7 @@ struct derivations;
 
 /* Takes `filters` over. */
 struct derivations *derivations_new(struct engine *engine, struct filters *filters);
-void derivations_free(struct derivations *derivations); /* NULL is fine */
+void derivations_free(struct derivations *derivations); /* no client's query looks at its tables; NULL is fine */
 
 /* What names mean to clients: struct catalog's find(), whose context is the engine. */
 err derivations_find(void *context, bytes name, const struct query_caller *caller, struct catalog_entry *entry,
@@ -36,7 +38,7 @@ const struct delta *derivations_follow(struct derivations *derivations, const st
                                        void *context);
 
 /* After a publish, when queries have been compiled again: what those who saw the tables of `before` have to hear to see
- * what is there now. */
+ * what is there now. Good for as long as `before` is. */
 const struct delta *derivations_difference(struct derivations *derivations, const struct derivations *before);
 
 /* The views that are worked out now and not broken: appends a struct derived_view each. */

@@ -138,18 +138,57 @@ static err store_change(struct derived *derived, const struct delta_table *chang
     return OK;
 }
 
-err derived_apply(struct derived *derived, struct delta_table *change, bool *any, struct diag *diag)
+static void note_change(struct derived *derived, struct delta_table *change)
 {
-    buf_clear(&derived->deletes);
-    buf_clear(&derived->inserts);
-    weigh(derived);
     *change = (struct delta_table){ .table = derived->table,
                                     .table_id = derived->def.id,
                                     .delete_count = (uint32_t)(derived->deletes.size / sizeof(bytes)),
                                     .insert_count = (uint32_t)(derived->inserts.size / sizeof(bytes)),
                                     .deletes = (const bytes *)derived->deletes.data,
                                     .inserts = (const bytes *)derived->inserts.data };
+}
+
+err derived_apply(struct derived *derived, struct delta_table *change, bool *any, struct diag *diag)
+{
+    buf_clear(&derived->deletes);
+    buf_clear(&derived->inserts);
+    weigh(derived);
+    note_change(derived, change);
     *any = change->delete_count + change->insert_count > 0;
     forget_touched(derived);
     return derived->def.is_event ? OK : store_change(derived, change, diag);
+}
+
+/* The rows of one that are not in the other. */
+static void list_missing(struct buf *list, const struct table *from, const struct table *in)
+{
+    rowref ref = ROWREF_NONE;
+    buf_clear(list);
+    for (const struct row *row; (row = pages_next(&from->pages, &ref)) != NULL;) {
+        const bytes whole = row_bytes(row);
+        if (table_find_equal(in, whole) == ROWREF_NONE)
+            buf_put(list, &whole, sizeof whole);
+    }
+}
+
+bool derived_difference(struct derived *derived, const struct derived *before, struct delta_table *change)
+{
+    list_missing(&derived->deletes, before->table, derived->table);
+    list_missing(&derived->inserts, derived->table, before->table);
+    note_change(derived, change);
+    return change->delete_count + change->insert_count > 0;
+}
+
+void derived_empty(struct derived *derived)
+{
+    table_free(derived->table);
+    derived->table = table_new(&derived->def);
+    forget_touched(derived);
+    map_deinit(&derived->many);
+    map_init(&derived->many);
+    arena_deinit(&derived->arena);
+    arena_init(&derived->arena);
+    buf_deinit(&derived->deletes);
+    buf_deinit(&derived->inserts);
+    buf_deinit(&derived->query);
 }

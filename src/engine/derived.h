@@ -21,7 +21,7 @@ struct derived {
     enum derived_kind kind;
     uint32_t subject;         /* place of the view, or of the table */
     identity caller;          /* whose it is; all zero when it is everyone's */
-    struct schema *schema;    /* shared: `def` points into it */
+    struct schema *schema;    /* held: `def` points into it */
     struct table_def def;     /* of the subject, under an id of its own */
     struct table *table;      /* owned */
 
@@ -41,7 +41,7 @@ struct derived {
     bool is_broken;           /* it could not be worked out: nobody is shown it before the next publish */
     struct diag failure;
     int64_t called_us;        /* a view's function has last run */
-    bool is_used;             /* marked by derivations_sweep() */
+    bool is_used;             /* since derivations_sweep() last looked */
 };
 
 struct derived *derived_new(enum derived_kind kind, uint32_t subject, struct schema *schema, uint32_t id);
@@ -58,3 +58,9 @@ void derived_count_in(struct derived *derived, bytes row);
 /* What was counted becomes the table's content. `change` is it as a delta, good until the next commit's counting; *any says
  * whether there is one. ERR_UNIQUE when two rows have the same primary key: the content is not to be used then. */
 err derived_apply(struct derived *derived, struct delta_table *change, bool *any, struct diag *diag);
+
+/* What makes the content of `before`, a table of the same rows, this one's. Good for as long as both stay as they are.
+ * False when there is nothing. */
+bool derived_difference(struct derived *derived, const struct derived *before, struct delta_table *change);
+/* Forgets all rows, for good. The table is another one then. */
+void derived_empty(struct derived *derived);

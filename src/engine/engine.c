@@ -16,6 +16,7 @@
 #include "engine/startup.h"
 #include "engine/swap.h"
 #include "engine/turn.h"
+#include "engine/v1.h"
 
 #include <stdio.h>
 
@@ -221,14 +222,15 @@ void engine_close(struct engine *engine)
     aside_free(engine->aside);
     openings_free(engine->openings);
     schedule_free(engine->schedule);
-    derivations_free(engine->derivations);
     wal_close(engine->wal);
     while (engine->clients != NULL) {
         struct client *client = engine->clients;
         engine->clients = client->next;
         subs_drop(engine->subs, &client->subscriber);
+        v1_client_free(client->v1);
         memory_free(client);
     }
+    derivations_free(engine->derivations);
     module_free(engine->module);
     module_log_free(engine->module_log);
     subs_free(engine->subs);

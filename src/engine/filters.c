@@ -25,6 +25,13 @@ static uint32_t place_of(const struct schema *schema, const struct table_def *ta
     return (uint32_t)(table - schema->tables);
 }
 
+/* An event table may have filters of its own; those of others cannot wait for events. */
+static bool looks_at_events(const struct query *query)
+{
+    const struct query_join *join = query->join;
+    return join != NULL && join->tables[1 - join->output]->is_event;
+}
+
 /* A filter is compiled as the owner's query: what it looks at need not be public, what it shows is. */
 static err filter_look(const struct schema *schema, uint32_t number, struct filter_tables *tables, struct diag *diag)
 {
@@ -38,6 +45,9 @@ static err filter_look(const struct schema *schema, uint32_t number, struct filt
     else if (query->table->access == ACCESS_PRIVATE)
         code = diag_set(diag, ERR_SCHEMA, "the table `%.*s` is private: clients see nothing of it as it is",
                         BYTES_FORMAT(query->table->name));
+    else if (looks_at_events(query))
+        code = diag_set(diag, ERR_SCHEMA, "it looks at an event table, which keeps no rows: what it selects could not be "
+                                          "taken away again");
     tables->depends_on_sender = query->depends_on_sender;
     tables->output = tables->joined = place_of(schema, query->table);
     if (join != NULL)
@@ -79,21 +89,24 @@ static err check_cycles(const struct schema *schema, const struct filter_tables 
     return code;
 }
 
-/* What a filter looks at through filters that depend on the sender depends on it, too. There are no cycles. */
-static bool depends_on_sender(const struct filter_tables *filters, uint32_t count, uint32_t table)
+/* What a filter looks at through filters that depend on the sender depends on it, too: until nothing new is found. */
+static void spread_dependence(struct filter_tables *filters, uint32_t count, bool *depends)
 {
-    for (uint32_t idx = 0; idx < count; idx++) {
-        const struct filter_tables *filter = &filters[idx];
-        if (filter->output == table &&
-            (filter->depends_on_sender ||
-             (filter->joined != table && depends_on_sender(filters, count, filter->joined))))
-            return true;
+    for (bool is_new = true; is_new;) {
+        is_new = false;
+        for (uint32_t idx = 0; idx < count; idx++) {
+            const struct filter_tables *filter = &filters[idx];
+            if (depends[filter->output] || !(filter->depends_on_sender || depends[filter->joined]))
+                continue;
+            depends[filter->output] = is_new = true;
+        }
     }
-    return false;
 }
 
-static void list_by_table(struct filters *filters, const struct schema *schema, const struct filter_tables *about)
+static void list_by_table(struct filters *filters, const struct schema *schema, struct filter_tables *about)
 {
+    bool *depends = ARENA_ARRAY(&filters->arena, bool, schema->table_count + 1);
+    spread_dependence(about, schema->filter_count, depends);
     filters->table_count = schema->table_count;
     filters->tables = ARENA_ARRAY(&filters->arena, struct table_filters, schema->table_count + 1);
     for (uint32_t table = 0; table < schema->table_count; table++) {
@@ -103,8 +116,7 @@ static void list_by_table(struct filters *filters, const struct schema *schema, 
             if (about[idx].output == table)
                 texts[count++] = schema->filters[idx];
         }
-        filters->tables[table] =
-            (struct table_filters){ count, texts, depends_on_sender(about, schema->filter_count, table) };
+        filters->tables[table] = (struct table_filters){ count, texts, depends[table] };
     }
 }
 

@@ -23,7 +23,7 @@ static uint32_t derived_place(uint32_t table_id)
 
 uint32_t store_derived_id(const struct store *store)
 {
-    uint32_t place = 0;
+    uint32_t place = store->derived_free;
     while (place < store->derived_count && store->derived[place] != NULL)
         place++;
     return SCHEMA_DERIVED_ID | place;
@@ -39,6 +39,8 @@ void store_attach(struct store *store, struct table *table)
     }
     check(store->derived[place] == NULL);
     store->derived[place] = table;
+    if (place == store->derived_free)
+        store->derived_free++;
 }
 
 void store_detach(struct store *store, const struct table *table)
@@ -46,6 +48,8 @@ void store_detach(struct store *store, const struct table *table)
     const uint32_t place = derived_place(table->def->id);
     check(store->derived[place] == table);
     store->derived[place] = NULL;
+    if (place < store->derived_free)
+        store->derived_free = place;
 }
 
 struct table *store_find(const struct store *store, uint32_t table_id)

@@ -44,6 +44,7 @@ struct store {
     uint32_t table_count;
     struct table **tables; /* owned; same order as schema->tables */
     uint32_t derived_count;
+    uint32_t derived_free;  /* no place before it is free */
     struct table **derived; /* the list is owned, its tables are not: place is the id without SCHEMA_DERIVED_ID; NULL: none */
 };
 

@@ -13,6 +13,7 @@ struct first_rows *first_rows_new(const struct query *query, bytes text, const s
     struct first_rows *rows = memory_new(sizeof *rows);
     for (uint32_t side = 0; side < 2; side++)
         rows->table_ids[side] = query->join != NULL ? query->join->tables[side]->id : query->table->id;
+    check(((rows->table_ids[0] | rows->table_ids[1]) & SCHEMA_DERIVED_ID) == 0);
     rows->holders = 1;
     rows->text = bytes_of(memory_copy(text.at, text.size), text.size);
     rows->caller = *caller;

@@ -16,7 +16,8 @@ struct gathering {
     struct row_list rows; /* of the query at hand */
     size_t room;          /* of the message */
     bool overflowed;
-    bool may_wait;
+    bool may_wait;       /* the asker */
+    bool may_come_later; /* the query at hand: somebody else may work on it */
     struct budget on_the_spot; /* for those that cannot wait */
     uint64_t rows_left;        /* may be looked at */
     size_t bytes_left;
@@ -40,7 +41,7 @@ static bool add_row(struct gathering *gathering, bytes row)
 static bool gather_row(void *context, bytes row)
 {
     struct gathering *gathering = context;
-    gathering->is_late = gathering->may_wait && gathering->rows.rows.size + row.size > gathering->bytes_left;
+    gathering->is_late = gathering->may_come_later && gathering->rows.rows.size + row.size > gathering->bytes_left;
     return !gathering->is_late && add_row(gathering, row);
 }
 
@@ -99,7 +100,8 @@ static void gather_query(struct gathering *gathering, const struct query *query)
     const uint64_t rows = gathering->rows_left < QUERY_ROWS_MAX ? gathering->rows_left : QUERY_ROWS_MAX;
     struct budget budget = { .rows_max = rows, .bytes_max = UINT64_MAX, .time_max_us = INT64_MAX, .diag = &ignored };
     const size_t room = gathering->room;
-    if (!gathering->may_wait || reads_derived_table(query)) {
+    gathering->may_come_later = gathering->may_wait && !reads_derived_table(query);
+    if (!gathering->may_come_later) {
         (void)query_run(query, gathering->store, &gathering->on_the_spot, gather_row, gathering);
         return;
     }
