@@ -191,7 +191,8 @@ end
 -- Queries ---------------------------------------------------------------------------------------------------------
 
 local function whole(name, row_type)
-  return { text = "SELECT * FROM " .. name, table = name, row = row_type or name, rows = function(eye) return see[name](eye) end }
+  return { text = "SELECT * FROM " .. name, table = name, row = row_type or name,
+    rows = function(eye) return see[name](eye) end }
 end
 
 local function where(name, condition, row_type, passes)
