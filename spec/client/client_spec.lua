@@ -1,4 +1,5 @@
---- The official npm client against build/stdb-lua. Each line that a Node program tells is one spec here.
+--- The official npm clients, today's and older ones, against build/stdb-lua. Each line that a Node program tells is
+--- one spec here.
 local cjson = require "cjson"
 
 local folder = "spec/client"
@@ -55,6 +56,10 @@ end)
 
 describe("the official client, with every type,", function()
   tell "types_client"
+end)
+
+describe("an official client of 1.x", function()
+  tell "v1_clients"
 end)
 
 describe("the chat page in a browser", function()

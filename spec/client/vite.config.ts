@@ -12,6 +12,7 @@ export default defineConfig({
         official_client: 'src/official_client.ts',
         types_client: 'src/types_client.ts',
         chat_page: 'src/chat_page.ts',
+        v1_clients: 'src/v1_clients.ts',
       },
       output: { entryFileNames: '[name].mjs', format: 'es' },
     },

@@ -1,6 +1,7 @@
 local bsatn = require "spec.support.bsatn"
 local client = require "spec.support.client"
 local server = require "spec.support.server"
+local v1_client = require "spec.support.v1_client"
 
 local HEAD = 'local stdb = require "stdb"\nlocal t = stdb.types\n'
 
@@ -349,6 +350,34 @@ describe("saving the module", function()
       ann:call(add(1, "ann"))
       assert.equal(1, #ann:call_changes "tick")
     end)
+
+    for _, form in ipairs { "v1", "v1.json" } do
+      it("takes it out of the sight of " .. form .. ": every subscription that named it ends, no other", function()
+        local bob = v1_client.connect(world, { protocol = form, rows = rows })
+        local function subscribe(id, ...)
+          bob:send("SubscribeMulti", { query_strings = { ... }, request_id = id, query_id = { id = id } })
+          bob:expect "SubscribeMultiApplied"
+        end
+        subscribe(1, "SELECT * FROM player")
+        subscribe(2, "SELECT * FROM tick")
+        subscribe(3, "SELECT * FROM tick WHERE id > 100", "SELECT * FROM player")
+        world:reload((FIRST:gsub('"player", { public = true,', '"player", {')))
+        local ended = {}
+        for place = 1, 2 do
+          local told = bob:expect "SubscriptionError"
+          assert.truthy(told.error:find("player", 1, true), told.error)
+          ended[place] = form == "v1" and told.query_id.value or told.query_id.some
+        end
+        table.sort(ended)
+        assert.same({ 1, 3 }, ended)
+        ann:call(add(1, "ann"))
+        ann:call "tick"
+        local update = bob:expect "TransactionUpdateLight"
+        assert.same({ "tick" }, { bob:tables(update.update)[1].table, bob:tables(update.update)[2] })
+        subscribe(3, "SELECT * FROM tick")
+        bob:drop()
+      end)
+    end
   end)
 
   describe("with a change that cannot be", function()

@@ -1,6 +1,7 @@
 local socket = require "socket"
 local people = require "spec.support.people"
 local server = require "spec.support.server"
+local v1_client = require "spec.support.v1_client"
 local ws_client = require "spec.support.ws_client"
 
 local SLOW = 0.3
@@ -66,6 +67,20 @@ describe("with a disk that can be told to fail", function()
       assert_waits(function() patient:call(people.call("add_pair", { left = 1, right = 1 })) end)
       settle()
       assert_does_not_wait(function() hasty:call(people.call("add_pair", { left = 2, right = 1 })) end)
+    end)
+
+    it("a call of v1 does not wait, unless the client said so", function()
+      local function call(ann, left)
+        local name, arguments = people.call("add_pair", { left = left, right = 1 })
+        ann:send("CallReducer", { reducer = name, args = arguments, request_id = left, flags = 0 })
+        assert.equal("Committed", ann:expect("TransactionUpdate").status.tag)
+      end
+      local hasty = v1_client.connect(world, { protocol = "v1" })
+      local patient = v1_client.connect(world, { protocol = "v1", confirmed = true })
+      make_slow()
+      assert_does_not_wait(function() call(hasty, 1) end)
+      settle()
+      assert_waits(function() call(patient, 2) end)
     end)
 
     it("so do updates", function()
