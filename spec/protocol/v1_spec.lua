@@ -39,6 +39,11 @@ for _, form in ipairs { "v1", "v1.json" } do
       return ann:tables(applied.update)
     end
 
+    local function refused(query_id, texts)
+      ann:send("SubscribeMulti", { query_strings = texts, request_id = number(), query_id = { id = query_id } })
+      return ann:expect("SubscriptionError").error
+    end
+
     local function unsubscribe(query_id)
       ann:send("UnsubscribeMulti", { request_id = number(), query_id = { id = query_id } })
       return ann:tables(ann:expect("UnsubscribeMultiApplied").update)
@@ -153,6 +158,24 @@ for _, form in ipairs { "v1", "v1.json" } do
         local refusal = ann:expect "SubscriptionError"
         assert.truthy(refusal.error:find(case[3], 1, true), refusal.error)
       end
+    end)
+
+    it("holds no more subscriptions than a client of v2 may, even of a query that they share", function()
+      for query_id = 1, 10000 do subscribe(query_id, NOBODY) end
+      assert.truthy(refused(10001, { NOBODY }):find "may hold 10000 subscriptions")
+      unsubscribe(1)
+      subscribe(10001, NOBODY)
+    end)
+
+    it("names no more queries than a client of v2 may: one counts once for each subscription that names it", function()
+      local texts = {}
+      for id = 1, 2000 do
+        texts[id] = ("SELECT * FROM person WHERE id = %d"):format(id % 1000)
+      end
+      for query_id = 1, 10 do subscribe(query_id, unpack(texts)) end
+      assert.truthy(refused(11, { texts[1] }):find "may hold 10000 queries")
+      unsubscribe(10)
+      subscribe(11, texts[1])
     end)
 
     it("is told of its own call whole, with what it brought", function()

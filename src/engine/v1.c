@@ -9,7 +9,13 @@
 #include "proto/v1_update.h"
 #include "sats/json.h"
 
-enum { CLOSE_INTERNAL = 1011 };
+enum {
+    CLOSE_INTERNAL = 1011,
+    /* A message that was large once does not keep its memory for as long as the client is there. */
+    KEPT_CAPACITY_MAX = 1 << 18,
+    /* What all queries of a request may take together, as the queries of a set in sub/ may. */
+    REQUEST_TIME_MAX_US = 2000000,
+};
 
 /* One text, however many subscriptions of the client name it. */
 struct v1_query {
@@ -17,7 +23,8 @@ struct v1_query {
     bytes table; /* of its rows; empty where there are several */
     uint32_t set_id;
     uint32_t references;
-    bool has_ended; /* sub/ has let go of the set */
+    uint64_t request; /* the last that named it */
+    bool has_ended;   /* sub/ has let go of the set */
 };
 
 enum subscription_kind { KIND_WHOLE, KIND_SINGLE, KIND_MULTI };
@@ -36,7 +43,9 @@ struct v1_client {
     struct map subscriptions;      /* query id -> struct v1_subscription, owned */
     struct v1_subscription *whole; /* owned: what Subscribe asked for last, or NULL */
     uint32_t last_set_id;
-    bool has_ended; /* a subscription has */
+    uint32_t reference_count; /* of all queries */
+    uint64_t request;         /* counts those that subscribe */
+    bool has_ended;           /* a subscription has */
     struct buf message; /* the one being made */
 };
 
@@ -92,13 +101,15 @@ static struct v1_writer message_begin(struct engine *engine, struct client *clie
 
 static void message_end(struct engine *engine, struct client *client, uint64_t needs)
 {
-    const struct v1_client *v1 = client->v1;
+    struct v1_client *v1 = client->v1;
     struct buf *out = answer_begin(engine, client);
     if (v1->form == V1_TEXT)
         v1_json_print(out, buf_bytes(&v1->message));
     else
         buf_put_bytes(out, buf_bytes(&v1->message));
     answer_end(client, needs);
+    if (v1->message.capacity > KEPT_CAPACITY_MAX)
+        buf_deinit(&v1->message);
 }
 
 void v1_greet(struct engine *engine, struct client *client)
@@ -309,13 +320,15 @@ static err query_refer(struct engine *engine, struct client *client, bytes text,
         TRY(set_begin(engine, client, ++v1->last_set_id, text, rows, diag));
         if (is_new) {
             query = memory_new(sizeof *query);
-            *query = (struct v1_query){ bytes_keep(text), bytes_keep(table), v1->last_set_id, 0, false };
+            *query =
+                (struct v1_query){ .text = bytes_keep(text), .table = bytes_keep(table), .set_id = v1->last_set_id };
             map_put(&v1->queries, text, query);
         } else {
             set_end(engine, client, v1->last_set_id); /* it was there for its rows */
         }
     }
     query->references++;
+    v1->reference_count++;
     *out = query;
     return OK;
 }
@@ -323,6 +336,7 @@ static err query_refer(struct engine *engine, struct client *client, bytes text,
 /* One reference less. With the last one the query ends; its rows are appended when `rows` is given. */
 static bool query_release(struct engine *engine, struct client *client, struct v1_query *query, struct buf *rows)
 {
+    client->v1->reference_count--;
     if (--query->references > 0)
         return false;
     struct diag diag;
@@ -351,13 +365,34 @@ static uint32_t subscription_end_all(struct engine *engine, struct client *clien
     return told;
 }
 
-static bool has_query(const struct v1_subscription *subscription, bytes text)
+/* L3. A query of the request, once however often it is named. */
+static err subscription_add(struct engine *engine, struct client *client, struct v1_subscription *subscription,
+                            bytes text, struct buf *rows, uint32_t *blocks, struct diag *diag)
 {
-    for (uint32_t idx = 0; idx < subscription->count; idx++) {
-        if (bytes_equal(subscription->queries[idx]->text, text))
-            return true;
-    }
-    return false;
+    struct v1_client *v1 = client->v1;
+    struct v1_query *query = map_find(&v1->queries, text);
+    bool told;
+    if (query != NULL && query->request == v1->request)
+        return OK;
+    if (v1->reference_count == SUBS_QUERIES_MAX)
+        return diag_set(diag, ERR_TOO_LARGE, "a client may hold %d queries", SUBS_QUERIES_MAX);
+    TRY(query_refer(engine, client, text, subscription->kind != KIND_MULTI, rows, &told, &query, diag));
+    query->request = v1->request;
+    subscription->queries[subscription->count++] = query;
+    *blocks += told;
+    return OK;
+}
+
+/* Each query keeps to the bounds of sub/; this is for all of a request. */
+static err check_request(const struct buf *rows, int64_t started_us, struct diag *diag)
+{
+    if (rows->size > SUBS_ROWS_SIZE_MAX)
+        return diag_set(diag, ERR_TOO_LARGE, "the rows of these queries are more than one message can hold");
+    if (clock_monotonic_us() - started_us > REQUEST_TIME_MAX_US)
+        return diag_set(diag, ERR_OUT_OF_TIME,
+                        "these queries take more than %d s together: subscribe to them one by one",
+                        REQUEST_TIME_MAX_US / 1000000);
+    return OK;
 }
 
 /* L2. The rows of what is to be told are appended to `rows`, *blocks times QueryRows. */
@@ -365,21 +400,21 @@ static err subscription_make(struct engine *engine, struct client *client, const
                              enum subscription_kind kind, struct buf *rows, uint32_t *blocks,
                              struct v1_subscription **made, struct diag *diag)
 {
+    const int64_t started_us = clock_monotonic_us();
     struct v1_subscription *subscription = memory_new(sizeof *subscription);
     struct reader left = msg->queries;
     err code = OK;
+    client->v1->request++;
     *subscription = (struct v1_subscription){ .kind = kind, .query_id = msg->query_id };
     subscription->queries = memory_new((msg->query_count + 1) * sizeof *subscription->queries);
     for (uint32_t idx = 0; idx < msg->query_count && code == OK; idx++) {
         const bytes text = text_trim(reader_get_sized(&left));
-        bool told = false;
-        if (has_query(subscription, text))
-            continue;
-        code = query_refer(engine, client, text, kind != KIND_MULTI, rows, &told,
-                           &subscription->queries[subscription->count], diag);
-        subscription->count += code == OK;
-        *blocks += code == OK && told;
+        code = subscription_add(engine, client, subscription, text, rows, blocks, diag);
+        if (code == OK)
+            code = check_request(rows, started_us, diag);
     }
+    subscription->queries =
+        memory_resize(subscription->queries, (subscription->count + 1) * sizeof *subscription->queries);
     if (code != OK) {
         (void)subscription_end_all(engine, client, subscription, NULL);
         subscription = NULL;
@@ -424,6 +459,16 @@ static void keep_subscription(struct engine *engine, struct client *client, stru
     v1->whole = subscription;
 }
 
+/* L3 */
+static err check_query_id(const struct v1_client *v1, uint32_t query_id, struct diag *diag)
+{
+    if (map_find(&v1->subscriptions, map_u32_key(&query_id)) != NULL)
+        return diag_set(diag, ERR_BUSY, "the query id %u is in use", query_id);
+    if (v1->subscriptions.count == SUBS_SETS_MAX)
+        return diag_set(diag, ERR_TOO_LARGE, "a client may hold %d subscriptions", SUBS_SETS_MAX);
+    return OK;
+}
+
 static void subscribe(struct engine *engine, struct client *client, const struct v1_msg *msg, enum subscription_kind kind)
 {
     const int64_t started_us = clock_monotonic_us();
@@ -432,8 +477,8 @@ static void subscribe(struct engine *engine, struct client *client, const struct
     struct diag diag;
     uint32_t blocks = 0;
     err code = OK;
-    if (kind != KIND_WHOLE && map_find(&client->v1->subscriptions, map_u32_key(&msg->query_id)) != NULL)
-        code = diag_set(&diag, ERR_BUSY, "the query id %u is in use", msg->query_id);
+    if (kind != KIND_WHOLE)
+        code = check_query_id(client->v1, msg->query_id, &diag);
     if (code == OK)
         code = subscription_make(engine, client, msg, kind, &rows, &blocks, &subscription, &diag);
     if (code == OK && kind == KIND_SINGLE && subscription->queries[0]->table.size == 0) {

@@ -10,7 +10,8 @@
  *
  * Rules
  *   L1  A query has a set in sub/ for as long as a subscription refers to it, unless the set has ended.
- *   L2  A request to subscribe adds all its queries, or none. */
+ *   L2  A request to subscribe adds all its queries, or none.
+ *   L3  What is shared counts, too: a client holds SUBS_SETS_MAX subscriptions, which name SUBS_QUERIES_MAX queries. */
 #pragma once
 
 #include "engine/state.h"
