@@ -57,13 +57,28 @@ local function hex_of(decimal)
   return table.concat(digits)
 end
 
-local function itself(value) return value end
+-- The other way: "-0x1f" becomes "-31". Four decimal digits a limb, the lowest first.
+local function decimal_of(hex)
+  local sign, digits = hex:match "^(%-?)0x(%x+)$"
+  local limbs = { 0 }
+  for digit in digits:gmatch "%x" do
+    local carry = tonumber(digit, 16)
+    for place, limb in ipairs(limbs) do
+      limbs[place] = (limb * 16 + carry) % 10000
+      carry = math.floor((limb * 16 + carry) / 10000)
+    end
+    if carry > 0 then limbs[#limbs + 1] = carry end
+  end
+  local parts = { ("%d"):format(limbs[#limbs]) }
+  for place = #limbs - 1, 1, -1 do parts[#parts + 1] = ("%04d"):format(limbs[place]) end
+  return sign .. table.concat(parts)
+end
 
 -- Values come untyped: products as arrays, sums as [tag, payload].
 local printers = {
   string = json.quote,
-  u256 = itself,
-  i256 = itself,
+  u256 = decimal_of,
+  i256 = decimal_of,
   bytes = function(value) return "0x" .. value end,
   identity = function(value) return "0x" .. ("0"):rep(66 - #value[1]) .. value[1]:sub(3) end,
   connection_id = function(value) return "0x" .. hex_of(value[1].number) end,
