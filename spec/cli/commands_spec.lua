@@ -277,11 +277,14 @@ describe("describing", function()
       assert.equal(shown, (select(2, program.run("describe", path, name))))
     end
     local code, _, complaint = program.run("describe", path, "dig")
+    server.write_file(path, 'require "stdb"')
+    local of_nothing = select(3, program.run("describe", path, "dig"))
     server.remove_folder(folder)
     assert.equal(1, code)
     local advice = "There is no table, view or reducer `dig`. Did you mean `dog`? It has: dog, pack, bark_01"
     assert.truthy(complaint:find(advice, 1, true), complaint)
     assert.truthy(complaint:find "bark_08 and 12 more\n$", complaint)
+    assert.truthy(of_nothing:find "There is no table, view or reducer `dig`%.\n$", of_nothing)
   end)
 end)
 

@@ -212,6 +212,26 @@ describe("a schedule", function()
     assert.equal(seen, notes "tick")
   end)
 
+  it("takes an interval below zero for one above it, and none for all the time there is", function()
+    local owner = world:owner_token()
+    for text, micros in pairs { back = -2000, at_once = 0 } do
+      local statement = [[INSERT INTO beat (at, text) VALUES ('{"Interval":{"__time_duration_micros__":%d}}', '%s')]]
+      assert.equal(200, world:sql(statement:format(micros, text), owner).status)
+      await_note(text, 3)
+    end
+    assert.equal(2, count "SELECT * FROM beat")
+  end)
+
+  it("keeps its reducer for itself and the owner: to others it is not there", function()
+    local row = [=[[{"id":1,"at":{"Time":[1]},"text":"mine"}]]=]
+    local answer = world:call("run_once", row)
+    assert.same({ 404, "no such reducer: run_once" }, { answer.status, answer.body })
+    assert.equal(200, world:call("run_once", row, world:owner_token()).status)
+    assert.equal(1, notes "mine")
+    local values = { row = { id = 1, at = { tag = "Time", value = 1 }, text = "x" } }
+    assert.equal("InternalError", ann:call("run_once", client.arguments("{ row: " .. TIMER .. " }", values)).tag)
+  end)
+
   it("leaves clients their share when there is more due than it can run", function()
     for number = 1, 30 do every(1, "storm " .. number) end
     for _ = 1, 50 do assert.equal(0, count "SELECT * FROM once") end

@@ -2,6 +2,7 @@
 local cjson = require "cjson"
 local bsatn = require "spec.support.bsatn"
 local client = require "spec.support.client"
+local program = require "spec.support.program"
 local server = require "spec.support.server"
 
 local HEAD = [[
@@ -42,6 +43,11 @@ stdb.view("own", { returns = t.array(Piece), primary_key = "id" }, function(ctx)
   print "own ran"
   return ctx.db.piece.owner:filter(ctx.sender)
 end)
+stdb.view("twice", { returns = t.array(Total), anonymous = true }, function(ctx)
+  local n = ctx.db.piece:count()
+  return { { n = n }, { n = n } }
+end)
+stdb.view("second_hand", { returns = t.query(Piece), anonymous = true }, function() return "SELECT * FROM elves" end)
 stdb.view("total", { returns = t.array(Total), anonymous = true }, function(ctx) return { { n = ctx.db.piece:count() } } end)
 stdb.view("safe", { returns = t.array(Item) }, function(ctx) return ctx.db.vault.owner:filter(ctx.sender) end)
 stdb.view("decorated", { returns = t.query(Piece), anonymous = true }, function()
@@ -66,6 +72,7 @@ local rows = bsatn.schema(([[
   badge = { piece: u32, rank: u32 }
   ranks = { piece: u32, rank: u32 }
   total = { n: u32 }
+  twice = { n: u32 }
   safe = { id: u32, owner: Identity }
 ]]):format(PIECE, PIECE, PIECE, PIECE, PIECE, PIECE))
 
@@ -143,6 +150,13 @@ describe("a view at work", function()
     assert.same({ { "total", { 1 }, { 0 } } }, put(ann, 1, "elf"))
     assert.same({}, put(ann, 1, "orc"))
     assert.same({ { "total", { 0 }, { 1 } } }, take(ann, 1))
+  end)
+
+  it("gives equal rows once, and by a query no rows of another view", function()
+    assert.same({ 0 }, first(ann, 1, "SELECT * FROM twice"))
+    assert.same({ { "twice", { 1 }, { 0 } } }, put(ann, 1, "elf"))
+    local refusal = ann:subscribe_in_vain(2, { "SELECT * FROM second_hand" })
+    assert.truthy(refusal:find("the view `second_hand`: no such table: `elves`", 1, true), refusal)
   end)
 
   it("goes on for those who stay when somebody else leaves", function()
@@ -259,6 +273,22 @@ describe("a view at work", function()
     assert.same({ { "elves", { 2 }, {} }, { "own", { 2 }, {} } }, put(again, 2, "elf"))
   end)
 
+  it("has no part in the log, where only what changes tables stands, and who comes and goes", function()
+    first(ann, 1, "SELECT * FROM elves")
+    for _ = 1, 2 do put(ann, 1, "elf") end -- the second is the same row again
+    take(ann, 7)
+    assert.equal(1, #owner_rows "SELECT * FROM elves")
+    world:kill()
+    local _, log = program.run("log", "--data-dir", world.data_dir, "--format", "json")
+    local kinds = {}
+    for line in log:gmatch "[^\n]+" do
+      local kind = cjson.decode(line).kind
+      kinds[kind] = (kinds[kind] or 0) + 1
+    end
+    assert.same({ publish = 1, connect = 3, disconnect = 1, call = 1 }, kinds)
+    assert.is_nil(log:find "elves")
+  end)
+
   it("stands in st_view with its columns, and in st_view_sub with who looks at it", function()
     assert.same({ { "elves", true, true }, { "own", true, false } }, owner_rows [[SELECT view_name, is_public, is_anonymous
       FROM st_view WHERE view_name = 'elves' OR view_name = 'own' ORDER BY view_name]])
@@ -285,5 +315,6 @@ describe("a view at work", function()
     server.wait("both to be gone", function()
       return owner_rows("SELECT COUNT(*) AS n FROM st_view_sub WHERE has_subscribers = true")[1][1] == 0
     end)
+    server.wait("both views to be let go of", function() return #owner_rows "SELECT * FROM st_view_sub" == 0 end)
   end)
 end)

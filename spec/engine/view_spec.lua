@@ -261,6 +261,11 @@ stdb.table("team", { public = true, { "id", t.u32, primary_key = true }, { "name
   { "open", t.bool, index = true } })
 stdb.table("note", { public = true, { "id", t.u32, primary_key = true, auto_inc = true }, { "team", t.u32, index = true },
   { "text", t.string } })
+stdb.table("whisper", { public = true, event = true, { "to", t.identity, index = true }, { "text", t.string } })
+stdb.filter 'SELECT * FROM whisper WHERE "to" = :sender'
+stdb.reducer("whisper", { { "to", t.identity }, { "text", t.string } }, function(ctx, to, text)
+  ctx.db.whisper:insert { to = to, text = text }
+end)
 stdb.filter "SELECT * FROM member WHERE who = :sender"
 stdb.filter "SELECT team.* FROM team JOIN member ON team.id = member.team"
 stdb.filter "SELECT * FROM team WHERE open = true"
@@ -283,6 +288,7 @@ local filtered_rows = bsatn.schema [[
   member = { id: u32, who: Identity, team: u32 }
   team = { id: u32, name: string, open: bool }
   note = { id: u32, team: u32, text: string }
+  whisper = { to: Identity, text: string }
 ]]
 
 describe("row-level security", function()
@@ -349,6 +355,17 @@ describe("row-level security", function()
     assert.is_true(ann:has_nothing())
     owner:call("found", client.arguments("{ id: u32, name: string, open: bool }", { id = 3, name = "all", open = false }))
     assert.same({ "all" }, names(ann:next_changes()[1].deletes))
+  end)
+
+  it("lets events through to those whom they concern", function()
+    for _, one in ipairs { ann, owner } do one:subscribe(1, { "SELECT * FROM whisper" }) end
+    for text, one in pairs { mine = ann, yours = ben } do
+      ben:call("whisper", client.arguments("{ to: Identity, text: string }", { to = one.identity, text = text }))
+      assert.same({ text }, names(owner:next_changes()[1].events))
+    end
+    assert.same({ "mine" }, names(ann:next_changes()[1].events))
+    assert.is_true(ann:has_nothing())
+    assert.same({}, ann:ask "SELECT * FROM whisper")
   end)
 
   it("is not for reducers", function()

@@ -71,6 +71,27 @@ describe("a database", function()
     assert.same({ { 2, 1 }, { 3, 1 }, { 3, 4 } }, rows 'SELECT "left", "right" FROM friend ORDER BY "left", "right"')
   end)
 
+  it("runs neither init nor connect for a new version, whose disconnect hook hears of those it lets go", function()
+    local hooks = [[
+stdb.table("event", { public = true, { "id", t.u32, primary_key = true, auto_inc = true }, { "what", t.string }%s })
+stdb.on.init(function(ctx) ctx.db.event:insert { what = "init" } end)
+stdb.on.connect(function(ctx) ctx.db.event:insert { what = "connect" } end)
+stdb.on.disconnect(function(ctx) ctx.db.event:insert { what = "disconnect of version %d" } end)
+]]
+    world:remove()
+    world = server.start { module = MODULE .. hooks:format("", 1) }
+    local ann = client.connect(world)
+    world:reload(MODULE .. hooks:format("", 2))
+    assert.is_true(ann:has_nothing())
+    world:reload(MODULE .. hooks:format(', { "n", t.u32, default = 0 }', 3))
+    assert.equal("close", (ann:ending()))
+    local seen = server.wait("the disconnect", function()
+      local events = world:sql("SELECT what FROM event ORDER BY id").body
+      return events:find "disconnect of" and events
+    end)
+    assert.truthy(seen:find('"rows":[["init"],["connect"],["disconnect of version 3"]', 1, true), seen)
+  end)
+
   it("keeps a live join only while both sides have the index that it needs", function()
     local indexed = MODULE:gsub('{ "left", t.u32 }', '{ "left", t.u32, index = true }')
     local query = 'SELECT friend.* FROM friend JOIN person ON friend."left" = person.id'
