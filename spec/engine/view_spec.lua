@@ -2,6 +2,7 @@
 local bsatn = require "spec.support.bsatn"
 local client = require "spec.support.client"
 local server = require "spec.support.server"
+local v1_client = require "spec.support.v1_client"
 
 local MODULE = [[
 local stdb = require "stdb"
@@ -125,6 +126,26 @@ describe("a view", function()
     assert.same({ "ann", "ben" }, names(first(again, "SELECT * FROM mates")))
     again:drop()
   end)
+
+  for _, form in ipairs { "v1", "v1.json" } do
+    it("is a table to a client of " .. form .. ", whose rows are lists in JSON", function()
+      local old = v1_client.connect(world, { protocol = form, rows = rows, token = ann.token })
+      local function told(list)
+        return form == "v1" and names(list) or list[1] and { list[1][2] } or {}
+      end
+      join(ann, "ann", 1, 5)
+      old:send("SubscribeMulti", { query_strings = { "SELECT * FROM me" }, request_id = 1, query_id = { id = 1 } })
+      local changes = old:tables(old:expect("SubscribeMultiApplied").update)
+      assert.same({ { "me", { "ann" }, {} } }, { { changes[1].table, told(changes[1].inserts), changes[1].deletes } })
+      join(ann, "anne", 1, 5)
+      changes = old:tables(old:expect("TransactionUpdateLight").update)
+      assert.same({ { "anne" }, { "ann" } }, { told(changes[1].inserts), told(changes[1].deletes) })
+      old:send("OneOffQuery", { message_id = form == "v1" and "asked" or "00", query_string = "SELECT * FROM me" })
+      local answer = old:expect("OneOffQueryResponse").tables[1]
+      assert.same({ "me", { "anne" } }, { answer.table_name, told(old:rows("me", answer.rows)) })
+      old:drop()
+    end)
+  end
 
   it("changes with what it has looked at, in the update of the call that changed it", function()
     assert.same({}, first(ann, "SELECT * FROM me"))

@@ -52,6 +52,12 @@ static void collect_rows(struct buf *elements, struct reader *from, bool inserts
     check(!from->failed);
 }
 
+/* Rows of a view come from no table: they are lists from the first on. */
+static enum json_style style_of(const struct v1_writer *writer, bytes name, enum json_style style)
+{
+    return schema_find_view(writer->schema, name) != NULL ? JSON_UNTYPED : style;
+}
+
 /* Tables that rows were made of are in the schema. Clients go by their names; the numbers only fill a field. */
 static const struct table_def *table_of(const struct v1_writer *writer, bytes name)
 {
@@ -98,7 +104,7 @@ static void put_table(const struct v1_writer *writer, const struct element *elem
     buf_put_u64(writer->out, rows);
     buf_put_u32(writer->out, (uint32_t)count);
     for (size_t idx = 0; idx < count; idx++)
-        put_query_update(writer, &elements[idx], style);
+        put_query_update(writer, &elements[idx], style_of(writer, elements->table, style));
 }
 
 static int by_table(const void *left, const void *right)
@@ -166,7 +172,7 @@ void v1_update_put_tables(const struct v1_writer *writer, bytes query_rows, cons
         const bytes table = reader_get_sized(&from);
         const struct row_list_view rows = row_list_view_take(&from);
         buf_put_sized(writer->out, table);
-        put_rows(writer, row_type, &rows, JSON_STORED);
+        put_rows(writer, row_type, &rows, style_of(writer, table, JSON_STORED));
     }
     check(!from.failed);
 }
