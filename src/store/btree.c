@@ -5,6 +5,7 @@
 /* 64 entries: twelve cache lines a leaf, of which a search touches about three. */
 enum { NODE_MAX = 64, NODE_MIN = NODE_MAX / 4, NODE_MERGED_MAX = NODE_MAX * 3 / 4, HEIGHT_MAX = 16 };
 enum { LINE_PREFIXES = 8 }; /* of a cache line */
+enum { STEP_MAX = 16 };     /* from a key to the next, for who goes through them in order */
 _Static_assert(NODE_MAX == LINE_PREFIXES * LINE_PREFIXES, "a search looks at every line once and at one line whole");
 
 struct btree_node {
@@ -126,14 +127,36 @@ static bool tied_is_before(const struct btree *tree, rowref ref, const struct ta
     return target->tie == TARGET_ENTRY ? ref < target->ref : target->tie == TARGET_AFTER;
 }
 
-/* The number of entries before the target. */
+/* How many of eight places from `first` on, `step` apart, hold this prefix or a lower one. */
+static inline uint32_t prefix_count(const struct btree_node *node, uint32_t first, uint32_t step, uint64_t prefix)
+{
+    uint32_t count = 0;
+    for (uint32_t idx = 0; idx < LINE_PREFIXES; idx++, first += step)
+        count += (first < node->count) & (node->prefixes[first] <= prefix);
+    return count;
+}
+
+/* How many entries have this prefix or a lower one. First the lines, then in the line: loads that do not wait for each
+ * other, and no branch, since which way a search goes cannot be predicted. */
+static inline uint32_t prefix_rank(const struct btree_node *node, uint64_t prefix)
+{
+    const uint32_t lines = prefix_count(node, 0, LINE_PREFIXES, prefix);
+    if (lines == 0)
+        return 0;
+    const uint32_t first = (lines - 1) * LINE_PREFIXES;
+    return first + prefix_count(node, first, 1, prefix);
+}
+
+/* The number of entries before the target. Rows are looked at only among entries of its prefix. */
 static uint32_t node_search(const struct btree *tree, const struct btree_node *node, const struct target *target)
 {
-    uint32_t low = 0, high = node->count;
+    uint32_t high = prefix_rank(node, target->prefix);
+    if (high == 0 || node->prefixes[high - 1] != target->prefix)
+        return high;
+    uint32_t low = target->prefix > 0 ? prefix_rank(node, target->prefix - 1) : 0;
     while (low < high) {
         const uint32_t middle = (low + high) / 2;
-        const uint64_t prefix = node->prefixes[middle];
-        if (prefix < target->prefix || (prefix == target->prefix && tied_is_before(tree, node->refs[middle], target)))
+        if (tied_is_before(tree, node->refs[middle], target))
             low = middle + 1;
         else
             high = middle;
@@ -377,24 +400,11 @@ static bool has_key(const struct btree *tree, rowref ref, const struct key_at *a
     return key_equal(tree->key, &found, at);
 }
 
-/* How many of eight places from `first` on, `step` apart, hold this prefix or a lower one. */
-static inline uint32_t prefix_count(const struct btree_node *node, uint32_t first, uint32_t step, uint64_t prefix)
-{
-    uint32_t count = 0;
-    for (uint32_t idx = 0; idx < LINE_PREFIXES; idx++, first += step)
-        count += (first < node->count) & (node->prefixes[first] <= prefix);
-    return count;
-}
-
-/* The last entry with this prefix or a lower one; the first when all are higher. First the lines, then in the line:
- * loads that do not wait for each other, and no branch, since which way a search goes cannot be predicted. */
+/* The last entry with this prefix or a lower one; the first when all are higher. */
 static uint32_t prefix_search(const struct btree_node *node, uint64_t prefix)
 {
-    const uint32_t lines = prefix_count(node, 0, LINE_PREFIXES, prefix);
-    if (lines == 0)
-        return 0;
-    const uint32_t first = (lines - 1) * LINE_PREFIXES;
-    return first + prefix_count(node, first, 1, prefix) - 1;
+    const uint32_t rank = prefix_rank(node, prefix);
+    return rank > 0 ? rank - 1 : 0;
 }
 
 static bool leaf_covers(const struct btree_node *leaf, uint64_t prefix)
@@ -438,11 +448,27 @@ static rowref find_tied(const struct btree *tree, const struct key_at *at)
     return ROWREF_NONE;
 }
 
+static bool is_exact(const struct btree *tree)
+{
+    return tree->tied_from == tree->key->column_count && !tree->is_hashed;
+}
+
 rowref btree_find(const struct btree *tree, const struct key_at *at)
 {
-    if (tree->tied_from == tree->key->column_count && !tree->is_hashed)
-        return find_exact(tree, prefix_of(tree, at));
-    return find_tied(tree, at);
+    return is_exact(tree) ? find_exact(tree, prefix_of(tree, at)) : find_tied(tree, at);
+}
+
+/* An update asks for the key that has just been found; only if that was in this way it is worth following. */
+bool btree_find_next(const struct btree *tree, const uint8_t *column, rowref *found)
+{
+    if (!is_exact(tree))
+        return false;
+    const uint64_t prefix = bsatn_prefix(tree->key->types[0], column), step = prefix - tree->last_prefix;
+    ((struct btree *)tree)->last_prefix = prefix;
+    if (step > STEP_MAX || (step == 0 && !leaf_covers(tree->finger, prefix)))
+        return false;
+    *found = find_exact(tree, prefix);
+    return true;
 }
 
 struct walk {

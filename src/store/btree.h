@@ -31,6 +31,7 @@ struct btree {
     uint32_t height;           /* inner levels above the leaves */
     struct btree_node *root;   /* owned */
     struct btree_node *finger; /* borrowed: the leaf of the last exact find, or NULL; who finds keys in order stays in it */
+    uint64_t last_prefix;      /* of btree_find_next() */
     uint64_t count;
     uint64_t byte_count;
 };
@@ -51,6 +52,9 @@ void btree_add(struct btree *tree, rowref ref);
 void btree_remove(struct btree *tree, rowref ref);
 /* Any entry with this whole key. */
 rowref btree_find(const struct btree *tree, const struct key_at *at);
+/* The same for the value of an only column, when it follows closely upon the last one that was asked for here. False
+ * when it does not, or a prefix does not tell all: nothing was looked for. */
+bool btree_find_next(const struct btree *tree, const uint8_t *column, rowref *found);
 /* Calls `each` for the entries between the bounds until it returns false. A hashed tree is walked for one
  * whole key, given as both bounds. */
 void btree_walk(const struct btree *tree, struct btree_bound lower, struct btree_bound upper, bool reverse,

@@ -13,12 +13,18 @@ struct index {
     const struct pages *pages;   /* borrowed: the table */
     enum structure structure;
     struct key key;
+    struct hashindex hash; /* a hash index's, or beside a unique B-tree */
     union {
         struct btree btree;
-        struct hashindex hash;
         struct direct direct;
     };
 };
+
+/* Whether whole keys are found by their hash. */
+static bool has_hash(const struct index *index)
+{
+    return index->structure == STRUCTURE_HASH || (index->structure == STRUCTURE_BTREE && index->def->unique);
+}
 
 static bool counts_up(const struct type *type)
 {
@@ -47,9 +53,11 @@ struct index *index_new(const struct index_def *def, const struct table_def *tab
     index->pages = pages;
     index->structure = structure_for(def, table);
     key_init(&index->key, def, table, seed);
+    if (has_hash(index))
+        hashindex_init(&index->hash);
     switch (index->structure) {
     case STRUCTURE_BTREE: btree_init(&index->btree, &index->key, pages, def->kind == INDEX_HASH); break;
-    case STRUCTURE_HASH: hashindex_init(&index->hash); break;
+    case STRUCTURE_HASH: break;
     case STRUCTURE_DIRECT: direct_init(&index->direct); break;
     }
     return index;
@@ -59,9 +67,11 @@ void index_free(struct index *index)
 {
     if (index == NULL)
         return;
+    if (has_hash(index))
+        hashindex_deinit(&index->hash);
     switch (index->structure) {
     case STRUCTURE_BTREE: btree_deinit(&index->btree); break;
-    case STRUCTURE_HASH: hashindex_deinit(&index->hash); break;
+    case STRUCTURE_HASH: break;
     case STRUCTURE_DIRECT: direct_deinit(&index->direct); break;
     }
     memory_free(index);
@@ -186,9 +196,11 @@ static uint64_t value_in_row(const struct index *index, const uint8_t *row)
 void index_add(struct index *index, rowref ref)
 {
     const uint8_t *row = pages_row(index->pages, ref)->data;
+    if (has_hash(index))
+        hashindex_add(&index->hash, hash_of_row(index, row), ref);
     switch (index->structure) {
     case STRUCTURE_BTREE: btree_add(&index->btree, ref); break;
-    case STRUCTURE_HASH: hashindex_add(&index->hash, hash_of_row(index, row), ref); break;
+    case STRUCTURE_HASH: break;
     case STRUCTURE_DIRECT: direct_add(&index->direct, value_in_row(index, row), ref); break;
     }
 }
@@ -196,16 +208,18 @@ void index_add(struct index *index, rowref ref)
 void index_remove(struct index *index, rowref ref)
 {
     const uint8_t *row = pages_row(index->pages, ref)->data;
+    if (has_hash(index))
+        hashindex_remove(&index->hash, hash_of_row(index, row), ref);
     switch (index->structure) {
     case STRUCTURE_BTREE: btree_remove(&index->btree, ref); break;
-    case STRUCTURE_HASH: hashindex_remove(&index->hash, hash_of_row(index, row), ref); break;
+    case STRUCTURE_HASH: break;
     case STRUCTURE_DIRECT: direct_remove(&index->direct, value_in_row(index, row)); break;
     }
 }
 
 bool index_foresees(const struct index *index)
 {
-    return index->structure == STRUCTURE_HASH && index->key.shape != KEY_WALKED;
+    return has_hash(index) && index->key.shape != KEY_WALKED;
 }
 
 void index_ask_entry(const struct index *index, const uint8_t *key)
@@ -220,6 +234,16 @@ void index_ask_row(const struct index *index, const uint8_t *key)
         __builtin_prefetch(pages_row(index->pages, ref));
 }
 
+/* Hashes scatter what lies side by side in the tree: who goes through keys in their order is served from its leaves. */
+static rowref find_unique(const struct index *index, const uint8_t *probe, const uint8_t *row)
+{
+    rowref found;
+    const uint8_t *column = row != NULL ? key_row_column(index->key.table, row, index->key.columns[0]) : probe;
+    if (btree_find_next(&index->btree, column, &found))
+        return found;
+    return hash_find(index, row != NULL ? row + index->key.offset : probe, row);
+}
+
 rowref index_find(const struct index *index, bytes key)
 {
     switch (index->structure) {
@@ -227,6 +251,8 @@ rowref index_find(const struct index *index, bytes key)
     case STRUCTURE_DIRECT: return direct_find(&index->direct, value_at(index, key.at));
     case STRUCTURE_BTREE: break;
     }
+    if (has_hash(index))
+        return find_unique(index, key.at, NULL);
     const struct key_at at = key_in_probe(&index->key, key.at, index->key.column_count);
     return btree_find(&index->btree, &at);
 }
@@ -238,6 +264,8 @@ rowref index_find_row(const struct index *index, const uint8_t *row)
     case STRUCTURE_DIRECT: return direct_find(&index->direct, value_in_row(index, row));
     case STRUCTURE_BTREE: break;
     }
+    if (has_hash(index))
+        return find_unique(index, NULL, row);
     const struct key_at at = key_in_row(&index->key, row);
     return btree_find(&index->btree, &at);
 }
@@ -299,6 +327,12 @@ static void walk_direct(const struct index *index, const struct index_bound *low
     direct_walk(&index->direct, low, high, reverse, each, context);
 }
 
+static void walk_one(rowref ref, bool (*each)(void *context, rowref ref), void *context)
+{
+    if (ref != ROWREF_NONE)
+        each(context, ref);
+}
+
 err index_walk(const struct index *index, struct index_bound lower, struct index_bound upper, bool reverse,
                bool (*each)(void *context, rowref ref), void *context, struct diag *diag)
 {
@@ -306,16 +340,12 @@ err index_walk(const struct index *index, struct index_bound lower, struct index
         return refuse_walk(index, "has fewer columns than the key that is asked for", diag);
     if (index->def->kind == INDEX_HASH && !is_whole_key(index, &lower, &upper))
         return refuse_walk(index, "is a hash index: it finds rows by their whole key, not by a part or a range", diag);
-    switch (index->structure) {
-    case STRUCTURE_BTREE: walk_btree(index, &lower, &upper, reverse, each, context); break;
-    case STRUCTURE_DIRECT: walk_direct(index, &lower, &upper, reverse, each, context); break;
-    case STRUCTURE_HASH: {
-        const rowref ref = index_find(index, lower.key);
-        if (ref != ROWREF_NONE)
-            each(context, ref);
-        break;
-    }
-    }
+    if (has_hash(index) && is_whole_key(index, &lower, &upper))
+        walk_one(index_find(index, lower.key), each, context);
+    else if (index->structure == STRUCTURE_BTREE)
+        walk_btree(index, &lower, &upper, reverse, each, context);
+    else
+        walk_direct(index, &lower, &upper, reverse, each, context);
     return OK;
 }
 
@@ -345,9 +375,10 @@ uint64_t index_count(const struct index *index)
 
 uint64_t index_memory(const struct index *index)
 {
+    const uint64_t hash = has_hash(index) ? hashindex_memory(&index->hash) : 0;
     switch (index->structure) {
-    case STRUCTURE_BTREE: return index->btree.byte_count;
-    case STRUCTURE_HASH: return hashindex_memory(&index->hash);
+    case STRUCTURE_BTREE: return index->btree.byte_count + hash;
+    case STRUCTURE_HASH: return hash;
     case STRUCTURE_DIRECT: return index->direct.byte_count;
     }
     unreachable();
@@ -355,9 +386,13 @@ uint64_t index_memory(const struct index *index)
 
 void index_check(const struct index *index)
 {
+    if (has_hash(index)) {
+        hashindex_check(&index->hash);
+        check(index->hash.count == index_count(index));
+    }
     switch (index->structure) {
     case STRUCTURE_BTREE: btree_check(&index->btree); break;
-    case STRUCTURE_HASH: hashindex_check(&index->hash); break;
+    case STRUCTURE_HASH: break;
     case STRUCTURE_DIRECT: direct_check(&index->direct); break;
     }
     check(index_count(index) == index->pages->row_count); /* X1 */

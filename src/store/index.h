@@ -3,6 +3,8 @@
  * An index maps a key (the values of its columns) to row references. What stands behind it:
  *
  *     B-tree                btree.h      in order; by value, by leading columns, by range
+ *     B-tree, unique        also a       whole keys are found by their hash: most calls ask for a row by its key
+ *                           hashindex.h
  *     hash, unique          hashindex.h  by whole key; 9 bytes a row
  *     hash, keys repeat     btree.h      over the hashes: taking one of many equal keys out stays cheap
  *     direct, unique        direct.h     in order; an array by value (unsigned integers up to u64, enums)
