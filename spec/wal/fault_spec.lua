@@ -23,6 +23,18 @@ local function fill(log, record, count)
   return acknowledged
 end
 
+--- Turns two bits of a record: not one, which the log would know to be no torn write (W6).
+local function spoil(disk, record)
+  for _, path in ipairs(disk:names()) do
+    local at = disk:get(path):find(record, 1, true)
+    if at then
+      assert.is_true(disk:flip(path, at * 8) and disk:flip(path, (at + 5) * 8 + 3))
+      return
+    end
+  end
+  error "no such record"
+end
+
 describe("wal on a full disk", function()
   local options = { segment_size = 64 * 1048576 }
 
@@ -62,8 +74,22 @@ describe("wal on a full disk", function()
     log:append(("x"):rep(8 * 1048576))
     assert.is_false(log:sync())
     log:close()
-    disk:flip(wal.path(0), (HEADER + 32 + 6) * 8)
+    spoil(disk, "the last one")
     assert.equal(wal.CORRUPT, disk:open(options).code)
+  end)
+
+  it("ends so, too, when it is a new segment that finds no room", function()
+    for capacity = 4096 + 12, 4 * 4096, 100 do
+      local disk = wal.disk(capacity)
+      disk:set_capacity(capacity)
+      local log = disk:open { segment_size = 4096 }
+      log:start()
+      local acknowledged = fill(log, ("x"):rep(600), 100)
+      log:close()
+      disk:set_capacity(0)
+      spoil(disk, acknowledged[#acknowledged])
+      assert.equal(wal.CORRUPT, disk:open({ segment_size = 4096 }).code, "a disk of " .. capacity .. " bytes")
+    end
   end)
 
   it("goes on where it was when there is room again", function()

@@ -103,6 +103,17 @@ describe("wal", function()
     assert.equal(3, u32(disk:get(wal.path()), HEADER + 16))
   end)
 
+  it("hands over by itself what one turn appends beyond measure", function()
+    local log = wal.disk():open()
+    assert.is_false(log:step())
+    for idx = 1, 20 do log:append(idx .. ("x"):rep(1048576)) end
+    assert.is_true(log:step())
+    assert.is_true(log:durable() > 10 and log:durable() < 20)
+    assert.is_true(log:sync())
+    assert.equal(20, log:durable())
+    log:close()
+  end)
+
   it("goes on in a new segment when one is full, also for a record larger than a segment", function()
     local records = {}
     for idx = 1, 40 do records[idx] = ("%d "):format(idx):rep(100) end

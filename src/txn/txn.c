@@ -20,7 +20,7 @@ struct txn {
     void *reserve_context;
     enum txn_state state;
     uint64_t row_count;     /* changes made */
-    uint64_t byte_count;    /* bytes written */
+    uint64_t byte_count;    /* of rows brought and taken away */
     struct writes **writes; /* owned: one a changed table, the first `writes_count` in use */
     uint32_t writes_count;
     uint32_t writes_capacity;
@@ -87,7 +87,7 @@ static err check_room(const struct txn *txn, uint64_t byte_count, struct diag *d
         return diag_set(diag, ERR_TOO_LARGE, "the transaction makes more than %llu changes",
                         (unsigned long long)txn->limits.rows_max);
     if (byte_count > txn->limits.bytes_max - txn->byte_count)
-        return diag_set(diag, ERR_TOO_LARGE, "the transaction writes more than %llu bytes",
+        return diag_set(diag, ERR_TOO_LARGE, "the transaction changes more than %llu bytes",
                         (unsigned long long)txn->limits.bytes_max);
     return OK;
 }
@@ -273,12 +273,17 @@ static struct writes *writes_of(struct txn *txn, struct table *table)
     return writes;
 }
 
+static void count_change(struct txn *txn, uint64_t byte_count)
+{
+    txn->row_count++;
+    txn->byte_count += byte_count;
+}
+
 static err add_row(struct txn *txn, struct table *table, bytes row, rowref *stored, struct diag *diag)
 {
     if (!writes_insert(writes_of(txn, table), row, stored))
         return diag_set(diag, ERR_TOO_LARGE, "table `%.*s` is full", BYTES_FORMAT(table->def->name));
-    txn->row_count++;
-    txn->byte_count += row.size;
+    count_change(txn, row.size);
     return OK;
 }
 
@@ -299,6 +304,13 @@ static err move_row(struct txn *txn, struct table *table, rowref from, bytes row
     return add_row(txn, table, row, stored, diag);
 }
 
+static err overwrite_row(struct txn *txn, struct table *table, struct index *index, bytes row, rowref ref)
+{
+    writes_overwrite(writes_of(txn, table), ref, row, index, &txn->old_rows);
+    count_change(txn, row.size);
+    return OK;
+}
+
 err txn_update(struct txn *txn, struct table *table, struct index *index, bytes row, rowref *stored, struct diag *diag)
 {
     check(txn->state == TXN_OPEN);
@@ -312,26 +324,27 @@ err txn_update(struct txn *txn, struct table *table, struct index *index, bytes 
         return refuse_missing(table, index, row.at, diag);
     TRY(fill_sequences(txn, table, &row, diag));
     const struct row *before = pages_row(&table->pages, *stored);
+    const size_t old_size = row_bytes(before).size;
     if (bytes_equal(row_bytes(before), row))
         return OK;
     TRY(check_successor(table, row.at, before, diag));
-    if (!pages_fits(&table->pages, *stored, row.size))
-        return move_row(txn, table, *stored, row, stored, diag);
-    writes_overwrite(writes_of(txn, table), *stored, row, index, &txn->old_rows);
-    txn->row_count++;
-    txn->byte_count += row.size;
-    return OK;
+    TRY(check_room(txn, row.size + old_size, diag));
+    txn->byte_count += old_size;
+    return pages_fits(&table->pages, *stored, row.size) ? overwrite_row(txn, table, index, row, *stored)
+                                                        : move_row(txn, table, *stored, row, stored, diag);
 }
 
 err txn_delete(struct txn *txn, struct table *table, rowref ref, struct diag *diag)
 {
     check(txn->state == TXN_OPEN);
-    if (txn_row_at(txn, table, ref) == NULL)
+    const struct row *row = txn_row_at(txn, table, ref);
+    if (row == NULL)
         return diag_set(diag, ERR_NO_ROW, "the row of table `%.*s` has been deleted already",
                         BYTES_FORMAT(table->def->name));
-    TRY(check_room(txn, 0, diag));
+    const size_t size = row_bytes(row).size;
+    TRY(check_room(txn, size, diag));
     writes_delete(writes_of(txn, table), ref);
-    txn->row_count++;
+    count_change(txn, size);
     return OK;
 }
 

@@ -24,7 +24,7 @@ struct txn;
 
 struct txn_limits {
     uint64_t rows_max;  /* changes a transaction may make */
-    uint64_t bytes_max; /* bytes of rows it may write */
+    uint64_t bytes_max; /* bytes of rows it may bring and take away: what a record has to hold */
 };
 
 /* One transaction object lives as long as its database and is used again. */

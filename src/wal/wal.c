@@ -16,11 +16,13 @@
 #include <time.h>
 
 enum { SEGMENT_SIZE_DEFAULT = 64 << 20, BACKLOG_MAX = 256 << 20, IDLE_BUFFER_MAX = 16 << 20 };
+/* What has gathered before the end of a turn is handed over from this size on. */
+enum { FILLING_ENOUGH = 16 << 20 };
 /* So long nothing is appended before the log counts as idle (W2). A client that calls, waits for its answer
  * and calls again must not find the thread in the middle of syncing a mark. */
 enum { IDLE_AFTER_NS = 10 * 1000 * 1000 };
-/* A frame counts its body in 32 bits. Three quarters of that for what a turn appends leave room for what
- * may already be waiting. */
+/* A frame counts its body in 32 bits. Three quarters of that for the largest record, with what is appended before it is
+ * handed over, leave room for what may already be waiting. */
 #define FILLING_MAX (UINT32_MAX / 4 * 3)
 
 struct wal {
@@ -362,6 +364,8 @@ void wal_close(struct wal *wal)
 struct buf *wal_append_begin(struct wal *wal)
 {
     check(wal->record_start == 0);
+    if (wal->filling.size > FILLING_ENOUGH)
+        wal_flush(wal);
     if (wal->filling.size == 0)
         buf_extend(&wal->filling, FRAME_HEADER_SIZE);
     wal->record_start = wal->filling.size;

@@ -93,7 +93,7 @@ void wal_close(struct wal *wal);
 
 /* Appending one record: get the buffer, write the record's bytes into it, end it. The engine's thread only.
  * The record gets the next offset, which wal_append_end() returns. It is on its way to disk after
- * wal_flush(). */
+ * wal_flush(), or before when much has been appended: one turn's records may be more than a frame can hold. */
 struct buf *wal_append_begin(struct wal *wal);
 uint64_t wal_append_end(struct wal *wal);
 /* Hands all appended records to the log's thread. Waits when more than 256 MiB are not yet durable. */

@@ -277,7 +277,7 @@ static err header_repair(const struct walk *walk, struct frame_header *header, b
 
 err walk_is_flipped(struct walk *walk, bool *is_flipped, struct diag *diag)
 {
-    struct frame_header header;
+    struct frame_header header = { 0 };
     bool present;
     TRY(header_repair(walk, &header, is_flipped, &present, diag));
     const uint64_t size = FRAME_HEADER_SIZE + (uint64_t)header.size;
