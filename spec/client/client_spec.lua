@@ -20,6 +20,7 @@ local function prepare()
     "{ [ node_modules/.package-lock.json -nt package-lock.json ] || npm install --no-save --no-audit --no-fund; }",
     program .. " generate --lang typescript --module-path module --out-dir build/module_bindings",
     program .. " generate --lang typescript --module-path types_module --out-dir build/types_bindings",
+    program .. " generate --lang typescript --module-path views_module --out-dir build/views_bindings",
     "npx tsc -p .",
     "cd ../../examples/chat/web",
     "{ [ node_modules/.package-lock.json -nt package-lock.json ] || npm install --no-save --no-audit --no-fund; }",
@@ -60,6 +61,10 @@ end)
 
 describe("an official client of 1.x", function()
   tell "v1_clients"
+end)
+
+describe("the official client, with views, schedules and row filters,", function()
+  tell "views_client"
 end)
 
 describe("the chat page in a browser", function()

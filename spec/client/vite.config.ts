@@ -11,6 +11,7 @@ export default defineConfig({
       input: {
         official_client: 'src/official_client.ts',
         types_client: 'src/types_client.ts',
+        views_client: 'src/views_client.ts',
         chat_page: 'src/chat_page.ts',
         v1_clients: 'src/v1_clients.ts',
       },
