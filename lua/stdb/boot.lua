@@ -46,6 +46,7 @@ return {
     jit.on()
     loader.run(host.entry)
     define.close()
+    use("ordered").close()
     options("hotloop=" .. HOTLOOP)
     jit.off()
     calls.bind()

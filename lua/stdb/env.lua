@@ -4,7 +4,7 @@
 -- environment: several of LuaJIT's functions are bytecode and keep the one they were made in.
 local use = ...
 local frozen, log, reentry, text = use "frozen", use "log", use "reentry", use "text"
-local random, blame = use "random", use "blame"
+local random, blame, ordered = use "random", use "blame", use "ordered"
 
 local function pick(library, names)
   local picked = {}
@@ -45,10 +45,11 @@ coroutines.resume, coroutines.wrap = reentry.resume, reentry.wrap
 
 local bits = pick(require "bit", "arshift band bnot bor bswap bxor lshift rol ror rshift tobit tohex")
 
-local basics = pick(_G, "_VERSION assert error getmetatable ipairs next pairs rawequal rawget select setmetatable")
+local basics = pick(_G, "_VERSION assert error getmetatable ipairs next rawequal rawget select setmetatable")
 basics.tonumber, basics.type, basics.unpack = tonumber, type, unpack
 basics.pcall, basics.xpcall = reentry.pcall, reentry.xpcall
 basics.print, basics.tostring = log.print, text.tostring
+basics.pairs = ordered.pairs
 
 --- As Lua's, but what has a locked metatable stays as it is.
 function basics.rawset(target, key, value)

@@ -233,6 +233,25 @@ describe("a start", function()
     world:remove()
   end)
 
+  it("finds each reducer where it was, also when a loop over pairs has declared them", function()
+    local world = server.start { module = [[
+      local stdb = require "stdb"
+      stdb.table("said", { public = true, { "text", stdb.types.string } })
+      local words = { "a", "b", "c", "d", "e", "f", "g", "h" }
+      for place, word in pairs { one = 1, two = 2, three = 3, four = 4, five = 5, six = 6, [7] = 7, [true] = 8 } do
+        place = tostring(place)
+        stdb.reducer("say_" .. place, function(ctx) ctx.db.said:insert { text = place .. words[word] } end)
+      end
+    ]] }
+    for _ = 1, 4 do
+      assert.equal(200, world:call("say_three").status)
+      assert.truthy(world:sql("SELECT * FROM said").body:find('"rows":[["threec"]]', 1, true))
+      world:kill()
+      world:restart()
+    end
+    world:remove()
+  end)
+
   it("takes up a changed module, with its new tables", function()
     local world = server.start { module = GOOD }
     assert.equal(200, world:call("add", "[7]").status)

@@ -84,7 +84,7 @@ describe("the environment", function()
       allowed["_G." .. name] = true
     end
     -- Functions of Lua that have no environment of ours to give away.
-    for _, name in ipairs { "_G", "gmatch", "thread", "wrap", "ipairs1", "cdata", "complex" } do
+    for _, name in ipairs { "_G", "gmatch", "thread", "wrap", "pairs1", "ipairs1", "cdata", "complex" } do
       allowed[name] = true
     end
     -- The crawler's own.

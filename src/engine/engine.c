@@ -58,10 +58,20 @@ static void reserve_sequence(void *context, uint32_t sequence_id, __int128 reser
         buf_put(&engine->reservations, &record, sizeof record);
 }
 
+/* Whether the module is the one in force, and says the same of itself: the tables' schema counts its reducers. */
+static bool is_in_force(const struct engine *engine, const struct module *module)
+{
+    struct record record;
+    struct diag ignored;
+    return engine->was_published && memcmp(engine->hash, module_hash(module), sizeof engine->hash) == 0 &&
+           record_decode(buf_bytes(&engine->publish), &record, &ignored) == OK &&
+           bytes_equal(record.def, module_def(module));
+}
+
 /* The tables that came back and the module at hand: the same version, a newer one, or the first. */
 static err open_module(struct engine *engine, struct module *module, struct diag *diag)
 {
-    if (engine->was_published && memcmp(engine->hash, module_hash(module), sizeof engine->hash) == 0) {
+    if (is_in_force(engine, module)) {
         struct filters filters;
         TRY(filters_init(&filters, engine->store.schema, NULL, diag));
         publication_bind(engine, module);
