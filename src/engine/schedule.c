@@ -122,14 +122,16 @@ static void on_dropped(void *context, struct timer *timer)
         heap_remove(heap_of(schedule, timer), timer);
 }
 
-/* After a start: a schedule that catches up goes on where it was, others begin anew. */
+/* After a start: a schedule that catches up goes on where it was, others begin anew. Where the clock has been set back
+ * meanwhile, the wait is one interval, as for others (T4). */
 static void arm_recovered(struct schedule *schedule, struct timer *timer)
 {
     on_set(schedule, timer);
     if (!timer->repeats || !def_of(schedule->engine, timer)->catches_up)
         return;
-    const int64_t next_us = add_clipped(timer->last_us, interval_of(timer));
-    timer->due_us = add_clipped(clock_monotonic_us(), add_clipped(next_us, -clock_wall_us()));
+    const int64_t interval_us = interval_of(timer);
+    const int64_t left_us = add_clipped(add_clipped(timer->last_us, interval_us), -clock_wall_us());
+    timer->due_us = add_clipped(clock_monotonic_us(), left_us < interval_us ? left_us : interval_us);
     heap_settle(heap_of(schedule, timer), timer->place);
 }
 
@@ -186,6 +188,12 @@ static int64_t now_of(enum heap_kind kind)
     return kind == HEAP_POINTS ? clock_wall_us() : clock_monotonic_us();
 }
 
+/* Until its first timer is due; below 0: it is late. */
+static int64_t left_of(const struct heap *heap, enum heap_kind kind)
+{
+    return add_clipped(heap->timers[0]->due_us, -now_of(kind));
+}
+
 int64_t schedule_wait_us(const struct schedule *schedule, int64_t most_us)
 {
     int64_t wait_us = most_us;
@@ -194,7 +202,7 @@ int64_t schedule_wait_us(const struct schedule *schedule, int64_t most_us)
     for (int kind = 0; kind < HEAP_COUNT; kind++) {
         if (schedule->heaps[kind].count == 0)
             continue;
-        const int64_t left_us = add_clipped(schedule->heaps[kind].timers[0]->due_us, -now_of((enum heap_kind)kind));
+        const int64_t left_us = left_of(&schedule->heaps[kind], (enum heap_kind)kind);
         wait_us = left_us < wait_us ? left_us : wait_us;
     }
     return wait_us > 0 ? wait_us : 0;
@@ -202,14 +210,20 @@ int64_t schedule_wait_us(const struct schedule *schedule, int64_t most_us)
 
 /* --- Ticks --- */
 
-static struct timer *take_due(struct schedule *schedule)
+/* Of those that are due the one that has waited longest, so that neither kind keeps the other from running. */
+static struct timer *find_due(const struct schedule *schedule)
 {
+    struct timer *due = NULL;
+    int64_t least_us = 0;
     for (int kind = 0; kind < HEAP_COUNT; kind++) {
-        struct heap *heap = &schedule->heaps[kind];
-        if (heap->count > 0 && heap->timers[0]->due_us <= now_of((enum heap_kind)kind))
-            return heap->timers[0];
+        const struct heap *heap = &schedule->heaps[kind];
+        const int64_t left_us = heap->count > 0 ? left_of(heap, (enum heap_kind)kind) : INT64_MAX;
+        if (left_us > 0 || (due != NULL && left_us >= least_us))
+            continue;
+        due = heap->timers[0];
+        least_us = left_us;
     }
-    return NULL;
+    return due;
 }
 
 /* Before it runs, so that what the reducer does to its own row has the last word. Returns the time that the tick is
@@ -264,7 +278,7 @@ void schedule_run(struct schedule *schedule)
     struct timer *timer;
     if (schedule->engine->schedules_paused)
         return;
-    while (schedule->engine->module != NULL && (timer = take_due(schedule)) != NULL) {
+    while (schedule->engine->module != NULL && (timer = find_due(schedule)) != NULL) {
         run_tick(schedule, timer);
         if (clock_monotonic_us() >= until_us)
             break;
