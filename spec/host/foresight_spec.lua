@@ -1,23 +1,13 @@
 local ffi = require "ffi"
 local store = require "spec.support.store"
-
-ffi.cdef [[
-struct foresight_hint { const void *index; uint32_t offset, size; };
-struct foresight { uint32_t call_count; uint32_t hint_count; struct foresight_hint hints[4]; };
-bool foresight_watches(struct foresight *foresight);
-void foresight_learn(struct foresight *foresight, const void *index, store_bytes key, store_bytes args);
-void foresight_ask_entries(const struct foresight *foresight, store_bytes args);
-void foresight_ask_rows(const struct foresight *foresight, store_bytes args);
-]]
-
-local core = ffi.load(os.getenv("STDB_CORE") or "build/libstdb-core.so")
+local core = store.core
 
 describe("foresight", function()
   local world, player
 
   before_each(function()
-    world = store.world { { name = "player", columns = { { "id", "u32" }, { "name", "string" } }, indexes = {
-      { "id", kind = "hash", unique = true }, { "id", kind = "btree" }, { "name", kind = "hash" } } } }
+    world = store.world { { name = "player", columns = { { "id", "u32" }, { "level", "u32" }, { "name", "string" } },
+      indexes = { { "id", kind = "hash", unique = true }, { "level", kind = "btree" }, { "name", kind = "hash" } } } }
     player = world:table("player")
   end)
   after_each(function() world:free() end)
@@ -50,7 +40,7 @@ describe("foresight", function()
     assert.same({}, offsets(foresight))
   end)
 
-  it("is for hash indexes with keys of one size", function()
+  it("is for indexes that find a key by its hash, with keys of one size", function()
     local foresight = ffi.new("struct foresight")
     learn(foresight, 2, "ABCD", "ABCD")
     learn(foresight, 3, "\4\0\0\0ABCD", "\4\0\0\0ABCD")
@@ -85,7 +75,7 @@ describe("foresight", function()
       end
     end
     ask()
-    player:restore(player:row { id = 1, name = "ann" })
+    player:restore(player:row { id = 1, level = 2, name = "ann" })
     ask()
     assert.is_truthy(player:find(1, { 1 }))
     assert.is_nil(player:find(1, { 2 }))

@@ -65,7 +65,7 @@ static void send_text(struct engine *engine, struct session *session, bytes text
 {
     struct packet *packet = packet_new(PACKET_MESSAGES, session);
     add_part(packet, text, NULL, true);
-    packet->needs = needs;
+    packet->needs = session->confirmed ? needs : 0;
     port_send(engine->port, packet);
 }
 
@@ -198,7 +198,7 @@ static void run_sql(struct engine *engine, struct request *request)
     buf_put_format(&request->answer, "[{\"confirmed\":%s,\"sql\":\"%.*s\"}]", request->confirmed ? "true" : "false",
                    BYTES_FORMAT(buf_bytes(&request->body)));
     reply(engine, request, engine->durable + 1);
-    port_send_flush(engine->port, true);
+    port_send_flush(engine->port);
     usleep(50000);
     port_set_durable(engine->port, ++engine->durable);
 }
@@ -288,7 +288,7 @@ static void *run(void *context)
                 run_post(engine, post);
                 at += (sizeof *post + post->size + 7) & ~(size_t)7;
             }
-        port_send_flush(engine->port, true);
+        port_send_flush(engine->port);
         port_done(engine->port, blocks);
     }
     return NULL;

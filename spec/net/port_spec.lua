@@ -101,12 +101,12 @@ describe("port", function()
     send(1)
     send(2)
     assert.same({}, take())
-    core.port_send_flush(port, false)
+    core.port_send_flush(port)
     send(3)
-    core.port_send_flush(port, true)
+    core.port_send_flush(port)
     send(4)
     assert.same({ 1, 2, 3 }, take())
-    core.port_send_flush(port, true)
+    core.port_send_flush(port)
     assert.same({ 4 }, take())
   end)
 
@@ -116,12 +116,63 @@ describe("port", function()
     assert.equal(77, tonumber(core.port_durable(port)))
   end)
 
+  describe("wakes net", function()
+    local woken, wake, quiet
+
+    before_each(function()
+      woken, quiet = 0, port
+      wake = ffi.cast("void (*)(void *)", function() woken = woken + 1 end)
+      port = core.port_new(wake, nil)
+    end)
+    after_each(function()
+      core.port_free(port)
+      port = quiet
+      wake:free()
+    end)
+
+    local function wakes(action, ...)
+      woken = 0
+      action(...)
+      return woken
+    end
+
+    local function flush(...)
+      for _, needs in ipairs { ... } do send(needs) end
+      core.port_send_flush(port)
+    end
+
+    local function set_durable(offset) core.port_set_durable(port, offset) end
+
+    it("when one of the packets may leave, and once until it has looked", function()
+      set_durable(5)
+      assert.equal(1, wakes(flush, 9, 5, 8))
+      assert.equal(0, wakes(flush, 0))
+      take()
+      assert.equal(1, wakes(flush, 0))
+    end)
+
+    it("not for packets that all wait for the disk, but when the disk comes nearer", function()
+      set_durable(5)
+      assert.equal(0, wakes(flush, 6, 9))
+      assert.equal(1, wakes(set_durable, 6))
+      take()
+      assert.equal(1, wakes(set_durable, 9))
+    end)
+
+    it("not for what the disk has done when no packet waits for it", function()
+      assert.equal(0, wakes(set_durable, 5))
+      flush(0, 5)
+      take()
+      assert.equal(0, wakes(set_durable, 6))
+    end)
+  end)
+
   it("frees what nobody has taken", function()
     post "left"
     core.port_flush(port)
     post "open"
     send(1)
-    core.port_send_flush(port, true)
+    core.port_send_flush(port)
     send(2)
   end)
 end)

@@ -266,8 +266,7 @@ void server_sim_disconnect(struct server_sim *server, uint32_t number)
 static struct outbox_terms terms_of(const struct server_sim *server, const struct wire *wire)
 {
     return (struct outbox_terms){ .protocol = wire->session.protocol,
-                                  .confirmed = wire->session.confirmed && !server->releases_early,
-                                  .durable = port_durable(server->port) };
+                                  .durable = server->releases_early ? UINT64_MAX : port_durable(server->port) };
 }
 
 const uint8_t *server_sim_receive(struct server_sim *server, uint32_t number, size_t *size)

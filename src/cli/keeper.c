@@ -90,7 +90,7 @@ static void answer(struct keeper *keeper, struct request *request)
     packet->kind = PACKET_REPLY;
     packet->to.request = request;
     port_send(keeper->desk, packet);
-    port_send_flush(keeper->desk, true);
+    port_send_flush(keeper->desk);
 }
 
 static void *work(void *context)

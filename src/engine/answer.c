@@ -81,7 +81,7 @@ void answer_end(struct client *client, uint64_t needs)
     check(packet->part_count > 0);
     packet->parts[packet->part_count - 1].ends_message = true;
     packet->message_count++;
-    if (needs > packet->needs)
+    if (client->session->confirmed && needs > packet->needs)
         packet->needs = needs;
 }
 

@@ -21,5 +21,5 @@ void answer_drop(struct engine *engine, struct session *session);
 struct packet *answer_put_aside(struct client *client);
 void answer_send_ahead(struct engine *engine, struct client *client, struct packet *aside);
 
-/* Hands all that was gathered to net. The last step of a turn. */
+/* Hands all that was gathered to the port. */
 void answer_flush(struct engine *engine);

@@ -167,7 +167,7 @@ static void end(struct engine *engine)
     module_log_end_all(engine->module_log);
     wal_flush(engine->wal);
     (void)wal_wait(engine->wal); /* answers that wait for the disk leave before net ends */
-    port_send_flush(engine->port, true);
+    port_send_flush(engine->port);
 }
 
 static void *run(void *context)

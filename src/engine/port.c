@@ -23,12 +23,14 @@ struct port {
     bool engine_waits;
     bool interrupted;
     bool net_woken; /* since net last looked: one wake-up is enough */
+    uint64_t awaited; /* the highest `needs` of all packets */
 
     /* Net's alone. */
     struct block *gathered, *open;
     struct block *reusable;
     /* The engine's alone. */
     struct packet *made, *made_last;
+    uint64_t needs_min, needs_max; /* of those */
 
     _Atomic uint64_t durable;
 };
@@ -223,14 +225,23 @@ void port_done(struct port *port, struct block *blocks)
 void port_send(struct port *port, struct packet *packet)
 {
     packet->next = NULL;
-    if (port->made_last != NULL)
+    if (port->made_last != NULL) {
         port->made_last->next = packet;
-    else
+    } else {
         port->made = packet;
+        port->needs_min = UINT64_MAX;
+        port->needs_max = 0;
+    }
     port->made_last = packet;
+    if (packet->needs < port->needs_min)
+        port->needs_min = packet->needs;
+    if (packet->needs > port->needs_max)
+        port->needs_max = packet->needs;
 }
 
-void port_send_flush(struct port *port, bool wake)
+/* O4. The lock is what keeps a wake-up from being lost: the durable offset is set before it is taken, so either it is
+ * seen here, or these packets are seen there. */
+void port_send_flush(struct port *port)
 {
     if (port->made == NULL)
         return;
@@ -240,9 +251,10 @@ void port_send_flush(struct port *port, bool wake)
     else
         port->up = port->made;
     port->up_last = port->made_last;
-    wake = wake && !port->net_woken;
-    if (wake)
-        port->net_woken = true;
+    if (port->needs_max > port->awaited)
+        port->awaited = port->needs_max;
+    const bool wake = !port->net_woken && port->needs_min <= port_durable(port);
+    port->net_woken |= wake;
     pthread_mutex_unlock(&port->lock);
     port->made = port->made_last = NULL;
     if (wake)
@@ -259,10 +271,11 @@ void port_interrupt(struct port *port)
 
 void port_set_durable(struct port *port, uint64_t durable)
 {
+    const uint64_t before = port_durable(port);
     atomic_store_explicit(&port->durable, durable, memory_order_release);
     pthread_mutex_lock(&port->lock);
-    const bool wake = !port->net_woken;
-    port->net_woken = true;
+    const bool wake = !port->net_woken && port->awaited > before;
+    port->net_woken |= wake;
     pthread_mutex_unlock(&port->lock);
     if (wake)
         port->wake_net(port->context);

@@ -7,9 +7,11 @@
  * Rules
  *   O1  A session belongs to net. After POST_DISCONNECT net sends nothing for it and frees it when
  *       PACKET_GONE has come back: the engine never meets a dead one.
- *   O2  Packets of a session leave in the order they were made. A confirmed session's packet waits until
- *       everything below `needs` is durable; those behind it wait too.
- *   O3  A request is answered exactly once, by PACKET_REPLY, whatever happens. */
+ *   O2  Packets of a session leave in the order they were made. A packet waits until everything below `needs` is
+ *       durable; those behind it wait too.
+ *   O3  A request is answered exactly once, by PACKET_REPLY, whatever happens.
+ *   O4  Net is woken for what may leave: not for packets while all of them wait for the disk, and not for progress of
+ *       the disk that no packet waits for. */
 #pragma once
 
 #include "base/buf.h"
@@ -25,7 +27,7 @@ struct session {
     void *net;                 /* net's */
     void *client;              /* the engine's */
     enum protocol protocol;
-    bool confirmed;
+    bool confirmed;            /* messages wait for the log; else their packets need nothing of it */
     identity who;
     connection_id connection;
     char *token;               /* owned: what the client is told in InitialConnection */
@@ -146,11 +148,11 @@ struct packet *port_take(struct port *port);
 uint64_t port_durable(struct port *port); /* everything below it is on disk */
 
 /* The engine's side. port_receive() waits up to `timeout_us` for posts (or port_interrupt) and hands over all
- * blocks, to be freed with port_done(). port_send() gathers; port_send_flush() hands over and wakes net. */
+ * blocks, to be freed with port_done(). port_send() gathers; port_send_flush() hands over and wakes net (O4). */
 struct block *port_receive(struct port *port, int64_t timeout_us);
 void port_done(struct port *port, struct block *blocks);
 void port_send(struct port *port, struct packet *packet);
-void port_send_flush(struct port *port, bool wake);
+void port_send_flush(struct port *port);
 void port_interrupt(struct port *port); /* any thread */
-/* From the log's thread. Wakes net. */
+/* From the log's thread. Wakes net (O4). */
 void port_set_durable(struct port *port, uint64_t durable);

@@ -137,9 +137,9 @@ void turn_run(struct engine *engine, int64_t wait_us)
     aside_finish(engine->aside);
     openings_finish(engine->openings);
 
-    wal_flush(engine->wal);
     module_log_flush(engine->module_log);
     answer_flush(engine);
-    port_send_flush(engine->port, true);
+    port_send_flush(engine->port);
+    wal_flush(engine->wal); /* last: waking its thread takes time, and not all answers wait for it */
     port_done(engine->port, blocks);
 }

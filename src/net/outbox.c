@@ -47,7 +47,7 @@ static void drop_first(struct outbox *outbox)
 /* F1 */
 static bool may_leave(const struct packet *packet, const struct outbox_terms *terms)
 {
-    return packet != NULL && (!terms->confirmed || packet->needs <= terms->durable);
+    return packet != NULL && packet->needs <= terms->durable;
 }
 
 bool outbox_is_ready(const struct outbox *outbox, const struct outbox_terms *terms)

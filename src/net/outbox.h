@@ -31,7 +31,6 @@ struct outbox {
 /* What a session may be sent at this moment. */
 struct outbox_terms {
     enum protocol protocol;
-    bool confirmed;
     uint64_t durable;
 };
 

@@ -259,7 +259,7 @@ bool ws_resume(struct ws *ws)
 
 static struct outbox_terms terms_of(const struct link *link)
 {
-    return (struct outbox_terms){ link->session.protocol, link->session.confirmed, link->database->durable };
+    return (struct outbox_terms){ link->session.protocol, link->database->durable };
 }
 
 static void become_eager(struct link *link)
