@@ -12,15 +12,27 @@ local blame = {}
 local LEVELS_MAX = 100
 local SHOWN_MAX = 40
 
---- The file and line of the module's innermost function on the stack. Module files are chunks named "@file".
-function blame.position()
-  for level = 2, LEVELS_MAX do
-    local info = getinfo(level, "Sl")
+local files = setmetatable({}, { __mode = "k" }) -- of functions; false: not the module's
+
+--- The module's file that a function is from: those are chunks named "@file". Asked once, for every declaration asks.
+local function file_of(func)
+  if files[func] == nil then
+    files[func] = getinfo(func, "S").source:match "^@(.*)" or false
+  end
+  return files[func]
+end
+
+--- The file and line of the module's innermost function on the stack. `nearest` is the first level it can be at.
+function blame.position(nearest)
+  for level = nearest or 2, LEVELS_MAX do
+    local info = getinfo(level, "f")
     if not info then
       return nil
     end
-    if info.source:sub(1, 1) == "@" and info.currentline > 0 then
-      return info.source:sub(2), info.currentline
+    local file = file_of(info.func)
+    local line = file and getinfo(level, "l").currentline
+    if file and line > 0 then
+      return file, line
     end
   end
 end

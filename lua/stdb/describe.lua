@@ -1,6 +1,4 @@
 --- What was declared, as BSATN of a RawModuleDefV10: the form that official tools exchange.
-local ffi = require "ffi"
-
 local TYPE_TAGS = {
   string = 4, bool = 5, i8 = 6, u8 = 7, i16 = 8, u16 = 9, i32 = 10, u32 = 11, i64 = 12, u64 = 13, i128 = 14, u128 = 15,
   i256 = 16, u256 = 17, f32 = 18, f64 = 19,
@@ -28,13 +26,12 @@ local function u8(value)
 end
 
 local function u16(value)
-  return ffi.string(ffi.new("uint16_t[1]", value), 2)
+  return string.char(value % 256, math.floor(value / 256))
 end
 
 local function u32(value)
-  return ffi.string(ffi.new("uint32_t[1]", value), 4)
+  return u16(value % 65536) .. u16(math.floor(value / 65536))
 end
-
 
 local function sized(text)
   return u32(#text) .. text

@@ -76,15 +76,17 @@ blame.teach(function(value)
   return behind[value] and "the type " .. behind[value].name
 end)
 
---- What is behind a handle; `what` names it in the error for anything else.
-function types.of(given, what)
+--- What is behind a handle; `what`, and `part` of it, name it in the error for anything else.
+function types.of(given, what, part)
   local type_ = behind[given]
-  if not type_ then
-    blame.raise("%s: expected a type, got %s", what, blame.show(given))
-  elseif type_.kind == "query" then
+  if type_ and type_.kind ~= "query" then
+    return type_
+  end
+  what = part and what .. "." .. part or what
+  if type_ then
     blame.raise("%s: a query is what a view returns; it cannot be stored or sent", what)
   end
-  return type_
+  blame.raise("%s: expected a type, got %s", what, blame.show(given))
 end
 
 --- What a view returns: what is behind t.option(row), t.array(row) or t.query(row); nil for anything else.
@@ -130,7 +132,7 @@ function types.fields(list, owner, kind)
       blame.raise("%s: the %s `%s` is there twice", owner, kind, name)
     end
     place_of[name] = place - 1
-    fields[place] = { name = name, type = types.of(given[2], owner .. "." .. name), given = given }
+    fields[place] = { name = name, type = types.of(given[2], owner, name), given = given }
   end
   return fields
 end
