@@ -157,6 +157,7 @@ describe("a view at work", function()
     assert.same({ { "twice", { 1 }, { 0 } } }, put(ann, 1, "elf"))
     local refusal = ann:subscribe_in_vain(2, { "SELECT * FROM second_hand" })
     assert.truthy(refusal:find("the view `second_hand`: no such table: `elves`", 1, true), refusal)
+    assert.truthy(ann:subscribe_in_vain(2, { "SELECT * FROM twyce" }):find("Did you mean `twice`?", 1, true))
   end)
 
   it("goes on for those who stay when somebody else leaves", function()

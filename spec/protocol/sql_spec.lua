@@ -225,6 +225,7 @@ describe("SQL over HTTP", function()
     assert.same({ { "item_id_seq", 0 } }, rows_of "SELECT sequence_name, col_pos FROM st_sequence")
     local ann = client.connect(world)
     assert.same({ { 1 } }, rows_of "SELECT COUNT(*) AS n FROM st_client")
+    assert.truthy(ann:subscribe_in_vain(1, { "SELECT * FROM st_client" }):find "asked once, not subscribed to")
     ann:drop()
     local module = rows_of("SELECT program_kind, program_bytes FROM st_module")[1]
     assert.equal(1, module[1])

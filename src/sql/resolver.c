@@ -27,15 +27,34 @@ static bool table_is_visible(const struct resolver *resolver, const struct table
     return table->access == ACCESS_PUBLIC || resolver->caller->is_owner;
 }
 
-/* A private table is as good as missing, and is never offered as what might have been meant. */
-static err refuse_table(struct resolver *resolver, bytes name)
+static bool is_system_name(bytes name)
+{
+    return name.size >= 3 && memcmp(name.at, "st_", 3) == 0;
+}
+
+/* What might have been meant: tables and, where the caller may look at them, views. */
+static uint32_t list_visible(const struct resolver *resolver, bytes *names)
 {
     const struct schema *schema = resolver->schema;
-    bytes *names = ARENA_ARRAY(resolver->scratch, bytes, schema->table_count);
     uint32_t count = 0;
     for (uint32_t idx = 0; idx < schema->table_count; idx++)
         if (table_is_visible(resolver, &schema->tables[idx]))
             names[count++] = schema->tables[idx].name;
+    for (uint32_t idx = 0; idx < schema->view_count && resolver->caller->catalog != NULL; idx++)
+        names[count++] = schema->views[idx].rows.name;
+    return count;
+}
+
+/* A private table is as good as missing, and is never offered as what might have been meant. */
+static err refuse_table(struct resolver *resolver, bytes name)
+{
+    const struct schema *schema = resolver->schema;
+    bytes *names = ARENA_ARRAY(resolver->scratch, bytes, schema->table_count + schema->view_count);
+    const uint32_t count = list_visible(resolver, names);
+    if (is_system_name(name) && resolver->made == NULL)
+        return diag_set(resolver->diag, ERR_NOT_FOUND,
+                        "`%.*s` is no table that can be followed: system tables are asked once, not subscribed to",
+                        BYTES_FORMAT(name));
     const int nearest = text_nearest(name, names, count);
     const bytes hint = nearest < 0
                            ? BYTES_LITERAL("")
