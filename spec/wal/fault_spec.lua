@@ -3,8 +3,6 @@ local base = require "spec.support.base"
 local sim = require "spec.support.sim"
 local wal = require "spec.support.wal"
 
-local HEADER = 64
-
 local function reopened(disk, options)
   local log = disk:open(options)
   log:close()

@@ -4,7 +4,8 @@
 
 static void print_help(const struct args_spec *spec)
 {
-    printf("Usage: stdb-lua %s [OPTIONS] %s\n\n%s\n\nOptions:\n", spec->command, spec->arguments, spec->about);
+    printf("Usage: stdb-lua %s [OPTIONS]%s%s\n\n%s\n\nOptions:\n", spec->command, spec->arguments[0] != '\0' ? " " : "",
+           spec->arguments, spec->about);
     for (size_t idx = 0; idx < spec->option_count; idx++) {
         const struct args_option *option = &spec->options[idx];
         char left[64];

@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "cli/archive.h"
 #include "cli/args.h"
+#include "engine/selection.h"
 #include "sats/bsatn.h"
 #include "sats/json.h"
 
@@ -20,8 +21,8 @@ struct log_command {
     bool with_rows;
     /* worked out */
     enum record_kind kind; /* 0: all */
-    uint64_t from, end; /* the latter is left out */
-    int64_t since_us, until_us;
+    uint64_t from, end;         /* the latter is left out */
+    struct selection selection; /* who, when and which call */
     bool as_json;
     /* at work */
     struct buf line;
@@ -30,29 +31,6 @@ struct log_command {
 };
 
 /* --- Which records --- */
-
-/* Whether the digits begin as it was asked. */
-static bool hex_begins(struct buf *hex, const char *wanted)
-{
-    wanted += strncmp(wanted, "0x", 2) == 0 ? 2 : 0;
-    const size_t size = strlen(wanted);
-    const bool is = size <= hex->size && strncasecmp((const char *)hex->data, wanted, size) == 0;
-    buf_deinit(hex);
-    return is;
-}
-
-static bool caller_is_wanted(const struct log_command *command, const struct caller *caller)
-{
-    struct buf who = { 0 }, connection = { 0 };
-    if (caller == NULL)
-        return command->caller == NULL && command->connection == NULL;
-    if (command->caller != NULL)
-        identity_print(&who, &caller->who);
-    if (command->connection != NULL)
-        connection_id_print(&connection, &caller->connection);
-    const bool is_who = command->caller == NULL || hex_begins(&who, command->caller);
-    return (command->connection == NULL || hex_begins(&connection, command->connection)) && is_who;
-}
 
 static const struct reducer_def *find_reducer(const struct history_event *event)
 {
@@ -64,15 +42,8 @@ static const struct reducer_def *find_reducer(const struct history_event *event)
 
 static bool is_wanted(const struct log_command *command, const struct history_event *event)
 {
-    const int64_t time_us = event->record.timestamp_us;
-    if (time_us < command->since_us || time_us > command->until_us || !caller_is_wanted(command, event->caller))
-        return false;
-    if (command->kind != 0 && command->kind != event->record.kind)
-        return false;
-    if (command->reducer == NULL)
-        return true;
-    const struct reducer_def *reducer = find_reducer(event);
-    return reducer != NULL && bytes_equal_text(reducer->name, command->reducer);
+    return selection_matches(&command->selection, event) &&
+           (command->kind == 0 || command->kind == event->record.kind);
 }
 
 /* --- Changes --- */
@@ -376,20 +347,29 @@ static err print_event(struct log_command *command, const struct history_event *
 
 /* --- The command --- */
 
+static bytes text_given(const char *text)
+{
+    return text != NULL ? bytes_of_text(text) : bytes_of("", 0);
+}
+
 static err read_question(struct log_command *command, struct diag *diag)
 {
+    struct selection *selection = &command->selection;
     uint64_t to = UINT64_MAX;
-    command->since_us = INT64_MIN;
-    command->until_us = INT64_MAX;
+    selection_init(selection);
+    selection->reducer = text_given(command->reducer);
+    selection->caller = selection_digits(text_given(command->caller));
+    selection->connection = selection_digits(text_given(command->connection));
     TRY(archive_parse_offset("--from", command->from_text, &command->from, diag));
     TRY(archive_parse_offset("--to", command->to_text, &to, diag));
     command->end = to < UINT64_MAX ? to + 1 : to;
-    TRY(archive_parse_time("--since", command->since_text, &command->since_us, diag));
-    TRY(archive_parse_time("--until", command->until_text, &command->until_us, diag));
+    TRY(archive_parse_time("--since", command->since_text, &selection->since_us, diag));
+    TRY(archive_parse_time("--until", command->until_text, &selection->until_us, diag));
     if (command->format != NULL && strcmp(command->format, "text") != 0 && strcmp(command->format, "json") != 0)
         return diag_set(diag, ERR_BAD_USAGE, "--format is text or json, not %.80s", command->format);
     if (command->kind_name != NULL && (command->kind = record_kind_find(command->kind_name)) == 0)
-        return diag_set(diag, ERR_BAD_USAGE, "--kind is call, connect, disconnect, publish, reserve, undo, tick or sql, not %.80s",
+        return diag_set(diag, ERR_BAD_USAGE,
+                        "--kind is call, connect, disconnect, publish, reserve, undo, tick or sql, not %.80s",
                         command->kind_name);
     command->as_json = command->format != NULL && strcmp(command->format, "json") == 0;
     return OK;
@@ -398,14 +378,14 @@ static err read_question(struct log_command *command, struct diag *diag)
 /* Narrows what is read to what the times leave. */
 static err seek_times(struct log_command *command, struct history *history, struct diag *diag)
 {
-    const struct moment until = { .is_time = true, .time_us = command->until_us };
+    const struct moment until = { .is_time = true, .time_us = command->selection.until_us };
     uint64_t since, end;
     int64_t begin_us;
     TRY(history_begin(history, &end, &begin_us, diag));
-    TRY(history_find_since(history, command->since_us, &since, diag));
+    TRY(history_find_since(history, command->selection.since_us, &since, diag));
     if (command->from_text == NULL || (command->since_text != NULL && since > command->from))
         command->from = since;
-    if (command->until_text != NULL && command->until_us >= begin_us)
+    if (command->until_text != NULL && command->selection.until_us >= begin_us)
         TRY(history_find(history, &until, &end, diag));
     if (command->until_text != NULL && end < command->end)
         command->end = end;
@@ -467,7 +447,8 @@ int command_log(int argc, char **argv)
         .arguments = "",
         .about =
             "Shows what happened in a database, one line a transaction: offset, time, caller, connection, the module's\n"
-            "version and the offset of its publish, what was called, how many rows it changed. Reads the data directory; a server may run on it.",
+            "version and the offset of its publish, what was called, how many rows it changed. Reads the data\n"
+            "directory; a server may run on it.",
         .options = options,
         .option_count = COUNTOF(options),
     };

@@ -43,9 +43,14 @@ static err take_time(bytes value, int64_t *time_us, struct diag *diag)
     return diag_set(diag, ERR_BAD_REQUEST, "a time is like 2026-11-20T08:15:30Z, not %.*s", BYTES_FORMAT(shown(value)));
 }
 
+bytes selection_digits(bytes text)
+{
+    return text.size >= 2 && memcmp(text.at, "0x", 2) == 0 ? bytes_of(text.at + 2, text.size - 2) : text;
+}
+
 static err take_hex(bytes value, bytes *out, size_t digits_max, struct diag *diag)
 {
-    *out = value.size > 2 && memcmp(value.at, "0x", 2) == 0 ? bytes_of(value.at + 2, value.size - 2) : value;
+    *out = selection_digits(value);
     if (is_hex(*out, digits_max))
         return OK;
     return diag_set(diag, ERR_BAD_REQUEST, "%.*s is not %d to %zu hex digits", BYTES_FORMAT(shown(value)), DIGITS_MIN,
@@ -81,9 +86,14 @@ static err take_pair(struct selection *selection, bytes word, bytes value, struc
                     BYTES_FORMAT(shown(word)));
 }
 
-err selection_parse(bytes text, struct selection *selection, struct diag *diag)
+void selection_init(struct selection *selection)
 {
     *selection = (struct selection){ .to = UINT64_MAX, .since_us = INT64_MIN, .until_us = INT64_MAX };
+}
+
+err selection_parse(bytes text, struct selection *selection, struct diag *diag)
+{
+    selection_init(selection);
     for (bytes word; (word = take_word(&text)).size > 0;)
         TRY(take_pair(selection, word, take_word(&text), diag));
     if (selection->has_begin)
@@ -103,6 +113,11 @@ err selection_begin(const struct selection *selection, struct history *history, 
 }
 
 /* --- Who --- */
+
+static bool names_caller(const struct selection *selection)
+{
+    return selection->caller.size > 0 || selection->connection.size > 0;
+}
 
 static bool begins_with(const struct buf *hex, bytes digits)
 {
@@ -142,15 +157,20 @@ static err note_found(struct selection *selection, const struct caller *caller, 
     return OK;
 }
 
-err selection_holds(struct selection *selection, const struct history_event *event, bool *holds, struct diag *diag)
+bool selection_matches(const struct selection *selection, const struct history_event *event)
 {
     const int64_t time_us = event->record.timestamp_us;
-    *holds = event->offset >= selection->from && event->offset <= selection->to && time_us >= selection->since_us &&
-             time_us <= selection->until_us;
-    if (*holds && selection->reducer.size > 0)
-        *holds = event->record.kind == RECORD_CALL && bytes_equal(history_event_name(event), selection->reducer);
-    if (!*holds || (selection->caller.size == 0 && selection->connection.size == 0))
-        return OK;
-    *holds = event->caller != NULL && is_by(selection, event->caller);
-    return *holds ? note_found(selection, event->caller, diag) : OK;
+    if (event->offset < selection->from || event->offset > selection->to || time_us < selection->since_us ||
+        time_us > selection->until_us)
+        return false;
+    if (selection->reducer.size > 0 &&
+        (event->record.kind != RECORD_CALL || !bytes_equal(history_event_name(event), selection->reducer)))
+        return false;
+    return !names_caller(selection) || (event->caller != NULL && is_by(selection, event->caller));
+}
+
+err selection_holds(struct selection *selection, const struct history_event *event, bool *holds, struct diag *diag)
+{
+    *holds = selection_matches(selection, event);
+    return *holds && names_caller(selection) ? note_found(selection, event->caller, diag) : OK;
 }

@@ -19,9 +19,14 @@ struct selection {
     bool has_found;
 };
 
+/* All records. */
+void selection_init(struct selection *selection);
+/* What is left of hex digits without a 0x in front. */
+bytes selection_digits(bytes text);
 /* ERR_BAD_REQUEST names the word. The text must stay. */
 err selection_parse(bytes text, struct selection *selection, struct diag *diag);
 /* Where reading begins. */
 err selection_begin(const struct selection *selection, struct history *history, uint64_t *begin, struct diag *diag);
-/* ERR_BAD_REQUEST when the digits mean a second one. */
+bool selection_matches(const struct selection *selection, const struct history_event *event);
+/* The same, for those who must not mean two: ERR_BAD_REQUEST when the digits do. */
 err selection_holds(struct selection *selection, const struct history_event *event, bool *holds, struct diag *diag);
