@@ -1,6 +1,7 @@
 --- Joins, orders and events kept up to date: single cases by hand, and random transactions after each of which every
 --- query is evaluated anew.
 local sub = require "spec.support.sub"
+local count = sub.count
 
 local item = { name = "item", key = "id", indexes = { { "zone" }, { "score" }, { "zone", "score" } },
   columns = { { "id", "u32" }, { "zone", "u32" }, { "score", "u32" }, { "label", "string" } } }
@@ -13,14 +14,6 @@ local ERR_OUT_OF_TIME = 301
 
 local function an_item(id, zone_id, score, label)
   return { id = id, zone = zone_id or 0, score = score or 0, label = label or "thing" }
-end
-
-local function count(bag)
-  local total = 0
-  for _, times in pairs(bag or {}) do
-    total = total + times
-  end
-  return total
 end
 
 local function rows_of(world, name, list)

@@ -1,5 +1,6 @@
 --- First rows that are worked out beside the engine: what they show, what comes behind them, and who shares them.
 local sub = require "spec.support.sub"
+local count = sub.count
 
 local item = { name = "item", key = "id", indexes = { { "zone" }, { "score" } },
   columns = { { "id", "u32" }, { "zone", "u32" }, { "score", "u32" }, { "label", "string" } } }
@@ -11,14 +12,6 @@ local ROWS = 20000
 
 local function an_item(id, label)
   return { id = id, zone = id % 50, score = id % 1000, label = label or ("l" .. id % 7) }
-end
-
-local function count(bag)
-  local total = 0
-  for _, times in pairs(bag or {}) do
-    total = total + times
-  end
-  return total
 end
 
 describe("a subscription to much", function()

@@ -1,4 +1,5 @@
 local sub = require("spec.support.sub")
+local count = sub.count
 
 local ERR_BAD_SQL, ERR_NOT_FOUND, ERR_TOO_LARGE, ERR_BUSY = 105, 106, 303, 304
 
@@ -23,14 +24,6 @@ local function names_of(rows)
         names[place] = single.table
     end
     return names
-end
-
-local function count(bag)
-    local total = 0
-    for _, times in pairs(bag or {}) do
-        total = total + times
-    end
-    return total
 end
 
 local function without_empty(bags)

@@ -19,6 +19,15 @@ local ROWREF_NONE = 0xffffffff
 
 local bytes = core.bytes
 
+--- How many rows a bag holds; nil is an empty one.
+function sub.count(bag)
+    local total = 0
+    for _, times in pairs(bag or {}) do
+        total = total + times
+    end
+    return total
+end
+
 local function address(pointer)
     return tonumber(ffi.cast("uintptr_t", ffi.cast("const void *", pointer)))
 end

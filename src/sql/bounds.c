@@ -19,20 +19,6 @@ static const struct type *column_type(const struct gatherer *gatherer, uint16_t 
     return gatherer->table->columns[column].type;
 }
 
-/* bsatn_compare() tells the zeros of a float apart, SQL does not: a bound at zero goes to the outer one. */
-static bytes widen_zero(struct gatherer *gatherer, const struct type *type, bytes value, bool to_negative)
-{
-    if (!type_is_float(type))
-        return value;
-    uint64_t bits = 0;
-    memcpy(&bits, value.at, value.size);
-    const uint64_t sign = (uint64_t)1 << (value.size * 8 - 1);
-    if ((bits & ~sign) != 0)
-        return value;
-    bits = to_negative ? sign : 0;
-    return arena_copy(gatherer->arena, bytes_of(&bits, value.size));
-}
-
 static void raise_lower(struct column_bounds *bounds, const struct type *type, bytes value, bool inclusive)
 {
     const int order = bounds->has_lower ? bsatn_compare(type, value.at, bounds->lower.at) : 1;
@@ -57,8 +43,8 @@ static void gather_value(struct gatherer *gatherer, const struct condition *cond
 {
     const struct type *type = column_type(gatherer, condition->column.column);
     struct column_bounds *bounds = &gatherer->columns[condition->column.column];
-    const bytes low = widen_zero(gatherer, type, condition->value, true);
-    const bytes high = widen_zero(gatherer, type, condition->value, false);
+    const bytes low = condition_spell_zero(gatherer->arena, type, condition->value, true); /* the outer ones */
+    const bytes high = condition_spell_zero(gatherer->arena, type, condition->value, false);
 
     switch (condition->op) {
     case OP_EQ:

@@ -32,3 +32,7 @@ struct condition {
 
 /* The sources it looks at, a bit each. */
 uint32_t condition_sources(const struct condition *condition);
+
+/* bsatn_compare() tells the zeros of a float apart, SQL does not: a zero in the spelling that is asked for. Other values
+ * stay as they are. */
+bytes condition_spell_zero(struct arena *arena, const struct type *type, bytes value, bool is_negative);

@@ -52,22 +52,8 @@ static bool is_narrower(const struct gate_maker *maker, const struct query_gates
     return left_width != right_width ? left_width < right_width : left->count < right->count;
 }
 
-/* bsatn_compare() tells the zeros of a float apart, SQL does not: a bound at zero goes to the outer one. */
-static bytes outer_zero(const struct gate_maker *maker, const struct type *type, bytes value, bool is_lower)
-{
-    if (!type_is_float(type))
-        return value;
-    uint64_t bits = 0;
-    memcpy(&bits, value.at, value.size);
-    const uint64_t sign = (uint64_t)1 << (value.size * 8 - 1);
-    if ((bits & ~sign) != 0)
-        return value;
-    bits = is_lower ? sign : 0;
-    return arena_copy(maker->arena, bytes_of(&bits, value.size));
-}
-
-/* False for <>, which bounds nothing. An excluded zero excludes both: the bound is the inner one then, which is the
- * outer one of the other side. */
+/* False for <>, which bounds nothing. A bound at zero goes to the outer one of the two; an excluded zero excludes both:
+ * the bound is the inner one then. */
 static bool range_of(const struct gate_maker *maker, const struct condition *condition, struct query_range *range)
 {
     const struct type *type = maker->table->columns[condition->column.column].type;
@@ -79,8 +65,8 @@ static bool range_of(const struct gate_maker *maker, const struct condition *con
         .lower_inclusive = op != OP_GT,
         .upper_inclusive = op != OP_LT,
     };
-    range->lower = outer_zero(maker, type, condition->value, op != OP_GT);
-    range->upper = outer_zero(maker, type, condition->value, op == OP_LT);
+    range->lower = condition_spell_zero(maker->arena, type, condition->value, op != OP_GT);
+    range->upper = condition_spell_zero(maker->arena, type, condition->value, op == OP_LT);
     return op != OP_NE;
 }
 
