@@ -143,7 +143,8 @@ end)
 
 describe("a migration is refused when", function()
     it("a column is removed, renamed, moved or has no default", function()
-        assert_refused("table `item`: column `name` may not be removed or renamed", { item() },
+        assert_refused("table `item`: column `name` may not be removed or renamed: keep it, or copy the rows to a table of "
+            .. "another name", { item() },
             { { name = "item", key = "id", columns = { { "id", "u32" } } } })
         assert_refused("table `item`: column `id` may not move; new columns go to the end\n" ..
             "table `item`: column `name` may not move; new columns go to the end", { item() },
@@ -154,7 +155,8 @@ describe("a migration is refused when", function()
 
     it("a column changes its type", function()
         local function with(kind) return { item({}, { "kind", kind }) } end
-        assert_refused("table `item`: column `kind` may not change its type from u8 to u16", with "u8", with "u16")
+        assert_refused("table `item`: column `kind` may not change its type from u8 to u16: add a column of another name at "
+            .. "the end", with "u8", with "u16")
         for _, other in ipairs { "< 0 Green: {} >", "< 0 Red: u8 >" } do
             assert.is_nil((plan(with "< 0 Red: {} >", with(other))))
         end
@@ -164,13 +166,16 @@ describe("a migration is refused when", function()
     end)
 
     it("a table becomes an event table or ceases to be one", function()
-        assert_refused("table `item`: it may not become an event table", { item() }, { item { event = true } })
-        assert_refused("table `item`: it may not cease to be an event table", { item { event = true } }, { item() })
+        assert_refused("table `item`: it may not become an event table: declare a table of another name",
+            { item() }, { item { event = true } })
+        assert_refused("table `item`: it may not cease to be an event table: declare a table of another name",
+            { item { event = true } }, { item() })
     end)
 
     it("several things are wrong, naming all of them", function()
         assert_refused("table `item`: the new column `level` needs a default value for the rows that are there\n" ..
-            "table `log`: it may not become an event table", { item(), { name = "log", columns = {} } },
+            "table `log`: it may not become an event table: declare a table of another name",
+            { item(), { name = "log", columns = {} } },
             { item({}, { "level", "u8" }), { name = "log", event = true, columns = {} } })
     end)
 end)

@@ -39,7 +39,7 @@ describe("a migration", function()
         assert(world:migrate { note, player() })
         world:table("note"):restore(world:table("note"):row { text = "hi" })
         local _, why = world:migrate { player() }
-        assert.equal("table `note` cannot be removed: it holds 1 rows", why)
+        assert.equal("table `note` cannot be removed: it holds 1 row; delete it first", why)
         assert.is_true(world:table("note"):has(world:table("note"):row { text = "hi" }))
 
         assert(world:table("note"):erase(world:table("note"):row { text = "hi" }))
@@ -61,7 +61,8 @@ describe("a migration", function()
         players:restore(players:row { id = 3, name = "ann" })
         local _, why = world:migrate { note, player { indexes = { { "id", unique = true },
             { "name", kind = "hash", unique = true } } } }
-        assert.equal("`player_name_hash` of table `player` cannot be unique: rows hold equal values", why)
+        assert.equal("`player_name_hash` of table `player` cannot be unique: rows hold equal values; "
+            .. "change or delete them first", why)
         assert.is_nil(world:table "note")
         assert.equal(3, world:table("player"):count())
         assert.equal(ann, world:table("player"):find(1, { 1 }))
@@ -69,7 +70,8 @@ describe("a migration", function()
 
     it("refuses a sequence over values that rows hold", function()
         local _, why = world:migrate { player { sequences = { { "id" } } } }
-        assert.equal("column `id` of table `player` cannot count up by itself: rows hold values of its range", why)
+        assert.equal("column `id` of table `player` cannot count up by itself: rows hold values of its range; "
+            .. "give it another `min` or `max`", why)
         assert(world:migrate { player { sequences = { { "id", min = 100, start = 100 } } } })
     end)
 

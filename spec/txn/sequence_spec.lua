@@ -68,7 +68,8 @@ describe("a sequence", function()
         draw()
         txn:commit()
         local _, why = world:migrate { counter("u32", { "id", increment = -1 }) }
-        assert.equal("column `id` of table `item` cannot count up by itself: rows hold values of its range", why)
+        assert.equal("column `id` of table `item` cannot count up by itself: rows hold values of its range; "
+            .. "give it another `min` or `max`", why)
         txn:begin()
     end)
 

@@ -44,7 +44,8 @@ static void reason_missing_column(struct planner *planner, const struct table_de
     if (table_def_find_column(to, name) >= 0)
         buf_put_format(&planner->reasons, "column `%.*s` may not move; new columns go to the end", BYTES_FORMAT(name));
     else
-        buf_put_format(&planner->reasons, "column `%.*s` may not be removed or renamed", BYTES_FORMAT(name));
+        buf_put_format(&planner->reasons, "column `%.*s` may not be removed or renamed: keep it, or copy the rows to a table of another name",
+                       BYTES_FORMAT(name));
 }
 
 static void reason_changed_type(struct planner *planner, const struct column_def *from, const struct table_def *to,
@@ -55,6 +56,7 @@ static void reason_changed_type(struct planner *planner, const struct column_def
     type_print(&planner->reasons, from->type);
     buf_put_text(&planner->reasons, " to ");
     type_print(&planner->reasons, column->type);
+    buf_put_text(&planner->reasons, ": add a column of another name at the end");
 }
 
 /* Columns that both have. Returns whether a type has grown. */
@@ -148,7 +150,8 @@ static void tables_compare(struct planner *planner, const struct table_def *from
 {
     if (from->is_event != to->is_event) {
         reason_begin(planner, to);
-        buf_put_format(&planner->reasons, "it may not %s an event table", to->is_event ? "become" : "cease to be");
+        buf_put_format(&planner->reasons, "it may not %s an event table: declare a table of another name",
+                       to->is_event ? "become" : "cease to be");
         return;
     }
     columns_compare(planner, from, to);

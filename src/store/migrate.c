@@ -54,9 +54,11 @@ static err check_removals(const struct move *move, struct diag *diag)
 {
     for (uint32_t idx = 0; idx < move->store->table_count; idx++) {
         const struct table *table = move->store->tables[idx];
-        if (find_def(move->schema, table->def->id) == NULL && table->pages.row_count > 0)
-            return diag_set(diag, ERR_MIGRATION, "table `%.*s` cannot be removed: it holds %llu rows",
-                            BYTES_FORMAT(table->def->name), (unsigned long long)table->pages.row_count);
+        const unsigned long long rows = table->pages.row_count;
+        if (find_def(move->schema, table->def->id) == NULL && rows > 0)
+            return diag_set(diag, ERR_MIGRATION, "table `%.*s` cannot be removed: it holds %llu %s; delete %s first",
+                            BYTES_FORMAT(table->def->name), rows, rows == 1 ? "row" : "rows",
+                            rows == 1 ? "it" : "them");
     }
     return OK;
 }
@@ -76,7 +78,8 @@ static err check_sequence(const struct table *old, const struct sequence_def *de
     for (const struct row *row; (row = pages_next(&old->pages, &ref)) != NULL;)
         if (sequence_covers(def, old->def->columns[def->column].type, table_column(old, row->data, def->column)))
             return diag_set(diag, ERR_MIGRATION,
-                            "column `%.*s` of table `%.*s` cannot count up by itself: rows hold values of its range",
+                            "column `%.*s` of table `%.*s` cannot count up by itself: rows hold values of its "
+                            "range; give it another `min` or `max`",
                             BYTES_FORMAT(old->def->columns[def->column].name), BYTES_FORMAT(old->def->name));
     return OK;
 }
@@ -116,7 +119,7 @@ static err check_unique(const struct table *fresh, const uint8_t *row, struct di
     for (uint32_t idx = 0; idx < fresh->index_count; idx++) {
         const struct index_def *def = index_def(fresh->indexes[idx]);
         if (def->unique && index_find_row(fresh->indexes[idx], row) != ROWREF_NONE)
-            return diag_set(diag, ERR_MIGRATION, "`%.*s` of table `%.*s` cannot be unique: rows hold equal values",
+            return diag_set(diag, ERR_MIGRATION, "`%.*s` of table `%.*s` cannot be unique: rows hold equal values; change or delete them first",
                             BYTES_FORMAT(def->name), BYTES_FORMAT(fresh->def->name));
     }
     return OK;
