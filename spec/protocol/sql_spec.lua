@@ -79,7 +79,7 @@ describe("SQL over HTTP", function()
       assert.same({ { "lamp", 7 } }, rows_of "SELECT name, weight FROM item")
       assert_refused("INSERT wants a value for each column, and `name` is not among them, at character 13, near `item`",
         "INSERT INTO item (id) VALUES (0)")
-      assert_refused("`nam` is not in scope; did you mean `name`?, at character 19, near `nam`",
+      assert_refused("`nam` is not in scope (did you mean `name`?), at character 19, near `nam`",
         "INSERT INTO item (nam) VALUES ('x')")
       assert_refused("the column stands here twice, at character 25, near `name`",
         "INSERT INTO item (name, name) VALUES ('x', 'y')")

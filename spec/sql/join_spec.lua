@@ -56,7 +56,7 @@ describe("a query with a join", function()
         assert(world:compile(joined .. " WHERE guild = 1"))
         assert_refused("`name` is ambiguous: write `p.name` or `g.name`, at character 63, near `name`",
             joined .. " WHERE name = 'x'")
-        assert_refused("`gild` is not in scope; did you mean `guild`?, at character 63, near `gild`",
+        assert_refused("`gild` is not in scope (did you mean `guild`?), at character 63, near `gild`",
             joined .. " WHERE gild = 1")
     end)
 

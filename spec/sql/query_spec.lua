@@ -123,10 +123,17 @@ describe("a query", function()
     end)
 
     describe("on names", function()
+        it("tells words, names and texts apart", function()
+            assert_refused("expected the name of a column; one that is a word of SQL stands in double quotes, at "
+                .. "character 35, near `from`", "SELECT * FROM player WHERE player.from = 1")
+            assert_refused("`Zacharias` is not in scope; a text stands in single quotes, at character 35, near "
+                .. '`"Zacharias"`', 'SELECT * FROM player WHERE name = "Zacharias"')
+        end)
+
         it("hints at the nearest one", function()
-            assert_refused("`nmae` is not in scope; did you mean `name`?, at character 28, near `nmae`",
+            assert_refused("`nmae` is not in scope (did you mean `name`?), at character 28, near `nmae`",
                 "SELECT * FROM player WHERE nmae = 'x'")
-            assert_refused("`plyer` is not in scope; did you mean `player`?, at character 28, near `plyer`",
+            assert_refused("`plyer` is not in scope (did you mean `player`?), at character 28, near `plyer`",
                 "SELECT * FROM player WHERE plyer.id = 1")
             assert_refused("no such table: `playr`. If the table exists, it may be marked private. Did you mean `player`?",
                 "SELECT * FROM playr")

@@ -66,7 +66,7 @@ describe("a SELECT", function()
             "SELECT *, id FROM player")
         assert_refused("Unsupported: * beside columns; name the columns, or take all of them, at character 16, near `FROM`",
             "SELECT id, p.* FROM player p")
-        assert_refused("`nam` is not in scope; did you mean `name`?, at character 8, near `nam`", "SELECT nam FROM player")
+        assert_refused("`nam` is not in scope (did you mean `name`?), at character 8, near `nam`", "SELECT nam FROM player")
         assert_refused("Unsupported: arithmetic; a query gives columns as they are, at character 11, near `+`",
             "SELECT id + 1 FROM player")
     end)

@@ -13,13 +13,13 @@ bytes resolver_type_text(struct resolver *resolver, const struct type *type)
     return kept;
 }
 
-/* "; did you mean `name`?", or nothing. */
+/* " (did you mean `name`?)", or nothing. */
 static bytes nearest_text(struct resolver *resolver, bytes wanted, const bytes *names, uint32_t count)
 {
     const int nearest = text_nearest(wanted, names, count);
     if (nearest < 0)
         return BYTES_LITERAL("");
-    return arena_format(resolver->scratch, "; did you mean `%.*s`?", BYTES_FORMAT(names[nearest]));
+    return arena_format(resolver->scratch, " (did you mean `%.*s`?)", BYTES_FORMAT(names[nearest]));
 }
 
 static bool table_is_visible(const struct resolver *resolver, const struct table_def *table)
@@ -137,7 +137,9 @@ static err refuse_column(struct resolver *resolver, const struct ast_name *name,
     for (uint32_t source = first; source < end; source++)
         for (uint32_t idx = 0; idx < resolver->sources[source].table->column_count; idx++)
             names[count++] = resolver->sources[source].table->columns[idx].name;
-    const bytes hint = nearest_text(resolver, name->text, names, count);
+    bytes hint = nearest_text(resolver, name->text, names, count);
+    if (hint.size == 0 && name->token.kind == TOKEN_NAME)
+        hint = BYTES_LITERAL("; a text stands in single quotes");
     return sql_refuse(resolver->diag, resolver->sql, &name->token, "`%.*s` is not in scope%.*s",
                       BYTES_FORMAT(name->text), BYTES_FORMAT(hint));
 }

@@ -101,10 +101,20 @@ err words_take_symbol(struct parser *parser, const char *symbol, const char *exp
     return words_at_symbol(parser, symbol) ? words_advance(parser) : words_refuse(parser, expected);
 }
 
+/* A word that may well be meant as a name: a column can be called `from`. */
+static err refuse_word(struct parser *parser, const char *expected)
+{
+    const struct reserved_word *reserved = reserved_find(&parser->token);
+    if (reserved == NULL || reserved->unsupported != NULL)
+        return words_refuse(parser, expected);
+    return sql_refuse(parser->lexer.diag, parser->lexer.sql, &parser->token,
+                      "expected %s; one that is a word of SQL stands in double quotes", expected);
+}
+
 err words_take_name(struct parser *parser, const char *expected, struct ast_name *name)
 {
     if (!words_at_name(parser))
-        return words_refuse(parser, expected);
+        return refuse_word(parser, expected);
     *name = (struct ast_name){ parser->token, token_text(parser->arena, &parser->token) };
     return words_advance(parser);
 }
