@@ -76,6 +76,15 @@ describe("the past of a running database", function()
     assert.truthy(output:find 'add {"name":"bed"}')
   end)
 
+  it("is kept of tables: a view is refused by its name", function()
+    world:reload(MODULE .. "stdb.view('alarms', t.array(Alarm), function(ctx) return ctx.db.alarm:iter() end)")
+    call("add", '["bed"]')
+    local _, output = log("--reducer", "add")
+    local answer = world:sql("SELECT * FROM alarms AS OF " .. output:match ".*\n%s*(%d+)", world:owner_token())
+    assert.same({ 400, "`alarms` is a view, and the past is kept of tables: ask those that it looks at" },
+      { answer.status, answer.body })
+  end)
+
   it("is refused in one sentence where the folder is another program's", function()
     world:stop()
     server.write_file(world.data_dir .. "/databases/world/identity", "hello\n")
