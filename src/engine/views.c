@@ -77,8 +77,8 @@ err views_run(struct views *views, struct derived *derived, struct diag *diag)
     reads_clear(views->reads, &derived->reads);
     derived->called_us = engine->now_us;
     err code = module_call_view(engine->module, engine->txn, &call, &result, diag);
-    if (code == OK)
-        code = take_result(views, derived, buf_bytes(&result), diag);
+    if (code == OK && (code = take_result(views, derived, buf_bytes(&result), diag)) != OK)
+        module_log_system(engine->module_log, 0, "the view `%.*s`: %s", BYTES_FORMAT(derived->def.name), diag->text);
     buf_deinit(&result);
     return code == OK ? OK : diag_note(diag, "the view `%.*s`: ", BYTES_FORMAT(derived->def.name));
 }
