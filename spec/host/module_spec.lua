@@ -123,6 +123,12 @@ module.lua:6: in the function of line 5
 ]]):format(id), output:match("^(.*)hit: 205"))
   end)
 
+  it("names the line of the declaration where the stack has none of the module's", function()
+    local output = call('stdb.reducer("later", function() return stdb.timestamp "soon" end)', "call", "later")
+    assert.truthy(output:find("^log 0 later module%.lua:2 .* %(error %x+%)\n"), output)
+    assert.truthy(output:find("\n>    2 | stdb.reducer(", 1, true), output)
+  end)
+
   it("tells the caller nothing of the source when the module cannot be loaded again", function()
     -- The order of keys follows from addresses, so this module loads at some places in memory and fails at others.
     local module = HEAD .. [[

@@ -188,19 +188,24 @@ bytes module_file_text(const struct module *module, uint32_t idx)
     return buf_bytes(&module->files.items[idx]->text);
 }
 
+/* Where it is declared; NULL when that is not known. */
+static const struct position *find_position(const struct module *module, const char *kind, bytes name)
+{
+    char subject[160];
+    snprintf(subject, sizeof subject, "%s %.*s", kind, BYTES_FORMAT(name));
+    for (uint32_t idx = 0; idx < module->description.position_count; idx++)
+        if (strcmp(module->description.positions[idx].subject, subject) == 0)
+            return &module->description.positions[idx];
+    return NULL;
+}
+
 void module_explain(const struct module *module, const struct schema_fault *fault, struct diag *diag)
 {
     static const char *const kinds[] = { "module", "table", "reducer", "type", "view", "filter" };
-    char subject[160];
-    snprintf(subject, sizeof subject, "%s %s", kinds[fault->subject], fault->name);
-    for (uint32_t idx = 0; idx < module->description.position_count; idx++) {
-        const struct position *position = &module->description.positions[idx];
-        if (strcmp(position->subject, subject) == 0) {
-            const struct diag before = *diag;
-            explain(&module->files, position->file, position->line, before.text, before.code, diag);
-            return;
-        }
-    }
+    const struct position *position = find_position(module, kinds[fault->subject], bytes_of_text(fault->name));
+    const struct diag before = *diag;
+    if (position != NULL)
+        explain(&module->files, position->file, position->line, before.text, before.code, diag);
 }
 
 void module_bind(struct module *module, struct store *store)
@@ -309,17 +314,23 @@ static err call_refused(struct vm *vm, struct diag *diag)
                     vm->rejection.text[0] != '\0' ? vm->rejection.text : err_text(ERR_REJECTED));
 }
 
-/* The whole story, for the log: text, id, source lines, stack. */
-static void log_failure(struct module *module, const char *text, uint32_t id)
+/* The whole story, for the log: text, id, source lines, stack. A tail call leaves no line of the module's on the
+ * stack, and an overflow none that can be looked at: then the line where the function is declared is shown. */
+static void log_failure(struct module *module, const char *noun, const char *text, uint32_t id)
 {
     const struct report *report = &module->vm->report;
+    const char *file = report->file;
+    int32_t line = report->line;
+    const struct position *declared = line == 0 ? find_position(module, noun, module->vm->function) : NULL;
+    if (declared != NULL)
+        file = declared->file, line = declared->line;
     struct buf story;
     buf_init(&story);
     buf_put_format(&story, "%s (error %08x)", text, id);
-    report_print_source(&story, &module->files, report->file, report->line);
+    report_print_source(&story, &module->files, file, line);
     if (report->stack[0] != '\0')
         buf_put_format(&story, "\nstack:\n%.*s", (int)strlen(report->stack) - 1, report->stack);
-    vm_log(module->vm, 0, bytes_of_text(report->file), report->line, buf_bytes(&story));
+    vm_log(module->vm, 0, bytes_of_text(file), line, buf_bytes(&story));
     buf_deinit(&story);
 }
 
@@ -336,7 +347,7 @@ static err call_failed(struct module *module, const char *noun, err code, struct
         snprintf(text, sizeof text, "%s used up its %s of memory", noun, amount);
     else
         snprintf(text, sizeof text, "%s failed", noun);
-    log_failure(module, code == ERR_MODULE ? module->vm->report.message : text, id);
+    log_failure(module, noun, code == ERR_MODULE ? module->vm->report.message : text, id);
     return diag_set(diag, code, "The %s (error %08x); see the module's log.", text, id);
 }
 
