@@ -6,6 +6,8 @@
 #include "store/direct.h"
 #include "store/hashindex.h"
 
+enum { KEYS_AHEAD = 8 }; /* the work of so many finds takes longer than memory */
+
 enum structure { STRUCTURE_BTREE, STRUCTURE_HASH, STRUCTURE_DIRECT };
 
 struct index {
@@ -14,6 +16,7 @@ struct index {
     enum structure structure;
     struct key key;
     struct hashindex hash; /* a hash index's, or beside a unique B-tree */
+    uint64_t last_key;     /* of finds by hash: a memory of the search, not of the index */
     union {
         struct btree btree;
         struct direct direct;
@@ -104,8 +107,45 @@ static inline const uint8_t *block_in_row(const struct index *index, rowref ref)
     return pages_row(index->pages, ref)->data + index->key.offset;
 }
 
+/* Numbers that are looked for one after the other lie anywhere by their hash. Whether `key` follows the last one, so
+ * that entries of those to come are worth asking for. */
+static inline bool key_follows(const struct index *index, uint64_t key)
+{
+    const bool follows = key - index->last_key == 1;
+    ((struct index *)index)->last_key = key;
+    return follows;
+}
+
+static inline void ask_entry(const struct index *index, uint64_t key_hash)
+{
+    const struct hashindex_entry *home = hashindex_home(&index->hash, hashindex_part(key_hash));
+    __builtin_prefetch(home);
+    __builtin_prefetch(home + HASHINDEX_LOOKAHEAD - 1);
+}
+
+static inline void ask_ahead_four(const struct index *index, const uint8_t *at)
+{
+    uint32_t key;
+    memcpy(&key, at, sizeof key);
+    if (!key_follows(index, key))
+        return;
+    key += KEYS_AHEAD;
+    ask_entry(index, key_hash_four(index->key.seed, (const uint8_t *)&key));
+}
+
+static inline void ask_ahead_eight(const struct index *index, const uint8_t *at)
+{
+    uint64_t key;
+    memcpy(&key, at, sizeof key);
+    if (!key_follows(index, key))
+        return;
+    key += KEYS_AHEAD;
+    ask_entry(index, key_hash_eight(index->key.seed, (const uint8_t *)&key));
+}
+
 static inline rowref find_four(const struct index *index, const uint8_t *at)
 {
+    ask_ahead_four(index, at);
     const uint32_t hash = hashindex_part(key_hash_four(index->key.seed, at));
     for (const struct hashindex_entry *entry = hashindex_seek(&index->hash, hash); entry->hash == hash; entry++)
         if (memcmp(block_in_row(index, entry->ref), at, 4) == 0)
@@ -115,6 +155,7 @@ static inline rowref find_four(const struct index *index, const uint8_t *at)
 
 static inline rowref find_eight(const struct index *index, const uint8_t *at)
 {
+    ask_ahead_eight(index, at);
     const uint32_t hash = hashindex_part(key_hash_eight(index->key.seed, at));
     for (const struct hashindex_entry *entry = hashindex_seek(&index->hash, hash); entry->hash == hash; entry++)
         if (memcmp(block_in_row(index, entry->ref), at, 8) == 0)
