@@ -32,10 +32,13 @@ local world = {}
 world.__index = world
 
 local diag = ffi.new("struct diag")
-local LIMITS = ffi.new("struct module_limits", 2000000, 5000000, 256 * 1024 * 1024)
+
+local function limits_of(call_us)
+  return ffi.new("struct module_limits", call_us or 2000000, 5000000, 256 * 1024 * 1024)
+end
 
 --- Loads a module: its text, or a table of files. nil and the message when it is refused.
-function lua_host.load(module)
+function lua_host.load(module, call_us)
   local self = setmetatable({ log = {} }, world)
   local folder = write_folder(type(module) == "table" and module or { ["module.lua"] = module })
   self.sink = ffi.cast("module_log_fn *", function(_, line)
@@ -43,7 +46,7 @@ function lua_host.load(module)
     self.log[#self.log + 1] = place .. text_of(line.message)
   end)
   local made = ffi.new("struct module *[1]")
-  local code = core.module_load(made, folder, LIMITS, self.sink, nil, diag)
+  local code = core.module_load(made, folder, limits_of(call_us), self.sink, nil, diag)
   os.execute("rm -rf " .. folder)
   if code ~= 0 then
     return nil, ffi.string(diag.text)
@@ -58,9 +61,9 @@ local function must(code)
   assert(code == 0, code ~= 0 and ffi.string(diag.text))
 end
 
---- A loaded module with its tables made and empty.
-function lua_host.world(module)
-  local self = assert(lua_host.load(module))
+--- A loaded module with its tables made and empty. A call of it may take `call_us`, or two seconds.
+function lua_host.world(module, call_us)
+  local self = assert(lua_host.load(module, call_us))
   local schema, fault = ffi.new("struct schema *[1]"), ffi.new("struct schema_fault")
   local arena, plan = ffi.new("struct arena"), ffi.new("struct migration")
   must(core.schema_build(bytes(self.def), nil, schema, fault, diag))
