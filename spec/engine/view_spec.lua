@@ -58,6 +58,11 @@ stdb.view("every", { returns = t.array(Best), anonymous = true }, function(ctx)
   end
   return list
 end)
+stdb.view("slow", t.array(Best), function(ctx)
+  local secret = ctx.db.secret.id:find(7)
+  while secret and secret.text == "spin" do end
+  return {}
+end)
 stdb.view("same", { returns = t.array(Best), anonymous = true, primary_key = "name" }, function(ctx)
   local list = {}
   for player in ctx.db.player:iter() do list[#list + 1] = { name = "same", level = player.level } end
@@ -259,6 +264,25 @@ describe("a view", function()
     assert.truthy(ann:subscribe_in_vain(1, { "SELECT * FROM strong" }):find "gives rows of another type")
     local log = world:request({ path = "/v1/database/%s/logs", token = world:owner_token() }).body
     assert.truthy(log:find("the view `strong`: its query gives rows of another type than the view declares", 1, true), log)
+  end)
+
+  it("that takes too long is stopped once, and for all callers", function()
+    for _, one in ipairs { ann, ben } do assert.same({}, first(one, "SELECT * FROM slow")) end
+    ann:send_call("whisper", client.arguments("{ id: u32, text: string }", { id = 7, text = "spin" }))
+    for _, one in ipairs { ann, ben } do
+      local why = one:expect("SubscriptionError").error
+      assert.truthy(why:find("the view `slow`", 1, true), why)
+    end
+    ann:expect "ReducerResult"
+    local cid = client.connect(world)
+    assert.truthy(cid:subscribe_in_vain(1, { "SELECT * FROM slow" }):find("the view `slow`", 1, true))
+    cid:drop()
+    local log = world:request { path = "/v1/database/%s/logs?num_lines=50", token = world:owner_token() }.body
+    local _, times = log:gsub('"message":"view was stopped', "%0")
+    assert.equal(1, times, log)
+    whisper(ann, 7, "psst")
+    world:reload(MODULE .. "\n-- published anew")
+    assert.same({}, first(ben, "SELECT * FROM slow"))
   end)
 
   it("with two rows of one key is refused, and ends where it comes to that", function()

@@ -91,7 +91,7 @@ struct derivations *derivations_new(struct engine *engine, struct filters *filte
     derivations->filters = *filters;
     *filters = (struct filters){ 0 };
     derivations->levels = levels_new();
-    derivations->views = (struct views){ engine, derivations->levels, reads_new() };
+    views_init(&derivations->views, engine, derivations->levels);
     map_init(&derivations->by_name);
     return derivations;
 }
@@ -122,7 +122,7 @@ void derivations_free(struct derivations *derivations)
         return;
     drop_all(derivations);
     levels_free(derivations->levels);
-    reads_free(derivations->views.reads);
+    views_deinit(&derivations->views);
     map_deinit(&derivations->by_name);
     filters_deinit(&derivations->filters);
     buf_deinit(&derivations->touched);
@@ -163,6 +163,7 @@ static err make(struct derivations *derivations, enum derived_kind kind, uint32_
         drop(derivations, derived);
         return code;
     }
+    derived_forget_change(derived);
     put_name(derivations, derived);
     *made = derived;
     return OK;

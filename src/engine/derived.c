@@ -179,16 +179,21 @@ bool derived_difference(struct derived *derived, const struct derived *before, s
     return change->delete_count + change->insert_count > 0;
 }
 
-void derived_empty(struct derived *derived)
+void derived_forget_change(struct derived *derived)
 {
-    table_free(derived->table);
-    derived->table = table_new(&derived->def);
     forget_touched(derived);
-    map_deinit(&derived->many);
-    map_init(&derived->many);
     arena_deinit(&derived->arena);
     arena_init(&derived->arena);
     buf_deinit(&derived->deletes);
     buf_deinit(&derived->inserts);
+}
+
+void derived_empty(struct derived *derived)
+{
+    table_free(derived->table);
+    derived->table = table_new(&derived->def);
+    map_deinit(&derived->many);
+    map_init(&derived->many);
     buf_deinit(&derived->query);
+    derived_forget_change(derived);
 }

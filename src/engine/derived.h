@@ -62,5 +62,7 @@ err derived_apply(struct derived *derived, struct delta_table *change, bool *any
 /* What makes the content of `before`, a table of the same rows, this one's. Good for as long as both stay as they are.
  * False when there is nothing. */
 bool derived_difference(struct derived *derived, const struct derived *before, struct delta_table *change);
+/* Gives back the memory that a large change has taken. */
+void derived_forget_change(struct derived *derived);
 /* Forgets all rows, for good. The table is another one then. */
 void derived_empty(struct derived *derived);

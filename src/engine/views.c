@@ -2,15 +2,30 @@
 
 #include "sats/bsatn.h"
 
-struct run {
+void views_init(struct views *views, struct engine *engine, struct levels *levels)
+{
+    *views = (struct views){ .engine = engine, .levels = levels, .reads = reads_new() };
+    map_init(&views->exhausted);
+}
+
+void views_deinit(struct views *views)
+{
+    uint32_t place = 0;
+    for (struct map_entry *entry; (entry = map_next(&views->exhausted, &place)) != NULL;)
+        memory_free(entry->value);
+    map_deinit(&views->exhausted);
+    reads_free(views->reads);
+}
+
+struct running {
     struct views *views;
     struct derived *derived;
 };
 
 static void on_read(void *context, const struct view_read *read)
 {
-    const struct run *run = context;
-    reads_add(run->views->reads, &run->derived->reads, run->derived->schema, read);
+    const struct running *running = context;
+    reads_add(running->views->reads, &running->derived->reads, running->derived->schema, read);
 }
 
 static void count_result(struct derived *derived, bytes result)
@@ -64,21 +79,35 @@ static err take_result(struct views *views, struct derived *derived, bytes resul
     return OK;
 }
 
-err views_run(struct views *views, struct derived *derived, struct diag *diag)
+static err run(struct views *views, struct derived *derived, struct diag *diag)
 {
     struct engine *engine = views->engine;
-    struct run run = { views, derived };
+    struct running running = { views, derived };
     const struct view_call call = { .view = derived->subject,
                                     .caller = derived->caller,
                                     .timestamp_us = engine->now_us,
                                     .read = on_read,
-                                    .read_context = &run };
+                                    .read_context = &running };
     struct buf result = { 0 };
-    reads_clear(views->reads, &derived->reads);
     derived->called_us = engine->now_us;
     err code = module_call_view(engine->module, engine->txn, &call, &result, diag);
     if (code == OK && (code = take_result(views, derived, buf_bytes(&result), diag)) != OK)
         module_log_system(engine->module_log, 0, "the view `%.*s`: %s", BYTES_FORMAT(derived->def.name), diag->text);
     buf_deinit(&result);
     return code == OK ? OK : diag_note(diag, "the view `%.*s`: ", BYTES_FORMAT(derived->def.name));
+}
+
+err views_run(struct views *views, struct derived *derived, struct diag *diag)
+{
+    const bytes key = map_u32_key(&derived->subject);
+    const struct diag *why = map_find(&views->exhausted, key);
+    reads_clear(views->reads, &derived->reads);
+    if (why != NULL) {
+        *diag = *why;
+        return diag->code;
+    }
+    const err code = run(views, derived, diag);
+    if (code == ERR_OUT_OF_TIME || code == ERR_OUT_OF_MEMORY)
+        map_put(&views->exhausted, key, memory_copy(diag, sizeof *diag));
+    return code;
 }
