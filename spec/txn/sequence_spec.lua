@@ -140,4 +140,16 @@ describe("a sequence", function()
         assert.equal(1, tonumber(items:values(txn:insert("item", { key = 5, version = 0 })).version))
         assert.equal(2, tonumber(items:values(txn:update("item", 1, { key = 5, version = 0 })).version))
     end)
+
+    it("moves a row that stood under the key zero when it fills that in an update", function()
+        with "u32"
+        local items = world:table "item"
+        items:restore(items:row { name = "old", id = 0 })
+        assert.is_truthy(txn:update("item", 1, { name = "new", id = 0 }))
+        assert.is_nil(items:find(1, { 0 }))
+        assert.equal("new", items:values(items:find(1, { 1 })).name)
+        txn:abort()
+        assert.equal("old", items:values(items:find(1, { 0 })).name)
+        txn:begin()
+    end)
 end)

@@ -187,12 +187,13 @@ static err check_new(const struct table *table, bytes row, rowref *equal, struct
     return OK;
 }
 
-/* X2 for the row that takes the place of `stored`. */
-static err check_successor(const struct table *table, const uint8_t *row, const struct row *stored, struct diag *diag)
+/* X2 for the row that takes the place of `stored` and has its key in the index `same`, which may be NULL. */
+static err check_successor(const struct table *table, const struct index *same, const uint8_t *row,
+                           const struct row *stored, struct diag *diag)
 {
     for (uint32_t idx = 0; idx < table->index_count; idx++) {
         const struct index *index = table->indexes[idx];
-        if (!index_def(index)->unique || index_same_key(index, row, stored->data))
+        if (index == same || !index_def(index)->unique || index_same_key(index, row, stored->data))
             continue;
         if (index_find_row(index, row) != ROWREF_NONE)
             return refuse_duplicate(table, index, row, diag);
@@ -236,8 +237,8 @@ static bool is_zero(const uint8_t *at, size_t size)
     return true;
 }
 
-/* Replaces zeros in sequences' columns; *row becomes a copy then. Values that were drawn stay drawn. */
-static err fill_sequences(struct txn *txn, struct table *table, bytes *row, struct diag *diag)
+/* Replaces zeros in sequences' columns; *row becomes a copy then, and *filled true. Values that were drawn stay drawn. */
+static err fill_sequences(struct txn *txn, struct table *table, bytes *row, bool *filled, struct diag *diag)
 {
     for (uint32_t idx = 0; idx < table->sequence_count; idx++) {
         const uint32_t column = table->sequences[idx].def->column;
@@ -246,6 +247,7 @@ static err fill_sequences(struct txn *txn, struct table *table, bytes *row, stru
             continue;
         uint8_t *value = own_row(txn, row) + place;
         TRY(sequence_take(table, idx, txn->reserve, txn->reserve_context, value, diag));
+        *filled = true;
     }
     return OK;
 }
@@ -290,9 +292,10 @@ static err add_row(struct txn *txn, struct table *table, bytes row, rowref *stor
 err txn_insert(struct txn *txn, struct table *table, bytes row, rowref *stored, struct diag *diag)
 {
     check(txn->state == TXN_OPEN);
+    bool filled = false;
     TRY(check_row(txn, table, row, diag));
     TRY(settle_floats(txn, table, &row, diag));
-    TRY(fill_sequences(txn, table, &row, diag));
+    TRY(fill_sequences(txn, table, &row, &filled, diag));
     TRY(check_new(table, row, stored, diag));
     return *stored != ROWREF_NONE ? OK : add_row(txn, table, row, stored, diag);
 }
@@ -304,9 +307,9 @@ static err move_row(struct txn *txn, struct table *table, rowref from, bytes row
     return add_row(txn, table, row, stored, diag);
 }
 
-static err overwrite_row(struct txn *txn, struct table *table, struct index *index, bytes row, rowref ref)
+static err overwrite_row(struct txn *txn, struct table *table, const struct index *same, bytes row, rowref ref)
 {
-    writes_overwrite(writes_of(txn, table), ref, row, index, &txn->old_rows);
+    writes_overwrite(writes_of(txn, table), ref, row, same, &txn->old_rows);
     count_change(txn, row.size);
     return OK;
 }
@@ -317,20 +320,22 @@ err txn_update(struct txn *txn, struct table *table, struct index *index, bytes 
     if (!index_def(index)->unique)
         return diag_set(diag, ERR_WRONG_INDEX, "the index `%.*s` is not unique: it cannot say which row to update",
                         BYTES_FORMAT(index_def(index)->name));
+    bool filled = false;
     TRY(check_row(txn, table, row, diag));
     TRY(settle_floats(txn, table, &row, diag));
     *stored = index_find_row(index, row.at);
     if (*stored == ROWREF_NONE)
         return refuse_missing(table, index, row.at, diag);
-    TRY(fill_sequences(txn, table, &row, diag));
+    TRY(fill_sequences(txn, table, &row, &filled, diag));
+    const struct index *same = filled ? NULL : index; /* it was found by its key, which a sequence may be part of */
     const struct row *before = pages_row(&table->pages, *stored);
     const size_t old_size = row_bytes(before).size;
     if (bytes_equal(row_bytes(before), row))
         return OK;
-    TRY(check_successor(table, row.at, before, diag));
+    TRY(check_successor(table, same, row.at, before, diag));
     TRY(check_room(txn, row.size + old_size, diag));
     txn->byte_count += old_size;
-    return pages_fits(&table->pages, *stored, row.size) ? overwrite_row(txn, table, index, row, *stored)
+    return pages_fits(&table->pages, *stored, row.size) ? overwrite_row(txn, table, same, row, *stored)
                                                         : move_row(txn, table, *stored, row, stored, diag);
 }
 

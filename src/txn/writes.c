@@ -99,13 +99,14 @@ void writes_delete(struct writes *writes, rowref ref)
     writes->gone_count++;
 }
 
-/* Takes a row out of the indexes in which its key changes, or brings it in again. True when there are any. */
-static bool move_keys(struct table *table, rowref ref, const uint8_t *from, const uint8_t *to,
+/* Takes a row out of the indexes in which its key changes, or brings it in again. True when there are any. In the
+ * index `same`, which may be NULL, the key is known not to change. */
+static bool move_keys(struct table *table, rowref ref, const struct index *same, const uint8_t *from, const uint8_t *to,
                       void (*move)(struct index *index, rowref ref))
 {
     bool moved = false;
     for (uint32_t idx = 0; idx < table->index_count; idx++) {
-        if (index_same_key(table->indexes[idx], from, to))
+        if (table->indexes[idx] == same || index_same_key(table->indexes[idx], from, to))
             continue;
         move(table->indexes[idx], ref);
         moved = true;
@@ -120,7 +121,7 @@ static void row_replace(struct writes *writes, rowref ref, bytes to, uint32_t fl
     buf_clear(&writes->scratch);
     buf_put_bytes(&writes->scratch, row_bytes(row));
     row_fill(row, to, flags);
-    move_keys(writes->table, ref, writes->scratch.data, row->data, index_add);
+    move_keys(writes->table, ref, NULL, writes->scratch.data, row->data, index_add);
 }
 
 static void keep_old(struct writes *writes, rowref ref, bytes old, struct buf *old_rows)
@@ -131,27 +132,27 @@ static void keep_old(struct writes *writes, rowref ref, bytes old, struct buf *o
     buf_put_bytes(old_rows, old);
 }
 
-static void note_update(struct writes *writes, const struct index *index, const uint8_t *from, const uint8_t *to)
+static void note_update(struct writes *writes, const struct index *same)
 {
     if (writes->updated_by == NULL)
-        writes->updated_by = index;
-    if (writes->updated_by != index || !index_same_key(index, from, to))
+        writes->updated_by = same;
+    if (same == NULL || writes->updated_by != same)
         writes->is_mixed = true;
 }
 
-void writes_overwrite(struct writes *writes, rowref ref, bytes row, const struct index *index, struct buf *old_rows)
+void writes_overwrite(struct writes *writes, rowref ref, bytes row, const struct index *same, struct buf *old_rows)
 {
     struct table *table = writes->table;
     struct row *stored = pages_writable(&table->pages, ref);
     check(table->identity != NULL); /* a table with a unique index has no set of rows to keep (B1) */
 
     uint32_t flags = stored->head & ~ROW_SIZE_MASK;
-    note_update(writes, index, stored->data, row.at);
+    note_update(writes, same);
     if (flags == 0) {
         keep_old(writes, ref, row_bytes(stored), old_rows); /* L1 */
         flags = ROW_CHANGED;
     }
-    if (move_keys(table, ref, stored->data, row.at, index_remove))
+    if (move_keys(table, ref, same, stored->data, row.at, index_remove))
         row_replace(writes, ref, row, flags);
     else
         row_fill(stored, row, flags);
@@ -168,7 +169,7 @@ static void undo_new_keys(struct writes *writes, const struct writes_entry *entr
     if (row->head & ROW_FRESH)
         table_unlink(table, entry->ref);
     else
-        move_keys(table, entry->ref, row->data, old_bytes(entry, old_rows).at, index_remove);
+        move_keys(table, entry->ref, NULL, row->data, old_bytes(entry, old_rows).at, index_remove);
 }
 
 static void undo_old_keys(struct writes *writes, const struct writes_entry *entry, const struct buf *old_rows)

@@ -50,8 +50,9 @@ void writes_reset(struct writes *writes);
 /* Rows coming and going, with their index entries. False when the table is full. */
 bool writes_insert(struct writes *writes, bytes row, rowref *ref);
 void writes_delete(struct writes *writes, rowref ref);
-/* Replaces the bytes in place; `index` is the one that found the row. */
-void writes_overwrite(struct writes *writes, rowref ref, bytes row, const struct index *index, struct buf *old_rows);
+/* Replaces the bytes in place; `same` is the index that found the row and in which it keeps its key, NULL if it does
+ * not. */
+void writes_overwrite(struct writes *writes, rowref ref, bytes row, const struct index *same, struct buf *old_rows);
 
 /* Brings everything back as it was. */
 void writes_undo(struct writes *writes, const struct buf *old_rows);
