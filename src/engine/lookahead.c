@@ -11,12 +11,24 @@ void lookahead_init(struct lookahead *ahead, const struct engine *engine, bytes 
     ahead->goes_on = true;
     ahead->decoded = ahead->taken = 0;
     ahead->has_many = has_many;
+    ahead->last_name = bytes_of("", 0);
+    ahead->last_reducer = CALL_NO_REDUCER; /* none has a name without letters */
     ahead->code = OK;
 }
 
 static struct upcoming *at(struct lookahead *ahead, uint32_t number)
 {
     return &ahead->ring[number % LOOKAHEAD_COUNT];
+}
+
+/* Calls that follow one another tend to be of one reducer. */
+static int32_t find_reducer(struct lookahead *ahead, bytes name)
+{
+    if (ahead->last_name.size != name.size || memcmp(ahead->last_name.at, name.at, name.size) != 0) {
+        ahead->last_name = name;
+        ahead->last_reducer = call_find(ahead->engine, name);
+    }
+    return ahead->last_reducer;
 }
 
 static void decode(struct lookahead *ahead)
@@ -30,7 +42,7 @@ static void decode(struct lookahead *ahead)
     upcoming->reducer = CALL_NO_REDUCER;
     if (upcoming->msg.kind != CLIENT_CALL_REDUCER)
         return;
-    upcoming->reducer = call_find(ahead->engine, upcoming->msg.text);
+    upcoming->reducer = find_reducer(ahead, upcoming->msg.text);
     if (upcoming->reducer != CALL_NO_REDUCER)
         module_ask_entries(ahead->engine->module, (uint32_t)upcoming->reducer, upcoming->msg.args);
 }

@@ -25,6 +25,8 @@ struct lookahead {
     bool has_many;
     bool goes_on;             /* more messages may follow */
     uint32_t decoded, taken;  /* counted from the frame's first message */
+    bytes last_name;          /* in the frame */
+    int32_t last_reducer;     /* what it means */
     struct upcoming ring[LOOKAHEAD_COUNT];
     err code;                 /* why decoding ended */
     struct diag diag;
