@@ -57,6 +57,12 @@ static void note_read(const struct vm *vm, const struct bound_table *table, cons
     view->read(view->read_context, &read);
 }
 
+static void note_key_read(const struct vm *vm, const struct bound_table *table, const struct bound_index *index, bytes key)
+{
+    const struct index_bound whole = { key, index->def->column_count, true };
+    note_read(vm, table, index, &whole, &whole);
+}
+
 static err find_index(struct vm *vm, uint32_t table_place, uint32_t place, const struct bound_table **table,
                       const struct bound_index **index)
 {
@@ -110,8 +116,8 @@ int32_t stdb_find(stdb_vm *abi, uint32_t table_place, uint32_t index_place, cons
         code = binding_check_key(table, index, probe, index->def->column_count, &vm->diag);
     if (code != OK)
         return refuse(vm, code);
-    const struct index_bound whole = { probe, index->def->column_count, true };
-    note_read(vm, table, index, &whole, &whole);
+    if (vm->view != NULL)
+        note_key_read(vm, table, index, probe);
     if (vm->watched != NULL)
         foresight_learn(vm->watched, index->index, probe, bytes_of(abi->args, abi->args_size));
     return show_row(vm, table, index_find(index->index, probe));

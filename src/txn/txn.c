@@ -294,8 +294,10 @@ err txn_insert(struct txn *txn, struct table *table, bytes row, rowref *stored, 
     check(txn->state == TXN_OPEN);
     bool filled = false;
     TRY(check_row(txn, table, row, diag));
-    TRY(settle_floats(txn, table, &row, diag));
-    TRY(fill_sequences(txn, table, &row, &filled, diag));
+    if (table->float_key_count > 0)
+        TRY(settle_floats(txn, table, &row, diag));
+    if (table->sequence_count > 0)
+        TRY(fill_sequences(txn, table, &row, &filled, diag));
     TRY(check_new(table, row, stored, diag));
     return *stored != ROWREF_NONE ? OK : add_row(txn, table, row, stored, diag);
 }
@@ -322,11 +324,13 @@ err txn_update(struct txn *txn, struct table *table, struct index *index, bytes 
                         BYTES_FORMAT(index_def(index)->name));
     bool filled = false;
     TRY(check_row(txn, table, row, diag));
-    TRY(settle_floats(txn, table, &row, diag));
+    if (table->float_key_count > 0)
+        TRY(settle_floats(txn, table, &row, diag));
     *stored = index_find_row(index, row.at);
     if (*stored == ROWREF_NONE)
         return refuse_missing(table, index, row.at, diag);
-    TRY(fill_sequences(txn, table, &row, &filled, diag));
+    if (table->sequence_count > 0)
+        TRY(fill_sequences(txn, table, &row, &filled, diag));
     const struct index *same = filled ? NULL : index; /* it was found by its key, which a sequence may be part of */
     const struct row *before = pages_row(&table->pages, *stored);
     const size_t old_size = row_bytes(before).size;
