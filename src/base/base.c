@@ -3,6 +3,9 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+
+enum { LARGE_PAGE = 2 << 20, LARGE_MIN = 8 << 20 };
 
 _Noreturn void check_failed(const char *condition, const char *file, int line)
 {
@@ -42,9 +45,20 @@ void *memory_new(size_t size)
     return memory_or_stop(calloc(1, at_least_one(size)), size);
 }
 
+/* A buffer that has grown so large is filled from end to end: with large pages, where the system gives them on request,
+ * that takes fewer faults. */
+static void *in_large_pages(void *memory, size_t size)
+{
+    const uintptr_t begin = ((uintptr_t)memory + LARGE_PAGE - 1) & ~(uintptr_t)(LARGE_PAGE - 1);
+    const uintptr_t end = ((uintptr_t)memory + size) & ~(uintptr_t)(LARGE_PAGE - 1);
+    if (size >= LARGE_MIN && begin < end)
+        (void)madvise((void *)begin, end - begin, MADV_HUGEPAGE);
+    return memory;
+}
+
 void *memory_resize(void *memory, size_t size)
 {
-    return memory_or_stop(realloc(memory, at_least_one(size)), size);
+    return in_large_pages(memory_or_stop(realloc(memory, at_least_one(size)), size), size);
 }
 
 void *memory_copy(const void *from, size_t size)
