@@ -1,13 +1,10 @@
---- stdb-lua check --server: has a running server verify a database, its disk and its memory.
+--- stdb-lua check DATABASE: has a running server verify a database, its disk and its memory.
 local json = require "cli.json"
 local server = require "cli.server"
 
 return {
   arguments = "DATABASE",
-  about = "Has a running server verify a database: what is on its disk, that its tables are what the log amounts to, row\n"
-    .. "by row, and that every row is in every index. The server goes on meanwhile, and needs the memory of the tables\n"
-    .. "once more. Without --server a data directory is verified; see stdb-lua check --help.\n"
-    .. "Exit code: 0 all is well, 1 something is wrong or could not be looked at, 2 not understood.",
+  about = "What a running server does of `stdb-lua check`.", -- whose own help tells of both
   options = server.with_options {},
   positionals = { 1, 1 },
   run = function(host, options, positionals)

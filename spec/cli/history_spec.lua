@@ -2,6 +2,7 @@
 --- and after it.
 local client = require "spec.support.client"
 local cjson = require "cjson"
+local program = require "spec.support.program"
 local server = require "spec.support.server"
 
 local MODULE = [[
@@ -45,8 +46,8 @@ local LATER = MODULE:gsub("%-%-MORE", '{ "weight", t.i32, default = 5 },')
 
 --- The exit code, and what the command wrote on both its outputs.
 local function run(world, command, ...)
-  local program = os.getenv "STDB_PROGRAM" or "build/stdb-lua"
-  local words = { program, command, ... }
+  local path = os.getenv "STDB_PROGRAM" or "build/stdb-lua"
+  local words = { path, command, ... }
   if world.data_dir then
     table.insert(words, 3, "--data-dir")
     table.insert(words, 4, world.data_dir)
@@ -163,6 +164,8 @@ describe("history", function()
       assert.same({ note }, events(world, "--since", note.time, "--until", note.time, "--reducer", "remember"))
       assert.equal(3, #events(world, "--caller", note.caller:sub(1, 20)))
       assert.equal(0, #events(world, "--caller", "00"))
+      local code, _, complaint = program.run("log", "--data-dir", world.data_dir, "--caller", "ann")
+      assert.same({ 2, "stdb-lua log: --caller takes hex digits, not ann\n" }, { code, complaint })
       assert.same({ note }, events(world, "--connection", note.connection, "--kind", "call"))
       assert.equal(3, #events(world, "--connection", note.connection:sub(1, 10)))
       assert.equal(3, #events(world, "--kind", "call"))
@@ -477,10 +480,10 @@ describe("history", function()
     it("by the server verifies its memory, too, while calls go on", function()
       make_history()
       for number = 1, 100 do call("remember", ('["%d"]'):format(number)) end
-      local program = os.getenv "STDB_PROGRAM" or "build/stdb-lua"
+      local path = os.getenv "STDB_PROGRAM" or "build/stdb-lua"
       local command = "%s check --server 127.0.0.1:%d --token '%s' world 2>&1; printf '\\n%%d' $?"
       local function check(token)
-        return io.popen(command:format(program, world.port, token or world:owner_token()))
+        return io.popen(command:format(path, world.port, token or world:owner_token()))
       end
       local pipe = check()
       for number = 1, 30 do call("add", ('["late %d"]'):format(number)) end
@@ -494,6 +497,17 @@ describe("history", function()
       pipe:close()
       assert.equal("1", code)
       assert.truthy(output:find "only the database's owner may have it checked", output)
+    end)
+
+    it("is asked of a server by the database's name, or of a directory by its path, and not of both", function()
+      for _, words in ipairs { { "--data-dir", world.data_dir, "world" }, { "--database", "world", "--token", "x" } } do
+        local code, output, complaint = program.run("check", unpack(words))
+        assert.same({ 2, "" }, { code, output })
+        assert.truthy(complaint:find("either a running server verifies DATABASE, or --data-dir", 1, true), complaint)
+      end
+      local code, _, complaint = program.run("check", "world", "--server=127.0.0.1:1")
+      assert.equal(1, code)
+      assert.truthy(complaint:find "127%.0%.0%.1:1", complaint)
     end)
 
     it("by the server names what is wrong on its disk, and the server goes on", function()

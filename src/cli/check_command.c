@@ -50,40 +50,42 @@ static int run(struct check_command *command)
     return 1;
 }
 
-/* A server's own check is a script, as all that talks to one. */
-static bool asks_a_server(int argc, char **argv)
-{
-    for (int idx = 0; idx < argc; idx++)
-        if (strcmp(argv[idx], "--server") == 0 || strncmp(argv[idx], "--server=", 9) == 0)
-            return true;
-    return false;
-}
-
 int command_check(int argc, char **argv)
 {
-    if (asks_a_server(argc, argv))
-        return command_script("check", argc, argv);
     struct check_command command = { .meter = meter_new() };
+    const char *served = NULL, *server = NULL, *token = NULL;
+    bool anonymous = false;
     const struct args_option options[] = {
         { "--data-dir", "DIR", "where the data lives (.stdb in this folder)", &command.archive.data_dir, NULL },
         { "--database", "NAME", "which database (the only one there)", &command.archive.database, NULL },
+        { "--server", "URL", "the server of DATABASE (http://127.0.0.1:3000, or $STDB_SERVER)", &server, NULL },
+        { "--token", "TOKEN", "who you are to it (default: $STDB_TOKEN, or its owner when it is yours and here)", &token, NULL },
+        { "--anonymous", NULL, "be nobody: send no token", NULL, &anonymous },
     };
     const struct args_spec spec = {
         .command = "check",
-        .arguments = "",
+        .arguments = "[DATABASE]",
         .about =
             "Verifies what a database has on disk: its identity, every snapshot, the whole log, and that they agree\n"
             "row by row. Says what is wrong and where. Changes nothing; a server may run on the directory.\n"
-            "With --server URL DATABASE a running server does it, and verifies its memory, too.\n"
+            "Of a DATABASE a running server does it, and verifies its memory, too: every row is what the log amounts to,\n"
+            "and in every index. The server goes on meanwhile, and needs the memory of the tables once more.\n"
             "Exit code: 0 all is well, 1 something is wrong or could not be looked at, 2 not understood.",
         .options = options,
         .option_count = COUNTOF(options),
+        .positional_max = 1,
     };
     int count;
-    switch (args_parse(&spec, argc, argv, NULL, &count)) {
+    switch (args_parse(&spec, argc, argv, &served, &count)) {
     case ARGS_HELP: return 0;
     case ARGS_BAD: return 2;
     case ARGS_RUN: break;
     }
-    return run(&command);
+    const bool asks_server = served != NULL || server != NULL || token != NULL || anonymous;
+    if (asks_server && (command.archive.data_dir != NULL || command.archive.database != NULL)) {
+        fputs("stdb-lua check: either a running server verifies DATABASE, or --data-dir and --database say which one to read\n", stderr);
+        return 2;
+    }
+    /* As all that talks to a server, this is a script. */
+    return asks_server ? command_script("check", argc, argv) : run(&command);
 }

@@ -8,6 +8,7 @@
 #include "sats/bsatn.h"
 #include "sats/json.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -352,14 +353,23 @@ static bytes text_given(const char *text)
     return text != NULL ? bytes_of_text(text) : bytes_of("", 0);
 }
 
+static err take_digits(const char *option, const char *text, bytes *digits, struct diag *diag)
+{
+    *digits = selection_digits(text_given(text));
+    for (size_t idx = 0; idx < digits->size; idx++)
+        if (!isxdigit(digits->at[idx]))
+            return diag_set(diag, ERR_BAD_USAGE, "%s takes hex digits, not %.80s", option, text);
+    return OK;
+}
+
 static err read_question(struct log_command *command, struct diag *diag)
 {
     struct selection *selection = &command->selection;
     uint64_t to = UINT64_MAX;
     selection_init(selection);
     selection->reducer = text_given(command->reducer);
-    selection->caller = selection_digits(text_given(command->caller));
-    selection->connection = selection_digits(text_given(command->connection));
+    TRY(take_digits("--caller", command->caller, &selection->caller, diag));
+    TRY(take_digits("--connection", command->connection, &selection->connection, diag));
     TRY(archive_parse_offset("--from", command->from_text, &command->from, diag));
     TRY(archive_parse_offset("--to", command->to_text, &to, diag));
     command->end = to < UINT64_MAX ? to + 1 : to;
