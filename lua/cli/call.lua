@@ -1,5 +1,6 @@
 --- stdb-lua call: calls a reducer.
 local json = require "cli.json"
+local misuse = require "cli.misuse"
 local names = require "cli.names"
 local schema = require "cli.schema"
 local server = require "cli.server"
@@ -65,8 +66,8 @@ local function arguments_json(reducer, texts, read)
   if #texts ~= #reducer.params then
     local wanted = {}
     for idx, param in ipairs(reducer.params) do wanted[idx] = param.name end
-    error(("%s takes %d argument%s (%s), not %d"):format(reducer.name, #reducer.params, #reducer.params == 1 and "" or "s",
-      table.concat(wanted, ", "), #texts), 0)
+    misuse("%s takes %d argument%s (%s), not %d", reducer.name, #reducer.params, #reducer.params == 1 and "" or "s",
+      table.concat(wanted, ", "), #texts)
   end
   local parts = {}
   for idx, text in ipairs(texts) do parts[idx] = argument_json(text, reducer.params[idx].type, read) end

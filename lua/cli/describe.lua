@@ -1,6 +1,7 @@
 --- stdb-lua describe: a database's tables, views and reducers, from a running server or a module file.
 local json = require "cli.json"
 local names = require "cli.names"
+local misuse = require "cli.misuse"
 local schema = require "cli.schema"
 local server = require "cli.server"
 
@@ -103,7 +104,7 @@ return {
   positionals = { 1, 2 },
   run = function(host, options, positionals)
     local subject, name = positionals[1], positionals[2]
-    if options.json and name then error("--json shows the whole description: leave out the name", 0) end
+    if options.json and name then misuse "--json shows the whole description: leave out the name" end
     local value = fetch(host, options, subject)
     if options.json then
       print(json.pretty(value))

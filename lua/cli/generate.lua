@@ -1,5 +1,6 @@
 --- stdb-lua generate: client code for a module, from its file or a running server.
 local json = require "cli.json"
+local misuse = require "cli.misuse"
 local schema = require "cli.schema"
 local server = require "cli.server"
 
@@ -10,7 +11,8 @@ local function shell_quote(text)
 end
 
 local function make_folder(path)
-  if os.execute("mkdir -p -- " .. shell_quote(path)) ~= 0 then error(path .. ": the folder cannot be made", 0) end
+  local code = os.execute(("mkdir -p -- %s 2>/dev/null"):format(shell_quote(path)))
+  if code ~= 0 then error(path .. ": the folder cannot be made", 0) end
 end
 
 local function read_file(path)
@@ -57,8 +59,8 @@ end
 
 return {
   arguments = "",
-  about = "Writes client code that the official packages accept as it is. Takes the tables and reducers from a\n" ..
-    "module's file, or from a database on a running server.",
+  about = "Writes client code that the official packages accept as it is. Takes the tables, views and reducers\n" ..
+    "from a module's file, or from a database on a running server.",
   options = server.with_options {
     { "--lang", "LANGUAGE", "typescript" },
     { "--out-dir", "DIR", "where the files go" },
@@ -67,9 +69,9 @@ return {
   },
   positionals = { 0, 0 },
   run = function(host, options)
-    local language = options.lang or error("--lang is needed: typescript", 0)
-    local generator = languages[language] or error(("--lang %s is not known; there is: typescript"):format(language), 0)
-    local dir = options.out_dir or error("--out-dir is needed: where the files go", 0)
+    local language = options.lang or misuse "--lang is needed: typescript"
+    local generator = languages[language] or misuse("--lang %s is not known; there is: typescript", language)
+    local dir = options.out_dir or misuse "--out-dir is needed: where the files go"
     if not options.database then options.module_path = options.module_path or "." end
     local files, header = require(generator).generate(schema.read(describe(host, options)))
     make_folder(dir .. "/types")

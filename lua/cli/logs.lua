@@ -1,5 +1,6 @@
 --- stdb-lua logs: what a module has said, and what it goes on to say.
 local json = require "cli.json"
+local misuse = require "cli.misuse"
 local server = require "cli.server"
 
 local levels = { "Error", "Warn", "Info", "Debug", "Trace" }
@@ -39,12 +40,12 @@ local function rank_of(option, level)
   for rank, name in ipairs(levels) do
     if name:lower() == level:lower() then return rank end
   end
-  error(option .. " is one of error, warn, info, debug, trace, not " .. level, 0)
+  misuse("%s is one of error, warn, info, debug, trace, not %s", option, level)
 end
 
 -- The first and the last of the ranks that are wanted.
 local function ranks_of(options)
-  if options.level and options.level_exact then error("--level and --level-exact exclude one another", 0) end
+  if options.level and options.level_exact then misuse "--level and --level-exact exclude one another" end
   if options.level_exact then
     local rank = rank_of("--level-exact", options.level_exact)
     return rank, rank
@@ -58,7 +59,7 @@ local formats = {
 }
 
 local function format_of(name)
-  return formats[name or "text"] or error("--format is text or json, not " .. name, 0)
+  return formats[name or "text"] or misuse("--format is text or json, not %s", name)
 end
 
 return {

@@ -1,5 +1,6 @@
 --- A running server, as the commands see it: where it is, who we are, one request at a time.
 local json = require "cli.json"
+local misuse = require "cli.misuse"
 
 local server = {}
 server.__index = server
@@ -36,8 +37,9 @@ function server.new(host, options)
   return self
 end
 
---- A part of a path.
+--- A part of a path. One that is empty, or that every client takes for a way up, names nothing.
 function server.escape(text)
+  if text == "" or text == "." or text == ".." then misuse("`%s` is no name", text) end
   return (text:gsub("[^%w%-_.~]", function(char) return ("%%%02X"):format(char:byte()) end))
 end
 

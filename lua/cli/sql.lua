@@ -1,5 +1,6 @@
 --- stdb-lua sql: one question, its answer as a table.
 local json = require "cli.json"
+local misuse = require "cli.misuse"
 local schema = require "cli.schema"
 local server = require "cli.server"
 local width_of = require "cli.width"
@@ -189,7 +190,7 @@ about the past; `stdb-lua log` shows which moments there are. With --data-dir no
   run = function(host, options, positionals)
     local database, query = positionals[1], positionals[2]
     if options.format and options.format ~= "table" and options.format ~= "json" then
-      error("--format is table or json, not " .. options.format, 0)
+      misuse("--format is table or json, not %s", options.format)
     end
     local answer, message
     if options.data_dir then

@@ -1,5 +1,6 @@
 --- stdb-lua undo: takes back what some calls changed.
 local json = require "cli.json"
+local misuse = require "cli.misuse"
 local server = require "cli.server"
 
 -- The options that say which records are meant, in the words of the server.
@@ -10,7 +11,7 @@ local function selection_of(options)
   for _, word in ipairs(words) do
     local value = options[word]
     if value then
-      if value == "" or value:find "%s" then error(("--%s is not `%s`"):format(word, value), 0) end
+      if value == "" or value:find "%s" then misuse("--%s is not `%s`", word, value) end
       parts[#parts + 1] = word .. " " .. value
     end
   end

@@ -85,7 +85,8 @@ describe("a command", function()
 
   it("with too few or too many arguments, or with an option that is none, is refused by the usage's exit code", function()
     local misuses = { { "sql", "world" }, { "logs" }, { "describe", "a", "b", "c" }, { "call", "world" },
-      { "sql", "--sparkle" } }
+      { "sql", "--sparkle" }, { "sql", "--format", "xml", "world", "SELECT" }, { "logs", "--level", "loud", "world" },
+      { "generate" }, { "describe", "" }, { "call", "..", "add" } }
     for _, words in ipairs(misuses) do
       local code, _, complaint = program.run(unpack(words))
       assert.equal(2, code, complaint)
@@ -145,7 +146,7 @@ describe("a command", function()
       assert.equal(1, code)
       assert.truthy(complaint:find "invalid arguments for reducer add", complaint)
       code, _, complaint = stdb("call", "world", "add", "a")
-      assert.equal(1, code)
+      assert.equal(2, code)
       assert.truthy(complaint:find "7 arguments %(text, maybe, big", complaint)
       code, _, complaint = stdb("call", "world", "dance")
       assert.equal(1, code)
@@ -229,7 +230,7 @@ describe("a command", function()
       assert.truthy(output:find '^{"level":"Warn"[^\n]*third"}\n$', output)
       _, output = stdb("logs", "world", "--level-exact", "info")
       assert.truthy(output:find "second" and not output:find "WARN" and not output:find "ERROR", output)
-      assert.equal(1, (stdb("logs", "world", "--level-exact", "info", "--level", "warn")))
+      assert.equal(2, (stdb("logs", "world", "--level-exact", "info", "--level", "warn")))
     end)
 
     it("lets no control characters through, and shows lines as lines", function()
@@ -245,8 +246,8 @@ describe("a command", function()
     end)
 
     it("refuses levels, formats and numbers that are none", function()
-      assert.equal(1, (stdb("logs", "world", "--level", "loud")))
-      assert.equal(1, (stdb("logs", "world", "--format", "xml")))
+      assert.equal(2, (stdb("logs", "world", "--level", "loud")))
+      assert.equal(2, (stdb("logs", "world", "--format", "xml")))
       assert.equal(1, (stdb("logs", "world", "--num-lines", "few")))
     end)
   end)

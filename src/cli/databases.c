@@ -29,7 +29,7 @@ err database_name_check(const char *name, struct diag *diag)
     if (database_name_is_legal(name))
         return OK;
     return diag_set(diag, ERR_BAD_USAGE,
-                    "%.80s cannot be a database's name: lower-case letters, digits and single dashes between them, at "
+                    "`%.80s` cannot be a database's name: lower-case letters, digits and single dashes between them, at "
                     "most %d",
                     name, DATABASE_NAME_MAX);
 }

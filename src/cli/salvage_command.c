@@ -24,7 +24,7 @@ static int run(struct archive *archive, const char *out)
         code = salvage_run(&options, &result, &diag);
     if (code != OK)
         return archive_refuse("salvage", &diag);
-    printf("%" PRIu64 " rows are in %s/tables", result.rows, out);
+    printf("%" PRIu64 " %s in %s/tables", result.rows, result.rows == 1 ? "row is" : "rows are", out);
     if (result.losses == 0) {
         puts("; nothing was lost.");
         return 0;

@@ -306,6 +306,18 @@ static void push_options(lua_State *L, const struct options *options)
     }
 }
 
+/* What a command has raised: a text, or from cli/misuse.lua a table with one. Returns the exit code. */
+static int say_raised(lua_State *L, const char *name)
+{
+    const bool is_misuse = lua_istable(L, -1);
+    if (is_misuse)
+        lua_getfield(L, -1, "misuse");
+    fprintf(stderr, "stdb-lua %s: %s\n", name, lua_tostring(L, -1));
+    if (is_misuse)
+        fprintf(stderr, "Try: stdb-lua %s --help\n", name);
+    return is_misuse ? 2 : 1;
+}
+
 static int run_command(lua_State *L, const char *name, int argc, char **argv)
 {
     const int command = lua_gettop(L);
@@ -338,10 +350,8 @@ static int run_command(lua_State *L, const char *name, int argc, char **argv)
         lua_pushstring(L, positionals[idx]);
         lua_rawseti(L, -2, idx + 1);
     }
-    if (lua_pcall(L, 3, 1, 0) != 0) {
-        fprintf(stderr, "stdb-lua %s: %s\n", name, lua_tostring(L, -1));
-        return 1;
-    }
+    if (lua_pcall(L, 3, 1, 0) != 0)
+        return say_raised(L, name);
     return (int)lua_tointeger(L, -1);
 }
 

@@ -297,8 +297,8 @@ static err write_table(struct salvage *salvage, const struct table *table, struc
     }
     result->rows += rows;
     result->marked_rows += marked;
-    say(salvage, false, "table %.*s: %" PRIu64 " rows, %" PRIu64 " of them written behind a loss",
-        BYTES_FORMAT(table->def->name), rows, marked);
+    say(salvage, false, "table %.*s: %" PRIu64 " %s, %" PRIu64 " of them written behind a loss",
+        BYTES_FORMAT(table->def->name), rows, rows == 1 ? "row" : "rows", marked);
     return OK;
 }
 
