@@ -70,8 +70,7 @@ void index_free(struct index *index)
 {
     if (index == NULL)
         return;
-    if (has_hash(index))
-        hashindex_deinit(&index->hash);
+    hashindex_deinit(&index->hash); /* where there is none, too: the schema that would say so may be gone */
     switch (index->structure) {
     case STRUCTURE_BTREE: btree_deinit(&index->btree); break;
     case STRUCTURE_HASH: break;
