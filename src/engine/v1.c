@@ -253,11 +253,17 @@ static void tell_error(struct engine *engine, struct client *client, const struc
     message_end(engine, client, 0);
 }
 
+static bool is_space(uint8_t letter)
+{
+    return letter == ' ' || (letter >= '\t' && letter <= '\r');
+}
+
+/* As sub/ has it. */
 static bytes text_trim(bytes text)
 {
-    while (text.size > 0 && strchr(" \t\r\n", text.at[0]) != NULL)
+    while (text.size > 0 && is_space(text.at[0]))
         text = bytes_of(text.at + 1, text.size - 1);
-    while (text.size > 0 && strchr(" \t\r\n", text.at[text.size - 1]) != NULL)
+    while (text.size > 0 && is_space(text.at[text.size - 1]))
         text.size--;
     return text;
 }
