@@ -15,6 +15,12 @@ local function order(left, right)
 end
 
 local words = { "", "a", "ab", "abcdefgh", "abcdefghi", "abcdefghij", "b", "caf\195\169", "zz" }
+-- Most begin alike, few do not: a stem that is made, shortened, and looked for by what stands before and behind it.
+local function path()
+    if math.random(40) == 1 then return words[math.random(#words)] .. ("players/of/the/north"):sub(1, math.random(20)) end
+    return "players/of/the/" .. (math.random(2) == 1 and "north/" or "northern-sea/") .. math.random(300)
+end
+
 local kinds = {
     u8 = function() return math.random(0, 20) end,
     u32 = function() return math.random(0, 300) end,
@@ -48,7 +54,7 @@ function Pair:random_key(count)
     local key = {}
     for place = 1, count do
         for _, column in ipairs(self.columns) do
-            if column[1] == self.index[place] then key[place] = kinds[column[2]]() end
+            if column[1] == self.index[place] then key[place] = (column[3] or kinds[column[2]])() end
         end
     end
     return key
@@ -64,7 +70,7 @@ end
 function Pair:add()
     self.serial = self.serial + 1
     local values = { serial = self.serial }
-    for _, column in ipairs(self.columns) do values[column[1]] = kinds[column[2]]() end
+    for _, column in ipairs(self.columns) do values[column[1]] = (column[3] or kinds[column[2]])() end
     local key = self:key(values)
     if self.index.unique and self:is_taken(key) then return end
     local bytes = self.table:row(values)
@@ -143,6 +149,8 @@ local shapes = {
     { "a wide number", { { "a", "u64" } }, { "a" } },
     { "a float", { { "a", "f32" } }, { "a" } },
     { "a string", { { "a", "string" } }, { "a" } },
+    { "strings that begin alike", { { "a", "string", path } }, { "a" } },
+    { "strings that begin alike, and a number", { { "a", "string", path }, { "b", "u8" } }, { "a", "b" } },
     { "a string behind a string", { { "a", "string" }, { "b", "string" } }, { "b" } },
     { "a number behind a string", { { "a", "string" }, { "b", "u32" } }, { "b" } },
     { "a number and a string", { { "a", "u8" }, { "b", "string" } }, { "a", "b" } },

@@ -27,6 +27,7 @@ struct inner {
 
 /* What a search looks for: an entry, or a place before or after all entries of a key. */
 struct target {
+    int side; /* -1 or 1: before or behind all entries, by their stem; nothing else matters then */
     uint64_t prefix;
     rowref ref;
     enum { TARGET_ENTRY, TARGET_BEFORE, TARGET_AFTER } tie;
@@ -86,6 +87,7 @@ void btree_deinit(struct btree *tree)
 
 void btree_rebind(struct btree *tree)
 {
+    stem_init(&tree->stem, tree->key->types[0]);
     tree->tied_from = tree->is_hashed ? tree->key->column_count : bsatn_prefix_is_exact(tree->key->types[0]) ? 1 : 0;
 }
 
@@ -98,7 +100,9 @@ static struct key_at key_of_ref(const struct btree *tree, rowref ref)
 
 static uint64_t prefix_of(const struct btree *tree, const struct key_at *at)
 {
-    return tree->is_hashed ? key_hash(tree->key, at) : bsatn_prefix(tree->key->types[0], at->column[0]);
+    if (tree->is_hashed)
+        return key_hash(tree->key, at);
+    return tree->stem.applies ? stem_prefix(&tree->stem, at->column[0]) : bsatn_prefix(tree->key->types[0], at->column[0]);
 }
 
 static struct target target_of_ref(const struct btree *tree, rowref ref)
@@ -110,7 +114,9 @@ static struct target target_of_ref(const struct btree *tree, rowref ref)
 
 static struct target target_of_bound(const struct btree *tree, const struct btree_bound *bound)
 {
-    return (struct target){ .prefix = prefix_of(tree, bound->at),
+    return (struct target){ .side = tree->stem.applies && !tree->is_hashed
+                                        ? stem_side(&tree->stem, bound->at->column[0]) : 0,
+                            .prefix = prefix_of(tree, bound->at),
                             .tie = bound->after ? TARGET_AFTER : TARGET_BEFORE,
                             .at = *bound->at };
 }
@@ -150,6 +156,8 @@ static inline uint32_t prefix_rank(const struct btree_node *node, uint64_t prefi
 /* The number of entries before the target. Rows are looked at only among entries of its prefix. */
 static uint32_t node_search(const struct btree *tree, const struct btree_node *node, const struct target *target)
 {
+    if (target->side != 0)
+        return target->side < 0 ? 0 : node->count;
     uint32_t high = prefix_rank(node, target->prefix);
     if (high == 0 || node->prefixes[high - 1] != target->prefix)
         return high;
@@ -306,8 +314,31 @@ static void lower_smallest(const struct btree *tree, struct path *path, uint64_t
     }
 }
 
+/* Prefixes of all entries under a node, after the stem has changed. Their order stays. */
+static void renew_prefixes(const struct btree *tree, struct btree_node *node, uint32_t level)
+{
+    for (uint32_t place = 0; place < node->count; place++) {
+        if (level > 0)
+            renew_prefixes(tree, as_inner(node)->children[place], level - 1);
+        const struct key_at at = key_of_ref(tree, node->refs[place]);
+        node->prefixes[place] = prefix_of(tree, &at);
+    }
+}
+
+/* Makes room for a key in the stem. */
+static void stem_admit(struct btree *tree, rowref ref)
+{
+    const struct key_at at = key_of_ref(tree, ref);
+    if (tree->count == 0)
+        stem_start(&tree->stem, at.column[0]);
+    else if (stem_shorten(&tree->stem, at.column[0]))
+        renew_prefixes(tree, tree->root, tree->height);
+}
+
 void btree_add(struct btree *tree, rowref ref)
 {
+    if (tree->stem.applies && !tree->is_hashed)
+        stem_admit(tree, ref);
     const struct target target = target_of_ref(tree, ref);
     struct path path;
     descend(tree, &target, &path);
@@ -431,8 +462,10 @@ static rowref find_exact(const struct btree *tree, uint64_t prefix)
 /* The first entry not before the key, and in a hashed tree the others of its hash. */
 static rowref find_tied(const struct btree *tree, const struct key_at *at)
 {
-    const struct target target = { .prefix = prefix_of(tree, at), .tie = TARGET_BEFORE, .at = *at };
+    const struct target target = target_of_bound(tree, &(struct btree_bound){ at, false });
     struct path path;
+    if (target.side != 0)
+        return ROWREF_NONE;
     descend(tree, &target, &path);
     uint32_t place = path.places[0];
     for (const struct leaf *leaf = as_leaf(path.nodes[0]); leaf != NULL; leaf = leaf->next, place = 0) {

@@ -1,7 +1,8 @@
 /* btree — row references in the order of their keys.
  *
  * A B+tree of (prefix, reference) entries, 12 bytes each. The prefix is a number that orders like the
- * key's first column, so that a search looks at a row only where prefixes are equal and do not tell all.
+ * key's first column, so that a search looks at a row only where prefixes are equal and do not tell all. Of strings it
+ * is made behind what all of them begin with (stem.h).
  * Entries of one key are ordered by reference: no two are equal, and taking one out of a million that
  * share a key is a search like any other.
  *
@@ -20,6 +21,7 @@
 
 #include "store/key.h"
 #include "store/page.h"
+#include "store/stem.h"
 
 struct btree_node;
 
@@ -27,6 +29,7 @@ struct btree {
     const struct key *key;     /* borrowed: the index */
     const struct pages *pages; /* borrowed: the table */
     bool is_hashed;
+    struct stem stem;          /* of the first column */
     uint32_t tied_from;        /* the first column that equal prefixes say nothing of */
     uint32_t height;           /* inner levels above the leaves */
     struct btree_node *root;   /* owned */
