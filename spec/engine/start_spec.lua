@@ -233,24 +233,26 @@ describe("a start", function()
     world:remove()
   end)
 
-  it("finds each reducer where it was, also when a loop over pairs has declared them", function()
-    local world = server.start { module = [[
-      local stdb = require "stdb"
-      stdb.table("said", { public = true, { "text", stdb.types.string } })
-      local words = { "a", "b", "c", "d", "e", "f", "g", "h" }
-      for place, word in pairs { one = 1, two = 2, three = 3, four = 4, five = 5, six = 6, [7] = 7, [true] = 8 } do
-        place = tostring(place)
-        stdb.reducer("say_" .. place, function(ctx) ctx.db.said:insert { text = place .. words[word] } end)
+  for _, loop in ipairs { "pairs(numbers)", "next, numbers" } do
+    it("finds each reducer where it was, also when a loop over " .. loop .. " has declared them", function()
+      local world = server.start { module = ([[
+        local stdb = require "stdb"
+        stdb.table("said", { public = true, { "text", stdb.types.string } })
+        local numbers = { one = 1, two = 2, three = 3, four = 4, five = 5, six = 6, [7] = 7, [true] = 8 }
+        for word, number in LOOP do
+          word = tostring(word)
+          stdb.reducer("say_" .. word, function(ctx) ctx.db.said:insert { text = word .. number } end)
+        end
+      ]]):gsub("LOOP", loop) }
+      for _ = 1, 5 do
+        assert.equal(200, world:call("say_three").status)
+        assert.truthy(world:sql("SELECT * FROM said").body:find('"rows":[["three3"]]', 1, true))
+        world:kill()
+        world:restart()
       end
-    ]] }
-    for _ = 1, 4 do
-      assert.equal(200, world:call("say_three").status)
-      assert.truthy(world:sql("SELECT * FROM said").body:find('"rows":[["threec"]]', 1, true))
-      world:kill()
-      world:restart()
-    end
-    world:remove()
-  end)
+      world:remove()
+    end)
+  end
 
   it("takes up a changed module, with its new tables", function()
     local world = server.start { module = GOOD }

@@ -260,7 +260,6 @@ describe("a view", function()
 
   it("that gives a query of other rows tells the client and the log", function()
     world:reload((MODULE:gsub("SELECT %* FROM player WHERE level >= 10", "SELECT * FROM secret")))
-    local ann = client.connect(world)
     assert.truthy(ann:subscribe_in_vain(1, { "SELECT * FROM strong" }):find "gives rows of another type")
     local log = world:request({ path = "/v1/database/%s/logs", token = world:owner_token() }).body
     assert.truthy(log:find("the view `strong`: its query gives rows of another type than the view declares", 1, true), log)
