@@ -32,7 +32,7 @@ void writes_reset(struct writes *writes)
     }
     writes->table = NULL;
     writes->updated_by = NULL;
-    writes->is_mixed = false;
+    writes->is_mixed = writes->is_repeated = false;
     writes->count = writes->fresh_count = writes->gone_count = 0;
 }
 
@@ -151,6 +151,8 @@ void writes_overwrite(struct writes *writes, rowref ref, bytes row, const struct
     if (flags == 0) {
         keep_old(writes, ref, row_bytes(stored), old_rows); /* L1 */
         flags = ROW_CHANGED;
+    } else {
+        writes->is_repeated = true;
     }
     if (move_keys(table, ref, same, stored->data, row.at, index_remove))
         row_replace(writes, ref, row, flags);
@@ -224,7 +226,7 @@ static void settle_row(struct writes *writes, const struct writes_entry *entry, 
     const bytes old = entry->old_size == WRITES_NO_OLD ? row_bytes(row) : old_bytes(entry, old_rows);
     if (flags & ROW_GONE) {
         writes->deletes[net->delete_count++] = old;
-    } else if (!bytes_equal(old, row_bytes(row))) {
+    } else if (!writes->is_repeated || !bytes_equal(old, row_bytes(row))) {
         writes->deletes[net->delete_count++] = old;
         writes->inserts[net->insert_count++] = row_bytes(row);
     }

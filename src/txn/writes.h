@@ -36,6 +36,7 @@ struct writes {
     uint32_t gone_count;  /* rows that went, also of those that came */
     const struct index *updated_by; /* borrowed: the index of updates in place */
     bool is_mixed;        /* they went through several, or changed the key itself */
+    bool is_repeated;     /* they met a row twice: it may be again what it was */
     bytes *deletes;       /* owned: the delta's lists */
     bytes *inserts;       /* owned */
     uint32_t list_capacity;
@@ -50,7 +51,7 @@ void writes_reset(struct writes *writes);
 /* Rows coming and going, with their index entries. False when the table is full. */
 bool writes_insert(struct writes *writes, bytes row, rowref *ref);
 void writes_delete(struct writes *writes, rowref ref);
-/* Replaces the bytes in place; `same` is the index that found the row and in which it keeps its key, NULL if it does
+/* Replaces the bytes in place by others; `same` is the index that found the row and in which it keeps its key, NULL if it does
  * not. */
 void writes_overwrite(struct writes *writes, rowref ref, bytes row, const struct index *same, struct buf *old_rows);
 
