@@ -57,6 +57,17 @@ describe("text", function()
     assert.is_nil(base.nearest("user", {}))
   end)
 
+  it("takes a file's number from its name, and from no other name", function()
+    local number = ffi.new "uint64_t[1]"
+    local function number_of(name) return C.text_numbered(name, ".wal", number) and number[0] or nil end
+    assert.equal(7ULL, number_of "00000000000000000007.wal")
+    assert.equal(18446744073709551615ULL, number_of "18446744073709551615.wal")
+    for _, name in ipairs { "", "7.wal", "0000000000000000000.wal", "000000000000000000007.wal", "00000000000000000007",
+      "00000000000000000007.wal.new", "0000000000000000000x.wal", "18446744073709551616.wal", "99999999999999999999.wal" } do
+      assert.is_nil(number_of(name), name)
+    end
+  end)
+
   it("orders bytes as a dictionary does", function()
     local function order(left, right) return C.bytes_compare(base.bytes(left), base.bytes(right)) end
     assert.is_true(order("a", "b") < 0)

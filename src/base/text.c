@@ -1,7 +1,9 @@
-/* UTF-8, hex, and the nearest name. */
+/* UTF-8, hex, and names. */
 #include "base/text.h"
 
 #include "base/buf.h"
+
+enum { NUMBERED_DIGITS = 20 }; /* as many as a u64 has */
 
 /* The size of the character at `at`, or 0 when no valid one begins there. The bounds of the second byte
  * are what keeps out overlong forms, surrogates, and all beyond U+10FFFF. */
@@ -143,4 +145,17 @@ int text_nearest(bytes wanted, const bytes *names, size_t count)
         }
     }
     return nearest;
+}
+
+bool text_numbered(const char *name, const char *suffix, uint64_t *number)
+{
+    uint64_t value = 0;
+    for (int idx = 0; idx < NUMBERED_DIGITS; idx++) {
+        const char digit = name[idx];
+        if (digit < '0' || digit > '9' || value > (UINT64_MAX - (uint64_t)(digit - '0')) / 10)
+            return false;
+        value = value * 10 + (uint64_t)(digit - '0');
+    }
+    *number = value;
+    return strcmp(name + NUMBERED_DIGITS, suffix) == 0;
 }

@@ -23,5 +23,8 @@ void number_print_hex(struct buf *out, const uint8_t *at, size_t size, bool is_s
 void float_print(struct buf *out, float value);
 void double_print(struct buf *out, double value);
 
+/* The number of a file that is named by one: 20 decimal digits that are a u64, then the suffix. False for other names. */
+bool text_numbered(const char *name, const char *suffix, uint64_t *number);
+
 /* The nearest of `count` names to `wanted` by edit distance, for "did you mean"; -1 when none is near. */
 int text_nearest(bytes wanted, const bytes *names, size_t count);

@@ -1,9 +1,10 @@
 #include "snap/folder.h"
 
+#include "base/text.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { NAME_DIGITS = 20 };
 static const char final_suffix[] = ".snap", new_suffix[] = ".snap.new";
 
 static char *path_make(const char *dir, uint64_t offset, const char *suffix)
@@ -23,20 +24,6 @@ char *snap_path(const char *dir, uint64_t offset)
 char *snap_new_path(const char *dir, uint64_t offset)
 {
     return path_make(dir, offset, new_suffix);
-}
-
-/* 20 digits that are a u64, then the suffix. */
-static bool name_parse(const char *name, const char *suffix, uint64_t *offset)
-{
-    uint64_t number = 0;
-    for (int idx = 0; idx < NAME_DIGITS; idx++) {
-        const char digit = name[idx];
-        if (digit < '0' || digit > '9' || number > (UINT64_MAX - (uint64_t)(digit - '0')) / 10)
-            return false;
-        number = number * 10 + (uint64_t)(digit - '0');
-    }
-    *offset = number;
-    return strcmp(name + NAME_DIGITS, suffix) == 0;
 }
 
 err snap_publish(const struct snap_options *options, uint64_t offset, struct diag *diag)
@@ -70,9 +57,9 @@ static void name_found(void *context, const char *name)
 {
     struct names *names = context;
     uint64_t offset;
-    if (name_parse(name, final_suffix, &offset))
+    if (text_numbered(name, final_suffix, &offset))
         buf_put_u64(names->offsets, offset);
-    else if (name_parse(name, new_suffix, &offset))
+    else if (text_numbered(name, new_suffix, &offset))
         buf_put_u64(&names->leftovers, offset);
 }
 

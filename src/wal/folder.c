@@ -2,24 +2,12 @@
 
 #include "base/buf.h"
 #include "base/hash.h"
+#include "base/text.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
 enum { NAME_DIGITS = 20, NEWEST_SIZE = 12 };
-
-bool folder_name_parse(const char *name, uint64_t *first_offset)
-{
-    uint64_t number = 0;
-    for (int idx = 0; idx < NAME_DIGITS; idx++) {
-        const char digit = name[idx];
-        if (digit < '0' || digit > '9' || number > (UINT64_MAX - (uint64_t)(digit - '0')) / 10)
-            return false;
-        number = number * 10 + (uint64_t)(digit - '0');
-    }
-    *first_offset = number;
-    return strcmp(name + NAME_DIGITS, ".wal") == 0;
-}
 
 /* "<dir>/<name>", with a zero behind it. */
 static const char *path_make(struct buf *path, const char *dir, const char *name)
@@ -74,7 +62,7 @@ static void name_found(void *context, const char *name)
 {
     struct buf *firsts = context;
     uint64_t first_offset;
-    if (folder_name_parse(name, &first_offset))
+    if (text_numbered(name, ".wal", &first_offset))
         buf_put_u64(firsts, first_offset);
 }
 

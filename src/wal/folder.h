@@ -16,9 +16,6 @@ struct folder {
     bool newest_known;
 };
 
-/* "<20 digits>.wal" to its number; false for all other names. */
-bool folder_name_parse(const char *name, uint64_t *first_offset);
-
 /* The names alone: what there is, whether it is all or not. */
 err folder_list(struct folder *folder, const struct disk *disk, const char *dir, struct diag *diag);
 /* ERR_CORRUPT when segments are missing at the end. */
