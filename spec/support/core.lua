@@ -48,7 +48,10 @@ local function declarations(text)
     :gsub("enum [%w_]+ (%b{})", "enum %1"):gsub("enum (%b{}) (%w)", "enum %1; int %2"):gsub("enum [%w_]+", "int"))
 end
 
-ffi.cdef(FOREIGN .. declarations(preprocessed()))
+-- busted loads this anew for each file of specs; what has been declared stays so.
+if not pcall(ffi.typeof, "core_is_declared") then
+  ffi.cdef(FOREIGN .. declarations(preprocessed()) .. "typedef int core_is_declared;")
+end
 
 local path = os.getenv "STDB_CORE" or "build/libstdb-core.so"
 -- Global, so that a module's own FFI finds the functions of host/abi.cdef.
