@@ -19,7 +19,7 @@ int64_t now_ns(void)
 
 struct usage {
     int parent;
-    unsigned long ticks; /* user and system time, all threads */
+    unsigned long ticks; /* user and system time of all threads, and of children that have ended */
 };
 
 /* False when there is no such process. */
@@ -34,11 +34,11 @@ static bool read_usage(int pid, struct usage *usage)
     fclose(file);
     text[size] = '\0';
     const char *fields = strrchr(text, ')'); /* the name before it may hold anything */
-    unsigned long user, kernel;
-    if (fields == NULL || sscanf(fields + 1, " %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &usage->parent, &user,
-                                 &kernel) != 3)
+    unsigned long user, kernel, ended_user, ended_kernel;
+    if (fields == NULL || sscanf(fields + 1, " %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %lu %lu", &usage->parent,
+                                 &user, &kernel, &ended_user, &ended_kernel) != 5)
         return false;
-    usage->ticks = user + kernel;
+    usage->ticks = user + kernel + ended_user + ended_kernel;
     return true;
 }
 
