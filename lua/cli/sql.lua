@@ -115,8 +115,11 @@ local printers = {
 function print_value(one, value)
   local printer = printers[one.kind]
   if printer then return printer(value, one) end
-  return json.pretty(value):gsub("%s*\n%s*", " ")
+  return json.pretty(value):gsub("\n *", " ")
 end
+
+-- A column is no wider: cells that are stand out of line, and the other rows are not filled up to them.
+local WIDTH_MAX = 120
 
 local function print_table(result)
   local columns, widths, lines = {}, {}, {}
@@ -128,14 +131,15 @@ local function print_table(result)
     local cells = {}
     for idx, column in ipairs(columns) do
       cells[idx] = print_value(column.type, row[idx])
-      widths[idx] = math.max(widths[idx], width_of(cells[idx]))
+      widths[idx] = math.max(widths[idx], math.min(width_of(cells[idx]), WIDTH_MAX))
     end
     lines[row_idx] = cells
   end
   local function write_line(cells)
     local padded = {}
     for idx, cell in ipairs(cells) do padded[idx] = " " .. cell .. (" "):rep(widths[idx] - width_of(cell)) end
-    print((table.concat(padded, " |"):gsub("%s+$", "")))
+    padded[#cells] = cells[#cells] == "" and "" or " " .. cells[#cells]
+    print(table.concat(padded, " |"))
   end
   local names, rules = {}, {}
   for idx, column in ipairs(columns) do

@@ -20,7 +20,7 @@ end
 
 local function row_text(row)
   if row == json.null then return "no row" end
-  return (json.pretty(row):gsub("%s*\n%s*", " "))
+  return (json.pretty(row):gsub("\n *", " "))
 end
 
 local function print_changes(changes)

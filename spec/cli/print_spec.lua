@@ -18,6 +18,11 @@ stdb.table("value", { public = true,
   { "list", t.array(t.u16) }, { "points", t.array(Point) },
 })
 
+stdb.table("letter", { public = true, { "text", t.string }, { "pages", t.u8 } })
+stdb.reducer("write", { { "size", t.u32 }, { "pages", t.u8 } }, function(ctx, size, pages)
+  ctx.db.letter:insert { text = ("x"):rep(size), pages = pages }
+end)
+
 stdb.reducer("fill", function(ctx)
   ctx.db.value:insert {
     bool = true, i8 = -8, i64 = -9223372036854775807LL - 1, u64 = 18446744073709551615ULL,
@@ -56,5 +61,19 @@ describe("a printed answer", function()
     for name in (names .. " |"):gmatch " (.-) +|" do shown[name] = values() end
     assert.same(PRINTED, shown)
     assert.equal(" bool | i8\n------+----\n", empty)
+  end)
+
+  it("has a value of megabytes out of line, and does not widen the others", function()
+    local world = server.start { module = MODULE }
+    assert.equal(200, world:call("write", "[3000000,9]").status)
+    assert.equal(200, world:call("write", "[1,1]").status)
+    local _, output = program.for_server(world)("sql", "world", "SELECT * FROM letter")
+    world:remove()
+    local lines = {}
+    for line in output:gmatch "[^\n]+" do lines[#lines + 1] = line end
+    assert.equal(4, #lines)
+    table.sort(lines, function(left, right) return #left < #right end)
+    assert.truthy(#lines[3] < 200, #lines[3])
+    assert.truthy(lines[4] == ' "' .. ("x"):rep(3000000) .. '" | 9')
   end)
 end)
