@@ -2,7 +2,8 @@
 
 #include "engine/call.h"
 
-enum { ROWS_AHEAD = LOOKAHEAD_COUNT / 2 };
+/* Two calls take longer than memory does; and the rows of a frame's first calls, up to this, are not asked for. */
+enum { ROWS_AHEAD = 2 };
 
 void lookahead_init(struct lookahead *ahead, const struct engine *engine, bytes frame, bool has_many)
 {

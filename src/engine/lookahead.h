@@ -1,9 +1,9 @@
 /* lookahead — the messages of one frame, decoded a little ahead of the one that runs.
  *
  * The memory that calls will look at is asked for while those before them run (host/foresight.h): entries of indexes
- * first, rows half the way later.
+ * first, rows shortly before their call runs.
  *
- *     taken ──┐       rows asked for ──┐       entries asked for ──┐
+ *     taken ──┐           ┌── rows asked for     entries asked for ──┐
  *        [ runs ] [   ] [   ] [   ] [   ] [   ] [   ] [ just decoded ]
  *
  * What does not decode matters only when all before it has run. */
