@@ -129,6 +129,15 @@ module.lua:6: in the function of line 5
     assert.truthy(output:find("\n>    2 | stdb.reducer(", 1, true), output)
   end)
 
+  it("names the module's line and none of the library's own where a library function raises", function()
+    local output = call([[
+stdb.reducer("show", function()
+  local text = ("%99999d"):format(1)
+  return text
+end)]], "call", "show")
+    assert.truthy(output:find("^log 0 show module%.lua:3 invalid option '%%999' to 'format' %(error %x+%)\n"), output)
+  end)
+
   it("tells the caller nothing of the source when the module cannot be loaded again", function()
     -- The order of keys follows from addresses, so this module loads at some places in memory and fails at others.
     local module = HEAD .. [[

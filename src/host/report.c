@@ -38,13 +38,28 @@ static void copy_text(char *out, size_t room, bytes text)
     out[size] = '\0';
 }
 
+/* Without "stdb/text:77: " in front: where in our own Lua a library function has raised says nothing to a game's
+ * author, and the stack tells their line. */
+static bytes skip_own_place(bytes text)
+{
+    static const char own[] = "stdb/";
+    const uint8_t *line = text.size > sizeof own ? memchr(text.at, ':', text.size) : NULL;
+    if (line == NULL || memcmp(text.at, own, sizeof own - 1) != 0)
+        return text;
+    size_t at = (size_t)(line - text.at) + 1;
+    while (at < text.size && text.at[at] >= '0' && text.at[at] <= '9')
+        at++;
+    const bool is_place = at + 1 < text.size && text.at[at] == ':' && text.at[at + 1] == ' ';
+    return is_place ? bytes_of(text.at + at + 2, text.size - at - 2) : text;
+}
+
 void report_gather_value(struct report *report, lua_State *L)
 {
     *report = (struct report){ 0 };
     if (lua_type(L, -1) == LUA_TSTRING) {
         size_t size;
         const char *text = lua_tolstring(L, -1, &size);
-        copy_text(report->message, sizeof report->message, bytes_of(text, size));
+        copy_text(report->message, sizeof report->message, skip_own_place(bytes_of(text, size)));
     } else {
         snprintf(report->message, sizeof report->message, "error value is a %s", luaL_typename(L, -1));
     }
