@@ -226,7 +226,8 @@ describe("a SELECT", function()
         for _, text in ipairs { "SELECT a.guild FROM city a JOIN city b", "SELECT guild FROM city ORDER BY name",
             "SELECT guild, COUNT(*) AS n FROM city GROUP BY guild",
             "SELECT a.guild FROM city a JOIN city b ON a.name = b.name" } do
-            assert.equal("the statement needs more than 0 MiB of memory and was stopped: ask for fewer rows or columns",
+            assert.equal("the statement needs more than 0 MiB of memory and was stopped: take fewer rows at once, "
+                .. "by WHERE or LIMIT, or fewer columns",
                 refusal(text, { bytes_max = 20000 }), text)
         end
         assert.equal("the statement would look at about 2000 rows, and the database's row_limit is 1000: narrow it by " ..

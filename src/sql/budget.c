@@ -34,8 +34,8 @@ bool budget_take_bytes(struct budget *budget, size_t size)
     budget->bytes += size;
     if (budget->code == OK && budget->bytes > budget->bytes_max)
         budget->code = diag_set(budget->diag, ERR_OUT_OF_MEMORY,
-                                "the statement needs more than %llu MiB of memory and was stopped: ask for fewer rows "
-                                "or columns",
+                                "the statement needs more than %llu MiB of memory and was stopped: take fewer rows at "
+                                "once, by WHERE or LIMIT, or fewer columns",
                                 (unsigned long long)budget->bytes_max >> 20);
     return budget->code == OK;
 }
