@@ -324,7 +324,7 @@ describe("history", function()
 
   it("finds a time without reading the log before it", function()
     world:remove()
-    world = server.start { module = HEAVY, arguments = { "--memory-limit", "512" } }
+    world = server.start { module = HEAVY, arguments = { "--memory-limit", "512", "--call-limit", "5000" } }
     for letter = 1, 13 do call("lift", ('["%s"]'):format(string.char(64 + letter))) end
     take_snapshot()
     call("lift", '["Z"]')
@@ -346,7 +346,7 @@ describe("history", function()
 
     before_each(function()
       world:remove()
-      world = server.start { module = HEAVY, arguments = { "--keep-size", "1", "--memory-limit", "512" } }
+      world = server.start { module = HEAVY, arguments = { "--keep-size", "1", "--memory-limit", "512", "--call-limit", "5000" } }
       for round = 1, 4 do
         for turn = 1, 3 do call("lift", ('["%s"]'):format(string.char(64 + round * 3 + turn))) end
         take_snapshot()
