@@ -125,12 +125,26 @@ static err frame_retry(struct wal_reader *reader, bool *more, struct diag *diag)
     return code;
 }
 
+/* A segment that still has no header has no frames either. It may get both while this is being said, and frames mean
+ * nothing before the header says whose they are. */
+static err header_wait(struct wal_reader *reader, bool *more, struct diag *diag)
+{
+    const uint64_t first_offset = reader->walk.segment.first_offset;
+    struct folder folder;
+    TRY(folder_look(reader, &folder, diag));
+    const bool is_last = folder.count == 0 || folder.firsts[folder.count - 1] <= first_offset;
+    folder_free(&folder);
+    TRY(segment_enter(reader, first_offset, is_last, diag));
+    *more = reader->walk.header_known;
+    return *more ? OK : ends_here(reader, WALK_END, more, diag);
+}
+
 /* Takes the next frame, or enters the next segment; *more is false at the end of the log. */
 static err frame_take(struct wal_reader *reader, bool *more, struct diag *diag)
 {
     enum walk_found found;
     if (!reader->walk.header_known)
-        TRY(segment_enter(reader, reader->walk.segment.first_offset, true, diag));
+        return header_wait(reader, more, diag);
     TRY(frame_try(reader, &found, diag));
     *more = found == WALK_FRAME;
     return *more ? OK : frame_retry(reader, more, diag);
