@@ -18,7 +18,8 @@ static bool is_known(const struct foresight *foresight, const struct index *inde
 
 void foresight_learn(struct foresight *foresight, const struct index *index, bytes key, bytes args)
 {
-    if (foresight->hint_count == FORESIGHT_HINTS_MAX || key.size == 0 || key.size > KEY_SIZE_MAX || !index_foresees(index))
+    if (foresight->hint_count == FORESIGHT_HINTS_MAX || key.size == 0 || key.size > KEY_SIZE_MAX ||
+        key.size > args.size || !index_foresees(index))
         return;
     const uint8_t *const found = memmem(args.at, args.size, key.at, key.size);
     if (found == NULL || is_known(foresight, index, (uint32_t)(found - args.at)))
