@@ -346,7 +346,8 @@ describe("history", function()
 
     before_each(function()
       world:remove()
-      world = server.start { module = HEAVY, arguments = { "--keep-size", "1", "--memory-limit", "512", "--call-limit", "5000" } }
+      local limits = { "--keep-size", "1", "--memory-limit", "512", "--call-limit", "5000" }
+      world = server.start { module = HEAVY, arguments = limits }
       for round = 1, 4 do
         for turn = 1, 3 do call("lift", ('["%s"]'):format(string.char(64 + round * 3 + turn))) end
         take_snapshot()
