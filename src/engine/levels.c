@@ -110,12 +110,7 @@ static void on_update(void *context, struct subscriber *subscriber, const struct
     const struct publishing *publishing = context;
     struct derived *derived = container_of(subscriber, struct derived, subscriber);
     struct buf joined = { 0 };
-    for (uint32_t idx = 0; idx < count; idx++) {
-        if (parts[idx].shared != NULL)
-            buf_put(&joined, parts[idx].shared->data, parts[idx].shared->size);
-        else
-            buf_put_bytes(&joined, parts[idx].inline_bytes);
-    }
+    update_parts_put(&joined, parts, count);
     derived_begin(derived, publishing->commit);
     count_update(derived, buf_bytes(&joined));
     buf_put(publishing->changed, &derived, sizeof derived);

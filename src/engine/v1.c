@@ -120,24 +120,11 @@ void v1_greet(struct engine *engine, struct client *client)
     message_end(engine, client, 0);
 }
 
-/* One piece of memory, as the decoder of updates wants it. */
-static bytes parts_join(struct buf *joined, const struct update_part *parts, uint32_t count)
-{
-    if (count == 0)
-        buf_put_u32(joined, 0);
-    for (uint32_t idx = 0; idx < count; idx++) {
-        if (parts[idx].shared != NULL)
-            buf_put(joined, parts[idx].shared->data, parts[idx].shared->size);
-        else
-            buf_put_bytes(joined, parts[idx].inline_bytes);
-    }
-    return buf_bytes(joined);
-}
-
 static void put_parts(const struct v1_writer *writer, const struct update_part *parts, uint32_t count)
 {
     struct buf joined = { 0 };
-    v1_update_put(writer, parts_join(&joined, parts, count));
+    update_parts_put(&joined, parts, count);
+    v1_update_put(writer, buf_bytes(&joined));
     buf_deinit(&joined);
 }
 

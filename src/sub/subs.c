@@ -43,6 +43,18 @@ void subscriber_init(struct subscriber *subscriber)
     memset(subscriber, 0, sizeof *subscriber);
 }
 
+void update_parts_put(struct buf *out, const struct update_part *parts, uint32_t count)
+{
+    if (count == 0)
+        buf_put_u32(out, 0);
+    for (uint32_t idx = 0; idx < count; idx++) {
+        if (parts[idx].shared != NULL)
+            buf_put(out, parts[idx].shared->data, parts[idx].shared->size);
+        else
+            buf_put_bytes(out, parts[idx].inline_bytes);
+    }
+}
+
 uint32_t subs_query_count(const struct subs *subs)
 {
     return subs->registry.queries.count;

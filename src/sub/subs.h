@@ -73,13 +73,16 @@ bool subs_abandon(struct subs *subs, struct opening *opening);
 /* Removes all sets of a client that goes. */
 void subs_drop(struct subs *subs, struct subscriber *subscriber);
 
-/* Works out one commit; `store` is the tables' state after it. Calls `deliver` once for each client that it concerns, with the body of its
- * TransactionUpdate (u32 query sets, ...) as parts: small bytes and, for large row lists, shared buffers.
+/* Works out one commit; `store` is the tables' state after it. Calls `deliver` once for each client that it concerns,
+ * with the body of its TransactionUpdate (u32 query sets, ...) as parts: small bytes and, for large row lists, shared
+ * buffers.
  * Order of clients is not defined. The one whose call made the commit is delivered to as well: its part goes into
  * its ReducerResult, which is for `deliver` to know. `deliver` keeps shared buffers by shared_ref(), copies inline
  * bytes, and changes no subscription. */
 struct update_part { bytes inline_bytes; struct shared *shared; }; /* shared != NULL: its data instead */
 typedef void subs_deliver_fn(void *context, struct subscriber *subscriber, const struct update_part *parts, uint32_t part_count);
+/* Appends the body in one piece, for who has to read it again; without parts it is one of no query sets. */
+void update_parts_put(struct buf *out, const struct update_part *parts, uint32_t count);
 /* A query that cannot be kept up to date any longer ends the sets that hold it: `ended` is told before anything is
  * delivered, and changes no subscription. All else goes on. */
 typedef void subs_ended_fn(void *context, struct subscriber *subscriber, uint32_t query_set_id, const struct diag *diag);
