@@ -14,9 +14,10 @@ enum { CALL_NO_REDUCER = -1 };
 int32_t call_find(const struct engine *engine, bytes name);
 /* Whether `is_owner` or anybody may call what call_find() has found under this name. ERR_NO_REDUCER, ERR_FORBIDDEN. */
 err call_allow(const struct engine *engine, bytes name, int32_t found, bool is_owner, struct diag *diag);
-/* Finds a reducer that `is_owner` or anybody may call, and checks the arguments against it. ERR_NO_REDUCER,
- * ERR_FORBIDDEN for lifecycle reducers, ERR_BAD_ARGS. */
+/* Both: the reducer of this name, if `is_owner` or anybody may call it. */
 err call_prepare(struct engine *engine, bytes name, bool is_owner, uint32_t *reducer, struct diag *diag);
+/* Checks arguments that come as bytes: a reducer never sees unchecked ones. What stands behind them is cut off.
+ * ERR_BAD_ARGS. */
 err call_check_args(struct engine *engine, uint32_t reducer, bytes *args, struct diag *diag);
 
 /* Runs, commits, logs and publishes. Every subscriber but `client` (may be NULL) is told here; what the
