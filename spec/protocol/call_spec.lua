@@ -108,13 +108,17 @@ describe("a call", function()
     end
   end)
 
-  it("with arguments that do not decode answers InternalError and names the reducer", function()
-    for what, arguments in pairs {
-      ["none"] = "", ["too few"] = "\1\0", ["a cut string"] = "\1\0\0\0\5\0\0\0ab", ["bad UTF-8"] = "\1\0\0\0\1\0\0\0\255\7",
+  it("with arguments that do not decode answers InternalError and names the reducer and the argument", function()
+    for arguments, problem in pairs {
+      [""] = "argument `id`: the bytes end inside u32",
+      ["\1\0"] = "argument `id`: the bytes end inside u32",
+      ["\1\0\0\0\5\0\0\0ab"] = "argument `name`: the bytes end inside string",
+      ["\1\0\0\0\1\0\0\0\255\7"] = "argument `name`: the string is not valid UTF-8",
+      ["\1\0\0\0\1\0\0\0a"] = "argument `age`: the bytes end inside u8",
     } do
       local tag, text = refusal("add_person", arguments)
-      assert.equal("InternalError", tag, what)
-      assert.truthy(text:find "^invalid arguments for reducer add_person", what)
+      assert.equal("InternalError", tag)
+      assert.equal("invalid arguments for reducer add_person: " .. problem, text)
     end
   end)
 

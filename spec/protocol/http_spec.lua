@@ -83,6 +83,21 @@ describe("over HTTP", function()
       assert.same({}, rows_of(world:sql "SELECT * FROM person"))
     end)
 
+    it("names the argument that does not fit, whether they are counted or named", function()
+      for arguments, problem in pairs {
+        ["[]"] = "argument `id`: it is missing",
+        ['[1, "ann"]'] = "argument `age`: it is missing",
+        ['{"id": 1, "name": "ann"}'] = "argument `age`: it is missing",
+        ['[1, "ann", 256]'] = "argument `age`: expected u8, found 256",
+        ['{"age": 1, "id": 1, "name": null}'] = "argument `name`: expected string, found null",
+        ['{"id": 1, "id": 1, "name": "ann", "age": 3}'] = "argument `id`: it is there twice",
+        ['{"id": 1, "nam": "ann"}'] = 'there is no "nam" in {id: u32, name: string, age: u8}',
+        ['[1, "ann", 30, 4]'] = "expected 3 values, found more",
+      } do
+        assert.equal("invalid arguments for reducer add_person: " .. problem, world:call("add_person", arguments).body)
+      end
+    end)
+
     it("needs the content type for JSON: 400 without one, 415 with another", function()
       local path = "/v1/database/%s/call/do_nothing"
       assert.equal(400, world:request({ method = "POST", path = path, body = "[]" }).status)

@@ -43,6 +43,13 @@ describe("bsatn_check", function()
         assert.are.equal("[1]: a bool is 0 or 1, not 2", refusal("[bool]", "020000000102"))
     end)
 
+    it("says which field it is that the bytes end in", function()
+        assert.are.equal("b: the bytes end inside u32", refusal("{ a: u8, b: u32 }", "0100"))
+        assert.are.equal("pos.y: the bytes end inside f32", refusal("{ name: string, pos: { x: f32, y: f32 } }",
+            "00000000" .. "00000000" .. "000000"))
+        assert.are.equal("who: the bytes end inside Identity", refusal("{ who: Identity, name: string }", "00"))
+    end)
+
     it("cuts a path that is too long at its outer end", function()
         local name = ("n"):rep(200)
         local reason = refusal("{ outer: { " .. name .. ": { inner" .. name .. ": bool } } }", "02")

@@ -245,8 +245,8 @@ describe("SATS-JSON", function()
         it("takes null for none only", function()
             takes("option(u8)", { tag = "none" }, "null")
             takes("[option(u8)]", { { tag = "none" }, { tag = "some", value = 1 } }, '[null,{"some":1}]')
-            assert.are.equal("args: expected u8, found null", refusal("u8", "null"))
-            assert.are.equal("args: expected f64, found null", refusal("f64", "null"))
+            assert.are.equal("expected u8, found null", refusal("u8", "null"))
+            assert.are.equal("expected f64, found null", refusal("f64", "null"))
         end)
 
         it("takes bytes as hex of either case and as numbers", function()
@@ -293,14 +293,14 @@ describe("SATS-JSON", function()
 
         it("says the path, what was expected and what was found", function()
             local cases = {
-                { '["a",{"x":"1","y":2},[],[0,1]]', "args[1].x: expected f32, found a string" },
-                { '{"name":1}', "args.name: expected string, found a number" },
-                { '{"pos":{"y":true,"x":1},"name":""}', "args.pos.y: expected f32, found a bool" },
-                { '["",[1,2],[null,[0,300]],[0,1]]', "args[2][1].some: expected u8, found 300" },
-                { '["",[1,2],[],{"Circle":[]}]', "args[3].Circle: expected f32, found an array" },
-                { '["",[1,2],{},0]', "args[2]: expected array<option<u8>>, found an object" },
-                { "[", "args[0]: expected string, found the end of the text" },
-                { "[!", "args[0]: expected string, found something that is not JSON" },
+                { '["a",{"x":"1","y":2},[],[0,1]]', "pos.x: expected f32, found a string" },
+                { '{"name":1}', "name: expected string, found a number" },
+                { '{"pos":{"y":true,"x":1},"name":""}', "pos.y: expected f32, found a bool" },
+                { '["",[1,2],[null,[0,300]],[0,1]]', "tags[1].some: expected u8, found 300" },
+                { '["",[1,2],[],{"Circle":[]}]', "shape.Circle: expected f32, found an array" },
+                { '["",[1,2],{},0]', "tags: expected array<option<u8>>, found an object" },
+                { "[", "name: expected string, found the end of the text" },
+                { "[!", "name: expected string, found something that is not JSON" },
             }
             for _, case in ipairs(cases) do
                 assert.are.equal(case[2], refusal(call, case[1]))
@@ -309,25 +309,25 @@ describe("SATS-JSON", function()
 
         it("names fields that are unknown, missing or there twice", function()
             local text = "{x: f32, y: f32}"
-            assert.are.equal('args: there is no field "z" in ' .. text, refusal(point, '{"x":1,"z":2}'))
-            assert.are.equal('args: the field "y" is missing', refusal(point, '{"x":1}'))
-            assert.are.equal('args: the field "x" is missing', refusal(point, '{"y":1}'))
-            assert.are.equal('args: the field "x" is missing', refusal(point, "{}"))
-            assert.are.equal('args: the field "x" is there twice', refusal(point, '{"x":1,"x":1,"y":2}'))
-            assert.are.equal('args: the field "y" is there twice', refusal(point, '{"y":1,"y":1,"x":2}'))
+            assert.are.equal('there is no "z" in ' .. text, refusal(point, '{"x":1,"z":2}'))
+            assert.are.equal("y: it is missing", refusal(point, '{"x":1}'))
+            assert.are.equal("x: it is missing", refusal(point, '{"y":1}'))
+            assert.are.equal("x: it is missing", refusal(point, "{}"))
+            assert.are.equal("x: it is there twice", refusal(point, '{"x":1,"x":1,"y":2}'))
+            assert.are.equal("y: it is there twice", refusal(point, '{"y":1,"y":1,"x":2}'))
         end)
 
-        it("counts elements", function()
-            assert.are.equal("args: expected 2 elements, found 1", refusal(point, "[1]"))
-            assert.are.equal("args: expected 2 elements, found none", refusal(point, "[]"))
-            assert.are.equal("args: expected 2 elements, found more", refusal(point, "[1,2,3]"))
-            assert.are.equal("args: expected 0 elements, found more", refusal("unit", "[1]"))
+        it("names the first value that is missing in an array, and counts those that are too many", function()
+            assert.are.equal("y: it is missing", refusal(point, "[1]"))
+            assert.are.equal("x: it is missing", refusal(point, "[]"))
+            assert.are.equal("expected 2 values, found more", refusal(point, "[1,2,3]"))
+            assert.are.equal("expected 0 values, found more", refusal("unit", "[1]"))
         end)
 
         it("refuses a bare string for an enum, and what names no variant", function()
             local color = "< 0 Red: {} | 1 Green: {} >"
-            assert.are.equal("args: expected (Red | Green), found a string", refusal(color, '"Red"'))
-            assert.are.equal('args: there is no variant "Blue" in (Red | Green)', refusal(color, '{"Blue":[]}'))
+            assert.are.equal("expected (Red | Green), found a string", refusal(color, '"Red"'))
+            assert.are.equal('there is no variant "Blue" in (Red | Green)', refusal(color, '{"Blue":[]}'))
             for _, json in ipairs { "[2,[]]", "[-1,[]]", "[0.0,[]]", '["00",[]]', "[0]", "{}", "[]", '{"Red":[],"Green":[]}',
                                     "[0,[],1]", "[null,[]]", '{"0x0":[]}', '{"256":[]}', '{"":[]}' } do
                 assert.is_truthy(refusal(color, json))
@@ -335,13 +335,13 @@ describe("SATS-JSON", function()
         end)
 
         it("refuses numbers that do not fit or are not whole", function()
-            assert.are.equal("args: expected u8, found 256", refusal("u8", "256"))
-            assert.are.equal("args: expected u8, found -1", refusal("u8", "-1"))
-            assert.are.equal("args: expected i8, found 128", refusal("i8", "128"))
-            assert.are.equal("args: expected u32, found 1.0", refusal("u32", "1.0"))
-            assert.are.equal("args: expected u64, found 1e3", refusal("u64", "1e3"))
-            assert.are.equal("args: expected f32, found 1e39", refusal("f32", "1e39"))
-            assert.are.equal("args: expected f64, found -1e999", refusal("f64", "-1e999"))
+            assert.are.equal("expected u8, found 256", refusal("u8", "256"))
+            assert.are.equal("expected u8, found -1", refusal("u8", "-1"))
+            assert.are.equal("expected i8, found 128", refusal("i8", "128"))
+            assert.are.equal("expected u32, found 1.0", refusal("u32", "1.0"))
+            assert.are.equal("expected u64, found 1e3", refusal("u64", "1e3"))
+            assert.are.equal("expected f32, found 1e39", refusal("f32", "1e39"))
+            assert.are.equal("expected f64, found -1e999", refusal("f64", "-1e999"))
             assert.is_truthy(refusal("u128", ("9"):rep(5000)):find("…$"))
             for _, json in ipairs { "01", "1.", ".5", "-", "+1", "1e", "0x1", "--1", "1 2", "NaN", "Infinity" } do
                 assert.is_truthy(refusal("f64", json))
@@ -360,7 +360,7 @@ describe("SATS-JSON", function()
                                     '"a', '"\\', '"\n"', '"\1"', '"\255"', '"\xed\xa0\x80"', '"\xc0\x80"', "'a'" } do
                 assert.is_truthy(refusal("string", json))
             end
-            assert.are.equal("args: the JSON text is broken at byte 7: half of a surrogate pair",
+            assert.are.equal("the JSON text is broken at byte 7: half of a surrogate pair",
                 refusal("string", '"\\ud83c"'))
         end)
 
@@ -371,7 +371,7 @@ describe("SATS-JSON", function()
         end)
 
         it("refuses text behind the value, and broken punctuation", function()
-            assert.are.equal("args: the JSON text is broken at byte 2: there is more text behind the value",
+            assert.are.equal("the JSON text is broken at byte 2: there is more text behind the value",
                 refusal("u8", "1 x"))
             for _, json in ipairs { "[1,2", "[1 2]", "[1,,2]", "[1,2,]", "[,1,2]", '{"x":1,"y":2', '{"x":1 "y":2}',
                                     '{"x":1,"y":2,}', '{"y":2,"x":1,}', '{"y":2 3,"x":1}', '{"y":,"x":1}', "{x:1,y:2}",
@@ -382,12 +382,12 @@ describe("SATS-JSON", function()
 
         it("refuses more empty elements than a value may hold", function()
             local rows = "[[" .. ("[],"):rep(40000) .. "[]]" .. ",[" .. ("[],"):rep(40000) .. "[]]]"
-            assert.are.equal("args[1][25535]: more than 65536 elements that hold nothing", refusal("[[unit]]", rows))
+            assert.are.equal("[1][25535]: more than 65536 elements that hold nothing", refusal("[[unit]]", rows))
         end)
 
         it("finds the end of any depth without recursion", function()
             local deep = '{"y":' .. ("["):rep(100000) .. ("]"):rep(100000) .. ',"x":1}'
-            assert.are.equal("args.y: expected f32, found an array", refusal(point, deep))
+            assert.are.equal("y: expected f32, found an array", refusal(point, deep))
             assert.is_truthy(refusal(point, ("["):rep(100000)))
         end)
     end)

@@ -130,7 +130,7 @@ static err print_args(const struct history_event *event, struct buf *out, struct
     if (reducer == NULL)
         return diag_set(diag, ERR_CORRUPT, "the log's record at offset %" PRIu64 " calls the unknown reducer %u",
                         event->offset, event->record.reducer);
-    if (bsatn_check(reducer->params, event->record.args, &used, diag) != OK) {
+    if (bsatn_check_args(reducer->params, event->record.args, &used, diag) != OK) {
         diag_note(diag, "the log's record at offset %" PRIu64 ": ", event->offset);
         return diag->code = ERR_CORRUPT;
     }

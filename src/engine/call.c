@@ -8,6 +8,7 @@
 #include "engine/v1.h"
 #include "proto/server_msg.h"
 #include "sats/bsatn.h"
+#include "sats/json.h"
 
 int32_t call_find(const struct engine *engine, bytes name)
 {
@@ -33,16 +34,26 @@ err call_prepare(struct engine *engine, bytes name, bool is_owner, uint32_t *red
     return call_allow(engine, name, found, is_owner, diag);
 }
 
+static err refuse_args(const struct reducer_def *def, struct diag *diag)
+{
+    diag_note(diag, "invalid arguments for reducer %.*s: ", BYTES_FORMAT(def->name));
+    return diag->code = ERR_BAD_ARGS;
+}
+
 err call_check_args(struct engine *engine, uint32_t reducer, bytes *args, struct diag *diag)
 {
     const struct reducer_def *def = &engine->store.schema->reducers[reducer];
     size_t used = 0;
-    if (bsatn_check(def->params, *args, &used, diag) != OK) {
-        diag_note(diag, "invalid arguments for reducer %.*s: ", BYTES_FORMAT(def->name));
-        return diag->code = ERR_BAD_ARGS;
-    }
+    if (bsatn_check_args(def->params, *args, &used, diag) != OK)
+        return refuse_args(def, diag);
     args->size = used; /* trailing bytes are ignored, as the protocol has it */
     return OK;
+}
+
+err call_parse_args(struct engine *engine, uint32_t reducer, bytes text, struct buf *args, struct diag *diag)
+{
+    const struct reducer_def *def = &engine->store.schema->reducers[reducer];
+    return json_parse_args(def->params, text, args, diag) == OK ? OK : refuse_args(def, diag);
 }
 
 /* Where a published update goes: the caller's part to `tell`, everybody else's into a TransactionUpdate. */

@@ -17,8 +17,10 @@ err call_allow(const struct engine *engine, bytes name, int32_t found, bool is_o
 /* Both: the reducer of this name, if `is_owner` or anybody may call it. */
 err call_prepare(struct engine *engine, bytes name, bool is_owner, uint32_t *reducer, struct diag *diag);
 /* Checks arguments that come as bytes: a reducer never sees unchecked ones. What stands behind them is cut off.
- * ERR_BAD_ARGS. */
+ * ERR_BAD_ARGS: "invalid arguments for reducer move: argument `pos.x`: ..." */
 err call_check_args(struct engine *engine, uint32_t reducer, bytes *args, struct diag *diag);
+/* The same for those that come as JSON: appends them as bytes. */
+err call_parse_args(struct engine *engine, uint32_t reducer, bytes text, struct buf *args, struct diag *diag);
 
 /* Runs, commits, logs and publishes. Every subscriber but `client` (may be NULL) is told here; what the
  * commit brings `client` is left to `tell`, which is called exactly once on success with the parts of its

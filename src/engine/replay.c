@@ -94,7 +94,7 @@ static err describe_call(struct replay *replay, const struct history_event *even
         replay->who = event->caller->who;
     if (event->record.kind != RECORD_CALL)
         return OK;
-    if (bsatn_check(def->params, event->record.args, &used, diag) != OK) {
+    if (bsatn_check_args(def->params, event->record.args, &used, diag) != OK) {
         diag_note(diag, "the log's record at offset %" PRIu64 ": ", event->offset);
         return diag->code = ERR_CORRUPT;
     }

@@ -11,7 +11,6 @@
 #include "engine/snapshot_request.h"
 #include "engine/sql_run.h"
 #include "engine/undo.h"
-#include "sats/json.h"
 
 enum {
     STATUS_OK = 200, STATUS_BAD_REQUEST = 400, STATUS_FORBIDDEN = 403, STATUS_NOT_FOUND = 404,
@@ -73,15 +72,6 @@ static int status_of_call(err code)
     }
 }
 
-static err parse_args(struct engine *engine, struct request *request, uint32_t reducer, struct buf *args, struct diag *diag)
-{
-    const struct reducer_def *def = &engine->store.schema->reducers[reducer];
-    if (json_parse(def->params, buf_bytes(&request->body), args, diag) == OK)
-        return OK;
-    diag_note(diag, "invalid arguments for reducer %.*s: ", BYTES_FORMAT(def->name));
-    return diag->code = ERR_BAD_ARGS;
-}
-
 static void run_call(struct engine *engine, struct request *request, const struct caller *caller)
 {
     const bool is_owner = memcmp(&caller->who, &engine->owner, sizeof caller->who) == 0;
@@ -91,7 +81,7 @@ static void run_call(struct engine *engine, struct request *request, const struc
     uint32_t reducer;
     err code = call_prepare(engine, bytes_of_text(request->name), is_owner, &reducer, &diag);
     if (code == OK)
-        code = parse_args(engine, request, reducer, &args, &diag);
+        code = call_parse_args(engine, reducer, buf_bytes(&request->body), &args, &diag);
     if (code == OK)
         code = call_run(engine, caller, NULL, reducer, buf_bytes(&args), NULL, NULL, &diag).code;
     if (code == OK)

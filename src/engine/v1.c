@@ -183,10 +183,7 @@ static err read_args(struct call_at_hand *at_hand, bool is_text, struct buf *par
     if (!is_text) {
         TRY(call_check_args(engine, reducer, args, diag));
     } else {
-        if (json_parse(def->params, *args, parsed, diag) != OK) {
-            diag_note(diag, "invalid arguments for reducer %.*s: ", BYTES_FORMAT(def->name));
-            return diag->code = ERR_BAD_ARGS;
-        }
+        TRY(call_parse_args(engine, reducer, *args, parsed, diag));
         *args = buf_bytes(parsed);
     }
     if (at_hand->client->v1->form == V1_TEXT && !is_text)

@@ -32,14 +32,18 @@ struct walk {
 };
 
 static err check_value(struct walk *walk, const struct type *type);
+static err check_product(struct walk *walk, const struct type *type);
 
 static size_t walk_left(const struct walk *walk)
 {
     return (size_t)(walk->end - walk->at);
 }
 
+/* Of a product it is one of the fields whose bytes end, and the path says which; but an identity is one value. */
 static __attribute__((cold, noinline)) err refuse_short(struct walk *walk, const struct type *type)
 {
+    if (type->kind == TYPE_PRODUCT && type->special == SPECIAL_NONE)
+        return check_product(walk, type);
     struct buf name;
     buf_init(&name);
     type_print(&name, type);
@@ -96,8 +100,6 @@ static inline err check_plain(struct walk *walk, const struct type *type) /* T2 
 
 static err check_product(struct walk *walk, const struct type *type)
 {
-    if (walk_left(walk) < type->min_size)
-        return refuse_short(walk, type);
     for (uint32_t idx = 0; idx < type->count; idx++) {
         const struct type_field *field = &type->fields[idx];
         const err code = field->type->plain                 ? check_plain(walk, field->type)
@@ -174,7 +176,8 @@ static err check_value(struct walk *walk, const struct type *type)
     }
 }
 
-err bsatn_check(const struct type *type, bytes value, size_t *used, struct diag *diag)
+/* `noun` is what the value is a list of, or NULL. */
+static inline err check_all(const struct type *type, bytes value, const char *noun, size_t *used, struct diag *diag)
 {
     *used = 0;
     if (type->plain && (size_t)type->fixed_size <= value.size) {
@@ -196,10 +199,18 @@ err bsatn_check(const struct type *type, bytes value, size_t *used, struct diag 
         *used = (size_t)(walk.at - value.at);
         return OK;
     }
-    const char *trail = trail_text(&walk.trail);
-    if (*trail != '\0')
-        diag_note(diag, "%s: ", *trail == '.' ? trail + 1 : trail);
+    trail_note(&walk.trail, noun, diag);
     return code;
+}
+
+err bsatn_check(const struct type *type, bytes value, size_t *used, struct diag *diag)
+{
+    return check_all(type, value, NULL, used, diag);
+}
+
+err bsatn_check_args(const struct type *params, bytes value, size_t *used, struct diag *diag)
+{
+    return check_all(params, value, "argument", used, diag);
 }
 
 /* ---- walking ---- */

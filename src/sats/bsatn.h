@@ -18,6 +18,8 @@ enum { BSATN_EMPTY_ELEMENTS_MAX = 65536 };
  * tags, bools other than 0 and 1, bad UTF-8, counts beyond the input, and more empty elements than
  * BSATN_EMPTY_ELEMENTS_MAX. Errors carry the path: "pos[3].name: the string is not valid UTF-8". */
 err bsatn_check(const struct type *type, bytes value, size_t *used, struct diag *diag);
+/* The same for the arguments of a reducer, one value of its parameters: "argument `pos[3].name`: the string ..." */
+err bsatn_check_args(const struct type *params, bytes value, size_t *used, struct diag *diag);
 
 /* The size of the valid value at `at`. */
 size_t bsatn_size(const struct type *type, const uint8_t *at);

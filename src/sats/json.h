@@ -15,9 +15,11 @@ enum json_style { JSON_TYPED, JSON_UNTYPED, JSON_STORED };
 void json_print(struct buf *out, const struct type *type, bytes value, enum json_style style);
 
 /* Parses one JSON text as a value of `type` and appends its BSATN, or appends nothing. Trailing text is
- * refused. The value is called "args", what it is nearly always, so that errors carry a path:
- * "args[1].pos.x: expected f32, found a string". Depth is limited to BSATN_DEPTH_MAX. */
+ * refused. Errors carry the path, with names where there are any, whichever way the text counts or names:
+ * "tags[1].pos.x: expected f32, found a string". Depth is limited to BSATN_DEPTH_MAX. */
 err json_parse(const struct type *type, bytes text, struct buf *out, struct diag *diag);
+/* The same for the arguments of a reducer, one value of its parameters: "argument `pos.x`: expected f32, ..." */
+err json_parse_args(const struct type *params, bytes text, struct buf *out, struct diag *diag);
 
 /* A JSON string with quotes and escapes. */
 void json_print_string(struct buf *out, bytes text);

@@ -232,29 +232,29 @@ static err parse_field(struct parsing *parsing, const struct type *type, uint32_
     return code;
 }
 
+/* What is wrong with the field as a whole: "it is missing". */
+static err refuse_field(struct parsing *parsing, const struct type *type, uint32_t idx, const char *problem)
+{
+    trail_add_field(&parsing->trail, type->fields[idx].name, idx);
+    return diag_set(parsing->diag, ERR_BAD_VALUE, "%s", problem);
+}
+
 /* A product as an array: fields by place. */
 static err parse_elements(struct parsing *parsing, const struct type *type)
 {
     for (uint32_t idx = 0; idx < type->count; idx++) {
-        if (idx > 0 && !json_scan_take(&parsing->scan, ',')) {
-            if (json_scan_peek(&parsing->scan) == JSON_OTHER && *parsing->scan.at == ']')
-                return diag_set(parsing->diag, ERR_BAD_VALUE, "expected %u elements, found %u", type->count, idx);
+        if (json_scan_take(&parsing->scan, ']'))
+            return refuse_field(parsing, type, idx, "it is missing");
+        if (idx > 0 && !json_scan_take(&parsing->scan, ','))
             return refuse_text(parsing, "expected \",\"");
-        }
-        if (idx == 0 && json_scan_take(&parsing->scan, ']'))
-            return diag_set(parsing->diag, ERR_BAD_VALUE, "expected %u elements, found none", type->count);
-        const err code = parse_value(parsing, type->fields[idx].type);
-        if (code != OK) {
-            trail_add_place(&parsing->trail, idx);
-            return code;
-        }
+        TRY(parse_field(parsing, type, idx));
     }
     if (json_scan_take(&parsing->scan, ']'))
         return OK;
     const enum json_word next = json_scan_peek(&parsing->scan);
     if (next == JSON_END || (type->count > 0 && *parsing->scan.at != ','))
         return refuse_text(parsing, "expected \"]\"");
-    return diag_set(parsing->diag, ERR_BAD_VALUE, "expected %u elements, found more", type->count);
+    return diag_set(parsing->diag, ERR_BAD_VALUE, "expected %u values, found more", type->count);
 }
 
 /* The place of the field called `word`, looked for from `guess` on, since texts are mostly in order. */
@@ -270,12 +270,13 @@ static bool find_field(const struct type *type, bytes word, uint32_t guess, uint
     return false;
 }
 
-static err refuse_field(struct parsing *parsing, const struct type *type)
+/* The name at hand is none of the product's. */
+static err refuse_name(struct parsing *parsing, const struct type *type)
 {
     struct buf name;
     buf_init(&name);
     type_print(&name, type);
-    const err code = diag_set(parsing->diag, ERR_BAD_VALUE, "there is no field \"%.*s\" in %.*s",
+    const err code = diag_set(parsing->diag, ERR_BAD_VALUE, "there is no \"%.*s\" in %.*s",
                               BYTES_FORMAT(buf_bytes(&parsing->word)), BYTES_FORMAT(buf_bytes(&name)));
     buf_deinit(&name);
     return code;
@@ -309,10 +310,9 @@ static err parse_member(struct parsing *parsing, const struct type *type, size_t
     if (!json_scan_take(&parsing->scan, ':'))
         return refuse_text(parsing, "expected \":\"");
     if (!find_field(type, buf_bytes(&parsing->word), *next, &idx))
-        return refuse_field(parsing, type);
+        return refuse_name(parsing, type);
     if (idx < *next || span_at(parsing, frame, idx)->at != NULL)
-        return diag_set(parsing->diag, ERR_BAD_VALUE, "the field \"%.*s\" is there twice",
-                        BYTES_FORMAT(type->fields[idx].name));
+        return refuse_field(parsing, type, idx, "it is there twice");
 
     if (idx != *next) {
         if (!json_scan_skip(&parsing->scan, span_at(parsing, frame, idx)))
@@ -340,8 +340,7 @@ static err parse_members(struct parsing *parsing, const struct type *type)
         TRY(parse_member(parsing, type, frame, &next));
     }
     if (next < type->count)
-        return diag_set(parsing->diag, ERR_BAD_VALUE, "the field \"%.*s\" is missing",
-                        BYTES_FORMAT(type->fields[next].name));
+        return refuse_field(parsing, type, next, "it is missing");
     parsing->spans.size = frame;
     return OK;
 }
@@ -480,7 +479,8 @@ static err parse_text(struct parsing *parsing, const struct type *type)
     return OK;
 }
 
-err json_parse(const struct type *type, bytes text, struct buf *out, struct diag *diag)
+/* `noun` is what the value is a list of, or NULL. */
+static err parse_all(const struct type *type, bytes text, const char *noun, struct buf *out, struct diag *diag)
 {
     if (type->depth > BSATN_DEPTH_MAX) /* T4 */
         return diag_set(diag, ERR_BAD_VALUE, "the type is nested deeper than %d levels", BSATN_DEPTH_MAX);
@@ -500,9 +500,19 @@ err json_parse(const struct type *type, bytes text, struct buf *out, struct diag
     const err code = parse_text(&parsing, type);
     if (code != OK) {
         out->size = before;
-        diag_note(diag, "args%s: ", trail_text(&parsing.trail));
+        trail_note(&parsing.trail, noun, diag);
     }
     buf_deinit(&parsing.word);
     buf_deinit(&parsing.spans);
     return code;
+}
+
+err json_parse(const struct type *type, bytes text, struct buf *out, struct diag *diag)
+{
+    return parse_all(type, text, NULL, out, diag);
+}
+
+err json_parse_args(const struct type *params, bytes text, struct buf *out, struct diag *diag)
+{
+    return parse_all(params, text, "argument", out, diag);
 }

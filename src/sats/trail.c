@@ -53,7 +53,13 @@ void trail_add_field(struct trail *trail, bytes name, uint32_t idx)
     }
 }
 
-const char *trail_text(const struct trail *trail)
+void trail_note(const struct trail *trail, const char *noun, struct diag *diag)
 {
-    return trail->text + trail->start;
+    const char *path = trail->text + trail->start;
+    if (*path == '.')
+        path++;
+    if (*path != '\0' && noun != NULL)
+        diag_note(diag, "%s `%s`: ", noun, path);
+    else if (*path != '\0')
+        diag_note(diag, "%s: ", path);
 }

@@ -4,7 +4,7 @@
  * pays nothing for it. A trail too long for its room loses its outer end and begins with "…". */
 #pragma once
 
-#include "base/base.h"
+#include "base/err.h"
 
 enum { TRAIL_SIZE = 256 };
 
@@ -17,4 +17,6 @@ struct trail {
 void trail_init(struct trail *trail);
 void trail_add_field(struct trail *trail, bytes name, uint32_t idx); /* ".name", or "[idx]" when unnamed */
 void trail_add_place(struct trail *trail, uint64_t idx);             /* "[idx]" */
-const char *trail_text(const struct trail *trail);                   /* "" at the root */
+
+/* Puts the path in front of the refusal: "pos[3].x: ", or with a noun "argument `pos[3].x`: ". Nothing at the root. */
+void trail_note(const struct trail *trail, const char *noun, struct diag *diag);
