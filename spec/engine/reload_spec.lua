@@ -411,6 +411,30 @@ describe("saving the module", function()
       end
       assert.truthy(world:reload(SECOND):find "new version in force")
     end)
+
+    it("is refused at the line of the table, with the source around it", function()
+      for _, change in ipairs {
+        { '"name", t.string', '"name", t.u32' }, { '"name", t.string', '"name", t.string, unique = true' },
+      } do
+        local said = world:reload((FIRST:gsub(change[1], change[2])))
+        assert.truthy(said:find("the old version serves on: module%.lua:3: [^\n]*`player`[^\n]*\n"), said)
+        assert.truthy(said:find('>    3 | stdb.table("player"', 1, true), said)
+      end
+    end)
+
+    it("is refused with the place of each table, whatever file declares it", function()
+      local file = 'local stdb = require "stdb"\n\nstdb.table("tick", { event = true, { "id", stdb.types.u64 } })\n'
+      server.write_file(world.folder .. "/tick.lua", file)
+      local said = world:reload((FIRST:gsub('stdb.table%("tick".-\n', 'require "tick"\n')
+        :gsub('{ "name", t.string }', '{ "title", t.string, default = "" }', 1)))
+      assert.truthy(said:find("serves on: module%.lua:3: table `player`: column `name` [^\n]*\n"
+        .. " *tick%.lua:3: table `tick`: it may not become an event table[^\n]*\n.*>    3 | stdb.table%(\"player\""), said)
+    end)
+
+    it("is refused in the module's name for a table that is gone", function()
+      local said = world:reload((FIRST:gsub('stdb.table%("player".-\n}%)\n', "")))
+      assert.truthy(said:find("serves on: module.lua: table `player` cannot be removed: it holds 2 rows", 1, true), said)
+    end)
   end)
 
   describe("while calls are in flight", function()

@@ -181,7 +181,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     store_init(&store);
     const struct migration plan = { 0 };
     struct diag diag;
-    check(store_migrate(&store, schema_make(&def), &plan, &diag) == OK);
+    check(store_migrate(&store, schema_make(&def), &plan, NULL, &diag) == OK);
 
     const uint8_t kind = reader_get_u8(&reader);
     value_try(kind % 8, &reader, &store, &def);

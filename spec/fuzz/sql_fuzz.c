@@ -106,7 +106,7 @@ static void make_world(struct world *world)
     struct arena arena;
     arena_init(&arena);
     check(migration_plan(&arena, NULL, world->schema, &plan, &diag) == OK);
-    check(store_migrate(&world->store, world->schema, &plan, &diag) == OK);
+    check(store_migrate(&world->store, world->schema, &plan, NULL, &diag) == OK);
     arena_deinit(&arena);
     world->txn = txn_new(&world->store, &limits);
     txn_begin(world->txn);

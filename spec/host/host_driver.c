@@ -161,13 +161,13 @@ static err make_store(struct driver *driver, struct diag *diag)
     struct arena arena;
     const err code = schema_build(module_def(driver->module), NULL, &schema, &fault, diag);
     if (code != OK) {
-        module_explain(driver->module, &fault, diag);
+        module_explain(driver->module, &fault, 1, diag);
         return code;
     }
     arena_init(&arena);
     store_init(&driver->store);
     TRY(migration_plan(&arena, &none, schema, &plan, diag));
-    TRY(store_migrate(&driver->store, schema, &plan, diag));
+    TRY(store_migrate(&driver->store, schema, &plan, NULL, diag));
     arena_deinit(&arena);
     const struct txn_limits limits = { .rows_max = 100000, .bytes_max = 16 << 20 };
     driver->txn = txn_new(&driver->store, &limits);

@@ -172,7 +172,10 @@ describe("a migration is refused when", function()
             { item { event = true } }, { item() })
     end)
 
-    it("several things are wrong, naming all of them", function()
+    it("several things are wrong, naming all of them and what each is about", function()
+        local _, _, faults = plan({ item(), { name = "log", columns = {} } },
+            { { name = "log", event = true, columns = {} }, item({}, { "level", "u8" }, { "size", "u8" }) })
+        assert.same({ { "table", "log" }, { "table", "item" }, { "table", "item" } }, faults)
         assert_refused("table `item`: the new column `level` needs a default value for the rows that are there\n" ..
             "table `log`: it may not become an event table: declare a table of another name",
             { item(), { name = "log", columns = {} } },

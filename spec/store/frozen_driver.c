@@ -200,7 +200,7 @@ int main(int argc, char **argv)
     const unsigned long rounds = strtoul(argv[2], NULL, 10);
     struct diag diag;
     store_init(&writer.store);
-    check(store_migrate(&writer.store, schema_make(), NULL, &diag) == OK);
+    check(store_migrate(&writer.store, schema_make(), NULL, NULL, &diag) == OK);
     writer.table = writer.store.tables[0];
     const struct txn_limits limits = { UINT32_MAX, UINT32_MAX };
     writer.txn = txn_new(&writer.store, &limits);

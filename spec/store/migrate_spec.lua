@@ -38,8 +38,9 @@ describe("a migration", function()
     it("adds tables and removes empty ones", function()
         assert(world:migrate { note, player() })
         world:table("note"):restore(world:table("note"):row { text = "hi" })
-        local _, why = world:migrate { player() }
+        local _, why, about = world:migrate { player() }
         assert.equal("table `note` cannot be removed: it holds 1 row; delete it first", why)
+        assert.equal("note", about)
         assert.is_true(world:table("note"):has(world:table("note"):row { text = "hi" }))
 
         assert(world:table("note"):erase(world:table("note"):row { text = "hi" }))
@@ -59,8 +60,9 @@ describe("a migration", function()
     it("changes nothing when a new unique index would have duplicates", function()
         local players = world:table "player"
         players:restore(players:row { id = 3, name = "ann" })
-        local _, why = world:migrate { note, player { indexes = { { "id", unique = true },
+        local _, why, about = world:migrate { note, player { indexes = { { "id", unique = true },
             { "name", kind = "hash", unique = true } } } }
+        assert.equal("player", about)
         assert.equal("`player_name_hash` of table `player` cannot be unique: rows hold equal values; "
             .. "change or delete them first", why)
         assert.is_nil(world:table "note")

@@ -309,18 +309,21 @@ local function step_text(step)
     return core.written(core.migration_step_print, step)
 end
 
---- The steps as texts and whether clients are broken; or nil and the reasons.
+--- The steps as texts and whether clients are broken; or nil, the reasons and for each a { subject, name }.
 function schema.plan(from, to)
     local arena, plan, diag = ffi.new("struct arena"), ffi.new("struct migration"), ffi.new("struct diag")
     core.arena_init(arena)
     local code = core.migration_plan(arena, from.schema, to.schema, plan, diag)
-    local steps = {}
+    local steps, faults = {}, {}
+    for place = 0, plan.fault_count - 1 do
+        faults[place + 1] = { subjects[plan.faults[place].subject], ffi.string(plan.faults[place].name) }
+    end
     for place = 0, plan.step_count - 1 do
         steps[place + 1] = step_text(plan.steps[place])
     end
     core.arena_deinit(arena)
     if code ~= 0 then
-        return nil, ffi.string(diag.text)
+        return nil, ffi.string(diag.text), faults
     end
     return steps, plan.breaks_clients
 end

@@ -131,7 +131,8 @@ end
 
 -- Worlds --------------------------------------------------------------------------------------------------------
 
---- Puts these tables in force, as a first schema or in place of the one before: true, or nil and why not.
+--- Puts these tables in force, as a first schema or in place of the one before: true, or nil, why not and the name
+--- of what stands against it.
 function world:migrate(tables)
     local schema, plan = ffi.new("struct schema *[1]"), ffi.new("struct migration")
     local fault, arena = ffi.new("struct schema_fault"), ffi.new("struct arena")
@@ -141,7 +142,7 @@ function world:migrate(tables)
         code = core.migration_plan(arena, self.store.schema, schema[0], plan, diag)
     end
     if code == 0 then
-        code = core.store_migrate(self.store, schema[0], plan, diag)
+        code = core.store_migrate(self.store, schema[0], plan, fault, diag)
     end
     if code ~= 0 then
         core.schema_free(schema[0])
@@ -152,7 +153,10 @@ function world:migrate(tables)
         end
     end
     core.arena_deinit(arena)
-    return store.refused(code)
+    if code ~= 0 then
+        return nil, ffi.string(diag.text), ffi.string(fault.name)
+    end
+    return true
 end
 
 function store.world(tables)

@@ -123,7 +123,7 @@ local function migrate(self, tables)
     if self.store.schema ~= nil then
         must(core.migration_plan(arena, self.store.schema, schema[0], plan, diag))
     end
-    must(core.store_migrate(self.store, schema[0], plan, diag))
+    must(core.store_migrate(self.store, schema[0], plan, nil, diag))
     core.arena_deinit(arena)
     self.row_types = {}
     for _, declared in ipairs(tables) do

@@ -169,7 +169,7 @@ static err describe_module(const char *path, struct buf *out, struct diag *diag)
         schema_print_v10(out, schema);
         schema_free(schema);
     } else {
-        module_explain(module, &fault, diag);
+        module_explain(module, &fault, 1, diag);
     }
     module_free(module);
     return code;

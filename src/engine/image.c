@@ -111,7 +111,7 @@ err image_migrate(struct image *image, const struct record *record, struct diag 
     arena_init(&arena);
     err code = migration_plan(&arena, image->store.schema, schema, &plan, diag);
     if (code == OK)
-        code = store_migrate(&image->store, schema, &plan, diag);
+        code = store_migrate(&image->store, schema, &plan, NULL, diag);
     arena_deinit(&arena);
     if (code == OK)
         timers_rebuild(&image->timers, &image->store, record->timestamp_us);

@@ -133,6 +133,25 @@ static void take_over(struct engine *engine, struct module *module, struct filte
     derivations_free(before);
 }
 
+/* The tables in their new shape, with all their rows; takes `schema` over then. */
+static err migrate(struct engine *engine, struct module *module, struct schema *schema, struct arena *arena,
+                   struct migration *plan, struct diag *diag)
+{
+    struct schema_fault fault;
+    err code = migration_plan(arena, engine->store.schema, schema, plan, diag);
+    if (code != OK) {
+        module_explain(module, plan->faults, plan->fault_count, diag);
+    } else {
+        log_steps(engine, plan);
+        code = store_migrate(&engine->store, schema, plan, &fault, diag);
+        if (code != OK)
+            module_explain(module, &fault, 1, diag);
+    }
+    if (code != OK)
+        module_log_system(engine->module_log, 0, "Update refused: %s", diag->text);
+    return code;
+}
+
 static err apply(struct engine *engine, struct module *module, struct arena *arena, struct diag *diag)
 {
     struct schema *schema;
@@ -140,22 +159,17 @@ static err apply(struct engine *engine, struct module *module, struct arena *are
     struct migration plan;
     const bool is_first = engine->store.schema == NULL;
     if (schema_build(module_def(module), engine->store.schema, &schema, &fault, diag) != OK) {
-        module_explain(module, &fault, diag);
+        module_explain(module, &fault, 1, diag);
         return diag->code;
     }
     struct filters filters;
     if (filters_init(&filters, schema, &fault, diag) != OK) {
-        module_explain(module, &fault, diag);
+        module_explain(module, &fault, 1, diag);
         schema_free(schema);
         return diag->code;
     }
-    err code = migration_plan(arena, engine->store.schema, schema, &plan, diag);
-    if (code == OK) {
-        log_steps(engine, &plan);
-        code = store_migrate(&engine->store, schema, &plan, diag);
-    }
+    err code = migrate(engine, module, schema, arena, &plan, diag);
     if (code != OK) {
-        module_log_system(engine->module_log, 0, "Update refused: %s", diag->text);
         schema_free(schema);
         filters_deinit(&filters);
         return code;

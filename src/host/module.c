@@ -199,13 +199,29 @@ static const struct position *find_position(const struct module *module, const c
     return NULL;
 }
 
-void module_explain(const struct module *module, const struct schema_fault *fault, struct diag *diag)
+/* Where it is declared; what is not declared, like a table that is gone, is missing in the module's first file. */
+static struct position position_of_fault(const struct module *module, const struct schema_fault *fault)
 {
     static const char *const kinds[] = { "module", "table", "reducer", "type", "view", "filter" };
-    const struct position *position = find_position(module, kinds[fault->subject], bytes_of_text(fault->name));
-    const struct diag before = *diag;
-    if (position != NULL)
-        explain(&module->files, position->file, position->line, before.text, before.code, diag);
+    const struct position *found = find_position(module, kinds[fault->subject], bytes_of_text(fault->name));
+    return found != NULL ? *found : (struct position){ .file = module->files.entry };
+}
+
+void module_explain(const struct module *module, const struct schema_fault *faults, uint32_t count, struct diag *diag)
+{
+    const struct position first = position_of_fault(module, &faults[0]);
+    struct buf text = { 0 };
+    const char *left = diag->text;
+    for (uint32_t idx = 1; idx < count && strchr(left, '\n') != NULL; idx++) {
+        const struct position next = position_of_fault(module, &faults[idx]);
+        const size_t size = strcspn(left, "\n") + 1;
+        buf_put(&text, left, size);
+        report_print_place(&text, next.file, next.line);
+        left += size;
+    }
+    buf_put(&text, left, strlen(left) + 1);
+    explain(&module->files, first.file, first.line, (const char *)text.data, diag->code, diag);
+    buf_deinit(&text);
 }
 
 void module_bind(struct module *module, struct store *store)

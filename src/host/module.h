@@ -55,8 +55,9 @@ uint32_t module_file_count(const struct module *module);
 const char *module_file_path(const struct module *module, uint32_t idx);
 bytes module_file_name(const struct module *module, uint32_t idx);
 bytes module_file_text(const struct module *module, uint32_t idx);
-/* When a description was refused: "module.lua:12: table `user`: text", with the source lines. */
-void module_explain(const struct module *module, const struct schema_fault *fault, struct diag *diag);
+/* When a description or a migration was refused: "module.lua:12: table `user`: text", with the source lines. Where there
+ * are several faults, each is of a line of the text, which gets its own place; the source is that of the first. */
+void module_explain(const struct module *module, const struct schema_fault *faults, uint32_t count, struct diag *diag);
 /* The files it opens, also when loading fails, and those it looks for in vain: what a watcher has to watch. */
 typedef void module_opened_fn(void *context, const char *path);
 void module_on_open(module_opened_fn *opened, void *context); /* per thread; NULL to end */

@@ -4,6 +4,7 @@ struct planner {
     const struct schema *from, *to;
     struct migration *plan;
     struct buf reasons; /* why not: a line each */
+    struct buf faults;  /* and what it is about */
 };
 
 /* Appending variants leaves the bytes of every stored value as they are. Anything else that differs is
@@ -33,6 +34,8 @@ static void step_add(struct planner *planner, enum migration_step_kind kind, con
 
 static void reason_begin(struct planner *planner, const struct table_def *table)
 {
+    const struct schema_fault fault = schema_fault_of(FAULT_TABLE, table->name);
+    buf_put(&planner->faults, &fault, sizeof fault);
     if (planner->reasons.size > 0)
         buf_put_u8(&planner->reasons, '\n');
     buf_put_format(&planner->reasons, "table `%.*s`: ", BYTES_FORMAT(table->name));
@@ -236,10 +239,9 @@ err migration_plan(struct arena *arena, const struct schema *from, const struct 
     static const struct schema nothing; /* a database before its first module */
     if (from == NULL)
         from = &nothing;
-    struct planner planner = { from, to, plan, { 0 } };
+    struct planner planner = { from, to, plan, { 0 }, { 0 } };
     const size_t steps_max = (size_t)schema_relation_count(from) + to->view_count + 1 /* for the filters */ +
                              STEPS_PER_TABLE * (size_t)to->table_count;
-    buf_init(&planner.reasons);
     *plan = (struct migration){ .steps = ARENA_ARRAY(arena, struct migration_step, steps_max) };
 
     plan_tables(&planner);
@@ -249,7 +251,10 @@ err migration_plan(struct arena *arena, const struct schema *from, const struct 
     err e = OK;
     if (planner.reasons.size > 0)
         e = diag_set(diag, ERR_MIGRATION, "%.*s", BYTES_FORMAT(buf_bytes(&planner.reasons)));
+    plan->fault_count = (uint32_t)(planner.faults.size / sizeof *plan->faults);
+    plan->faults = (const struct schema_fault *)(const void *)arena_copy(arena, buf_bytes(&planner.faults)).at;
     buf_deinit(&planner.reasons);
+    buf_deinit(&planner.faults);
     return e;
 }
 

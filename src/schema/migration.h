@@ -31,10 +31,12 @@ struct migration {
     struct migration_step *steps; /* in the caller's arena; removals first */
     bool breaks_clients;          /* what clients know has changed: columns added, a table or view removed, columns of
                                      an event table, a view or the filters changed */
+    uint32_t fault_count;         /* of a refused one: a fault a reason, in the caller's arena */
+    const struct schema_fault *faults;
 };
 
 /* `from` is NULL before the first module: every table is added. ERR_MIGRATION with all reasons, one a line, when
- * it is not possible. */
+ * it is not possible: plan->faults says what each line is about. */
 err migration_plan(struct arena *arena, const struct schema *from, const struct schema *to, struct migration *plan,
                    struct diag *diag);
 /* One line a step, for the log: "add table `user`". */

@@ -5,12 +5,19 @@
 
 #include <stdio.h>
 
+struct schema_fault schema_fault_of(enum fault_subject subject, bytes name)
+{
+    struct schema_fault fault = { .subject = subject };
+    if (name.size < sizeof fault.name)
+        snprintf(fault.name, sizeof fault.name, "%.*s", BYTES_FORMAT(name));
+    return fault;
+}
+
 void builder_fault(struct builder *builder, enum fault_subject subject, const char *what, bytes name)
 {
     if (name.size >= sizeof builder->fault->name)
         name.size = 0; /* it is refused for its length; the sentence must not drown in it */
-    builder->fault->subject = subject;
-    snprintf(builder->fault->name, sizeof builder->fault->name, "%.*s", BYTES_FORMAT(name));
+    *builder->fault = schema_fault_of(subject, name);
     diag_note(builder->diag, "%s `%.*s`: ", what, BYTES_FORMAT(name));
 }
 

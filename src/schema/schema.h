@@ -123,11 +123,12 @@ struct schema {
     atomic_uint holders;       /* the last of them frees it (S3) */
 };
 
-/* Names what a refused description was about, so that the host can add the line that declared it. */
+/* Names what a refused description or migration was about, so that the host can add the line that declared it. */
 struct schema_fault {
     enum fault_subject { FAULT_MODULE, FAULT_TABLE, FAULT_REDUCER, FAULT_TYPE, FAULT_VIEW, FAULT_FILTER } subject;
-    char name[128]; /* a filter has none, but a number from 1 */
+    char name[128]; /* a filter has none, but a number from 1; empty when too long */
 };
+struct schema_fault schema_fault_of(enum fault_subject subject, bytes name);
 
 /* Decodes and checks a description. `previous` may be NULL; it gives the ids that must stay (S1). `fault` may be
  * NULL. ERR_SCHEMA, ERR_TOO_LARGE: diag has the whole sentence, "table `x`: ..." in front where it is about one. */

@@ -236,7 +236,7 @@ static err take_schema(struct reading *reading, struct store *store, struct diag
         return OK;
     struct migration plan;
     TRY(migration_plan(&reading->arena, NULL, reading->schema, &plan, diag));
-    TRY(store_migrate(store, reading->schema, &plan, diag));
+    TRY(store_migrate(store, reading->schema, &plan, NULL, diag));
     reading->schema = NULL;
     return OK;
 }

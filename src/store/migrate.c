@@ -11,6 +11,7 @@ struct move {
     struct schema *schema;
     const struct migration *plan;
     struct table **fresh; /* owned */
+    const struct table_def *refused; /* the table that stands against it */
 };
 
 /* Whether a step gives its table another shape. A type that grows does, though rows stay as they are: where
@@ -50,11 +51,12 @@ static const struct table_def *find_def(const struct schema *schema, uint32_t ta
     return NULL;
 }
 
-static err check_removals(const struct move *move, struct diag *diag)
+static err check_removals(struct move *move, struct diag *diag)
 {
     for (uint32_t idx = 0; idx < move->store->table_count; idx++) {
         const struct table *table = move->store->tables[idx];
         const unsigned long long rows = table->pages.row_count;
+        move->refused = table->def;
         if (find_def(move->schema, table->def->id) == NULL && rows > 0)
             return diag_set(diag, ERR_MIGRATION, "table `%.*s` cannot be removed: it holds %llu %s; delete %s first",
                             BYTES_FORMAT(table->def->name), rows, rows == 1 ? "row" : "rows",
@@ -195,6 +197,7 @@ static err build_fresh(struct move *move, struct diag *diag)
     for (uint32_t idx = 0; idx < move->schema->table_count; idx++) {
         const struct table_def *def = &move->schema->tables[idx];
         const struct table *old = store_find(move->store, def->id);
+        move->refused = def;
         if (old == NULL)
             move->fresh[idx] = table_new(def);
         else if (needs_rebuild(move->plan, old, def))
@@ -233,16 +236,20 @@ static void change_places(struct move *move)
     store->schema = move->schema;
 }
 
-err store_migrate(struct store *store, struct schema *schema, const struct migration *plan, struct diag *diag)
+err store_migrate(struct store *store, struct schema *schema, const struct migration *plan, struct schema_fault *fault,
+                  struct diag *diag)
 {
     struct move move = { .store = store, .schema = schema, .plan = plan };
-    TRY(check_removals(&move, diag));
     move.fresh = memory_new(schema->table_count * sizeof *move.fresh);
-    const err code = build_fresh(&move, diag);
-    if (code != OK) {
-        drop_fresh(&move);
-        return code;
+    err code = check_removals(&move, diag);
+    if (code == OK)
+        code = build_fresh(&move, diag);
+    if (code == OK) {
+        change_places(&move);
+        return OK;
     }
-    change_places(&move);
-    return OK;
+    if (fault != NULL)
+        *fault = schema_fault_of(FAULT_TABLE, move.refused->name);
+    drop_fresh(&move);
+    return code;
 }
