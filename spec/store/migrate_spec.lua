@@ -63,8 +63,8 @@ describe("a migration", function()
         local _, why, about = world:migrate { note, player { indexes = { { "id", unique = true },
             { "name", kind = "hash", unique = true } } } }
         assert.equal("player", about)
-        assert.equal("`player_name_hash` of table `player` cannot be unique: rows hold equal values; "
-            .. "change or delete them first", why)
+        assert.equal('`name` of table `player` cannot be unique: more than one row holds "ann"; '
+            .. "change or delete all of them but one first", why)
         assert.is_nil(world:table "note")
         assert.equal(3, world:table("player"):count())
         assert.equal(ann, world:table("player"):find(1, { 1 }))

@@ -1,6 +1,7 @@
 #include "store/key.h"
 
 #include "sats/bsatn.h"
+#include "sats/json.h"
 
 /* Whether the key is one block: columns side by side at a constant offset, none of variable size. */
 static bool find_block(struct key *key)
@@ -122,4 +123,28 @@ uint64_t key_hash(const struct key *key, const struct key_at *at)
     for (uint32_t idx = 0; idx < key->column_count; idx++)
         hash = key_hash_block(hash, at->column[idx], bsatn_size(key->types[idx], at->column[idx]));
     return hash;
+}
+
+void key_print_columns(struct buf *out, const struct table_def *table, const struct index_def *def)
+{
+    for (uint32_t idx = 0; idx < def->column_count; idx++) {
+        if (idx > 0)
+            buf_put_text(out, ", ");
+        buf_put_bytes(out, table->columns[def->columns[idx]].name);
+    }
+}
+
+void key_print(struct buf *out, const struct table_def *table, const struct index_def *def, const uint8_t *row)
+{
+    if (def->column_count > 1)
+        buf_put_u8(out, '[');
+    for (uint32_t idx = 0; idx < def->column_count; idx++) {
+        const struct type *type = table->columns[def->columns[idx]].type;
+        const uint8_t *at = key_row_column(table, row, def->columns[idx]);
+        if (idx > 0)
+            buf_put_u8(out, ',');
+        json_print(out, type, bytes_of(at, bsatn_size(type, at)), JSON_UNTYPED);
+    }
+    if (def->column_count > 1)
+        buf_put_u8(out, ']');
 }

@@ -2,6 +2,7 @@
  * then they change places, which cannot fail. */
 #include "schema/migration.h"
 #include "store/float_key.h"
+#include "store/key.h"
 #include "store/table.h"
 
 /* The new store in the making: `fresh[i]` is a table built for schema->tables[i], or NULL where the old one
@@ -116,13 +117,24 @@ static err carry_sequences(struct table *fresh, const struct table *old, struct 
     return OK;
 }
 
+static err refuse_equal_keys(const struct table *fresh, const struct index_def *def, const uint8_t *row, struct diag *diag)
+{
+    struct buf text = { 0 };
+    buf_put_u8(&text, '`');
+    key_print_columns(&text, fresh->def, def);
+    buf_put_format(&text, "` of table `%.*s` cannot be unique: more than one row holds ", BYTES_FORMAT(fresh->def->name));
+    key_print(&text, fresh->def, def, row);
+    diag_set(diag, ERR_MIGRATION, "%.*s; change or delete all of them but one first", BYTES_FORMAT(buf_bytes(&text)));
+    buf_deinit(&text);
+    return ERR_MIGRATION;
+}
+
 static err check_unique(const struct table *fresh, const uint8_t *row, struct diag *diag)
 {
     for (uint32_t idx = 0; idx < fresh->index_count; idx++) {
         const struct index_def *def = index_def(fresh->indexes[idx]);
         if (def->unique && index_find_row(fresh->indexes[idx], row) != ROWREF_NONE)
-            return diag_set(diag, ERR_MIGRATION, "`%.*s` of table `%.*s` cannot be unique: rows hold equal values; change or delete them first",
-                            BYTES_FORMAT(def->name), BYTES_FORMAT(fresh->def->name));
+            return refuse_equal_keys(fresh, def, row, diag);
     }
     return OK;
 }

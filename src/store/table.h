@@ -64,8 +64,8 @@ bool store_restore_sequence(struct store *store, uint32_t sequence_id, __int128 
 /* Puts a new schema in force: takes `schema` over and frees the old one. The migration was planned from
  * store->schema to `schema`. Refused as a whole (ERR_MIGRATION) when data stands against it: a table to
  * be removed holds rows, a unique index would have duplicates, a new sequence's range holds values. Nothing
- * has changed then, `schema` stays the caller's, and `fault` (may be NULL) says which table it is. Rows get defaults for added columns here, at the cost
- * of a second copy of such a table while it is made. */
+ * has changed then, `schema` stays the caller's, and `fault` (may be NULL) says which table it is. Rows get defaults
+ * for added columns here, at the cost of a second copy of such a table while it is made. */
 struct migration;
 err store_migrate(struct store *store, struct schema *schema, const struct migration *plan, struct schema_fault *fault,
                   struct diag *diag);

@@ -1,8 +1,8 @@
 #include "txn/txn.h"
 
 #include "sats/bsatn.h"
-#include "sats/json.h"
 #include "store/float_key.h"
+#include "store/key.h"
 #include "txn/writes.h"
 
 enum { KEPT_BYTES_MAX = 1 << 20 }; /* a larger buffer is given back at the end of its transaction */
@@ -114,30 +114,6 @@ static err check_row(const struct txn *txn, const struct table *table, bytes row
     return check_room(txn, row.size, diag);
 }
 
-static void print_key(struct buf *out, const struct table *table, const struct index_def *def, const uint8_t *row)
-{
-    if (def->column_count > 1)
-        buf_put_u8(out, '[');
-    for (uint32_t idx = 0; idx < def->column_count; idx++) {
-        const struct type *type = table->def->columns[def->columns[idx]].type;
-        const uint8_t *at = table_column(table, row, def->columns[idx]);
-        if (idx > 0)
-            buf_put_u8(out, ',');
-        json_print(out, type, bytes_of(at, bsatn_size(type, at)), JSON_UNTYPED);
-    }
-    if (def->column_count > 1)
-        buf_put_u8(out, ']');
-}
-
-static void print_columns(struct buf *out, const struct table *table, const struct index_def *def)
-{
-    for (uint32_t idx = 0; idx < def->column_count; idx++) {
-        if (idx > 0)
-            buf_put_text(out, ", ");
-        buf_put_bytes(out, table->def->columns[def->columns[idx]].name);
-    }
-}
-
 static err refuse_duplicate(const struct table *table, const struct index *index, const uint8_t *row, struct diag *diag)
 {
     const struct index_def *def = index_def(index);
@@ -145,9 +121,9 @@ static err refuse_duplicate(const struct table *table, const struct index *index
     buf_init(&text);
     buf_put_format(&text, "Unique constraint violation '%.*s' in table '%.*s': column(s): '", BYTES_FORMAT(def->name),
                    BYTES_FORMAT(table->def->name));
-    print_columns(&text, table, def);
+    key_print_columns(&text, table->def, def);
     buf_put_text(&text, "' value: ");
-    print_key(&text, table, def, row);
+    key_print(&text, table->def, def, row);
     diag_set(diag, ERR_UNIQUE, "%.*s", BYTES_FORMAT(buf_bytes(&text)));
     buf_deinit(&text);
     return ERR_UNIQUE;
@@ -158,9 +134,9 @@ static err refuse_missing(const struct table *table, const struct index *index, 
     struct buf text;
     buf_init(&text);
     buf_put_format(&text, "table `%.*s` has no row to update with ", BYTES_FORMAT(table->def->name));
-    print_columns(&text, table, index_def(index));
+    key_print_columns(&text, table->def, index_def(index));
     buf_put_text(&text, " = ");
-    print_key(&text, table, index_def(index), row);
+    key_print(&text, table->def, index_def(index), row);
     diag_set(diag, ERR_NO_ROW, "%.*s", BYTES_FORMAT(buf_bytes(&text)));
     buf_deinit(&text);
     return ERR_NO_ROW;
