@@ -4,7 +4,6 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { WebSocket as UndiciWebSocket } from 'undici';
-import { DbConnection } from '../build/module_bindings';
 
 const program = process.env.STDB_PROGRAM ?? '../../build/stdb-lua';
 const patience = Number(process.env.STDB_PATIENCE_MS ?? 20000);
@@ -108,11 +107,28 @@ export function offerOnly(...protocols: string[]) {
   (globalThis as { WebSocket: unknown }).WebSocket = Offering;
 }
 
-export type Connected = { db: DbConnection; identity: string; token: string };
+// What connections have in common, whichever bindings or version of the client they come from.
+interface Builder<Db> {
+  withUri(uri: string): Builder<Db>;
+  withDatabaseName(name: string): Builder<Db>;
+  withToken(token?: string): Builder<Db>;
+  onConnect(told: (db: Db, identity: { toHexString(): string }, token: string) => void): Builder<Db>;
+  onConnectError(told: (context: any, error: Error) => void): Builder<Db>;
+  build(): Db;
+}
 
-export function connect(server: Server, token?: string): Promise<Connected> {
-  const connected = new Promise<Connected>((resolve, reject) => {
-    DbConnection.builder()
+interface SubscriptionBuilder<Handle> {
+  onApplied(told: () => void): SubscriptionBuilder<Handle>;
+  onError(told: (context: { event?: Error }) => void): SubscriptionBuilder<Handle>;
+  subscribe(queries: string[]): Handle;
+}
+
+export type Connected<Db> = { db: Db; identity: string; token: string };
+
+/** A new connection of these bindings: connectTo(server, DbConnection.builder()). */
+export function connectTo<Db>(server: Server, builder: Builder<Db>, token?: string): Promise<Connected<Db>> {
+  const connected = new Promise<Connected<Db>>((resolve, reject) => {
+    builder
       .withUri(server.url)
       .withDatabaseName('spec')
       .withToken(token)
@@ -123,17 +139,24 @@ export function connect(server: Server, token?: string): Promise<Connected> {
   return within('a connection', connected);
 }
 
-/** Subscribes and waits until the rows are there. */
-export function subscribe(db: DbConnection, ...queries: string[]) {
-  type Handle = ReturnType<ReturnType<DbConnection['subscriptionBuilder']>['subscribe']>;
+/** Subscribes and waits until the rows are there and their callbacks have run. */
+export function subscribe<Handle>(
+  db: { subscriptionBuilder(): SubscriptionBuilder<Handle> }, ...queries: string[]
+): Promise<Handle> {
   const applied = new Promise<Handle>((resolve, reject) => {
-    const handle: Handle = db
+    const handle = db
       .subscriptionBuilder()
       .onApplied(() => setTimeout(() => resolve(handle), 0))
       .onError(context => reject(context.event ?? new Error('subscription error')))
       .subscribe(queries);
   });
   return within(`subscription to ${queries.join('; ')}`, applied);
+}
+
+/** Waits until the client has heard that a subscription is over. */
+export function unsubscribe(handle: { unsubscribeThen(ended: () => void): void }): Promise<void> {
+  const ended = new Promise<void>(resolve => handle.unsubscribeThen(() => setTimeout(resolve, 0)));
+  return within('the end of a subscription', ended);
 }
 
 export async function refusal(promise: Promise<unknown>): Promise<Error> {

@@ -1,8 +1,12 @@
 // The official client, unmodified, against a running server: once over v3 and once forced to v2.
 import { Timestamp } from 'spacetimedb';
-import { agreed, connect, equal, eventually, expect, it, offerOnly, refusal, runAll, Server, subscribe, within } from './harness';
+import { DbConnection } from '../build/module_bindings';
+import {
+  agreed, connectTo, equal, eventually, expect, it, offerOnly, refusal, runAll, Server, subscribe, unsubscribe, within,
+} from './harness';
 
 const server = new Server('module/module.lua');
+const connect = (token?: string) => connectTo(server, DbConnection.builder(), token);
 
 it('starts a server', async () => {
   await server.start();
@@ -15,7 +19,7 @@ for (const protocol of ['v3.bsatn.spacetimedb', 'v2.bsatn.spacetimedb']) {
   it(`connects ${over} and is told who it is`, async () => {
     if (protocol.startsWith('v3')) offerOnly();
     else offerOnly(protocol);
-    const client = await connect(server);
+    const client = await connect();
     equal(agreed.at(-1), protocol, 'the protocol agreed on');
     expect(/^c200[0-9a-f]{60}$/.test(client.identity), `an identity, not ${client.identity}`);
     expect(client.token.split('.').length === 3, 'a token');
@@ -23,15 +27,15 @@ for (const protocol of ['v3.bsatn.spacetimedb', 'v2.bsatn.spacetimedb']) {
   });
 
   it(`comes back ${over} with its token as the same identity`, async () => {
-    const first = await connect(server);
+    const first = await connect();
     first.db.disconnect();
-    const second = await connect(server, first.token);
+    const second = await connect(first.token);
     equal(second.identity, first.identity, 'the identity');
     second.db.disconnect();
   });
 
   it(`sees ${over} rows come, change and go`, async () => {
-    const { db } = await connect(server);
+    const { db } = await connect();
     const events: string[] = [];
     db.db.player.onInsert((_context, row) => events.push(`+${row.id} ${row.name} ${row.bestScore} ${row.title}`));
     db.db.player.onUpdate((_context, old, row) => events.push(`~${row.id} ${old.name}>${row.name} ${row.title}`));
@@ -47,7 +51,7 @@ for (const protocol of ['v3.bsatn.spacetimedb', 'v2.bsatn.spacetimedb']) {
   });
 
   it(`gets ${over} a reducer's own words when it is refused, and general ones when it crashes`, async () => {
-    const { db } = await connect(server);
+    const { db } = await connect();
     await subscribe(db, 'SELECT * FROM player');
     const refused = await refusal(within('refusal', db.reducers.deletePlayer({ id: 77 })));
     equal(refused.message, 'nobody has the id 77', 'the refusal');
@@ -58,7 +62,7 @@ for (const protocol of ['v3.bsatn.spacetimedb', 'v2.bsatn.spacetimedb']) {
   });
 
   it(`is told ${over} why a subscription was refused`, async () => {
-    const { db } = await connect(server);
+    const { db } = await connect();
     const wrong = await refusal(subscribe(db, 'SELECT * FROM plaier'));
     expect(/plaier/.test(wrong.message), `names the table: ${wrong.message}`);
     const hidden = await refusal(subscribe(db, 'SELECT * FROM secret'));
@@ -67,21 +71,21 @@ for (const protocol of ['v3.bsatn.spacetimedb', 'v2.bsatn.spacetimedb']) {
   });
 
   it(`forgets ${over} the rows of a subscription that ends`, async () => {
-    const { db } = await connect(server);
+    const { db } = await connect();
     await within('put', db.reducers.putPlayer({ id: base + 1, name: 'bob', bestScore: 1n, title: undefined }));
     await within('put', db.reducers.putPlayer({ id: base + 2, name: 'eve', bestScore: 2n, title: undefined }));
     const one = await subscribe(db, `SELECT * FROM player WHERE id = ${base + 1}`);
     const both = await subscribe(db, `SELECT * FROM player WHERE id = ${base + 1} OR id = ${base + 2}`);
     equal(db.db.player.count(), 2n, 'rows of both');
-    await within('the end of both', new Promise<void>(resolve => both.unsubscribeThen(() => resolve())));
+    await unsubscribe(both);
     equal([...db.db.player.iter()].map(row => row.id), [base + 1], 'rows that stay');
-    await within('the end of one', new Promise<void>(resolve => one.unsubscribeThen(() => resolve())));
+    await unsubscribe(one);
     equal(db.db.player.count(), 0n, 'rows left');
     db.disconnect();
   });
 
   it(`carries ${over} enums, nested products, arrays, bytes and wide integers both ways`, async () => {
-    const { db, identity } = await connect(server);
+    const { db, identity } = await connect();
     await subscribe(db, 'SELECT * FROM event_row WHERE owner = :sender');
     const before = db.db.eventRow.count();
     const wide = 2n ** 255n + 12345n;
@@ -105,7 +109,7 @@ for (const protocol of ['v3.bsatn.spacetimedb', 'v2.bsatn.spacetimedb']) {
   });
 
   it(`keeps ${over} the first rows of an order: one that leaves makes room for its successor`, async () => {
-    const { db } = await connect(server);
+    const { db } = await connect();
     const first = base * 10;
     const put = (id: number, bestScore: bigint) =>
       within('put', db.reducers.putPlayer({ id: first + id, name: `p${id}`, bestScore, title: undefined }));
@@ -121,7 +125,7 @@ for (const protocol of ['v3.bsatn.spacetimedb', 'v2.bsatn.spacetimedb']) {
   });
 
   it(`keeps ${over} a join up to date`, async () => {
-    const { db } = await connect(server);
+    const { db } = await connect();
     const id = base * 10 + 11;
     await subscribe(db, `SELECT a.* FROM player a JOIN player b ON a.id = b.id WHERE b.name = 'joined ${base}'`);
     const put = (name: string) => within('put', db.reducers.putPlayer({ id, name, bestScore: 1n, title: undefined }));
@@ -135,7 +139,7 @@ for (const protocol of ['v3.bsatn.spacetimedb', 'v2.bsatn.spacetimedb']) {
   });
 
   it(`shows ${over} two clients each other's rows`, async () => {
-    const [left, right] = [await connect(server), await connect(server)];
+    const [left, right] = [await connect(), await connect()];
     await subscribe(right.db, `SELECT * FROM player WHERE name = 'from left ${base}'`);
     await within('put', left.db.reducers.putPlayer({ id: base + 9, name: `from left ${base}`, bestScore: 3n, title: 'x' }));
     await eventually('the row', () => right.db.db.player.count() === 1n);
@@ -144,7 +148,7 @@ for (const protocol of ['v3.bsatn.spacetimedb', 'v2.bsatn.spacetimedb']) {
   });
 
   it(`serves ${over} 50 clients at once`, async () => {
-    const clients = await Promise.all(Array.from({ length: 50 }, () => connect(server)));
+    const clients = await Promise.all(Array.from({ length: 50 }, () => connect()));
     const first = base * 100;
     await Promise.all(clients.map(({ db }) => subscribe(db, `SELECT * FROM player WHERE id >= ${first} AND id < ${first + 50}`)));
     await Promise.all(clients.map(({ db }, idx) =>
@@ -155,7 +159,7 @@ for (const protocol of ['v3.bsatn.spacetimedb', 'v2.bsatn.spacetimedb']) {
 }
 
 it('ends a call that never would, and goes on', async () => {
-  const { db } = await connect(server);
+  const { db } = await connect();
   const stopped = await refusal(within('the end of the loop', db.reducers.spin({})));
   expect(stopped.message.length > 0, 'a reason');
   await within('the next call', db.reducers.putPlayer({ id: 1, name: 'after', bestScore: 0n, title: undefined }));
@@ -163,11 +167,11 @@ it('ends a call that never would, and goes on', async () => {
 });
 
 it('keeps what it acknowledged when the server is killed', async () => {
-  const before = await connect(server);
+  const before = await connect();
   await within('put', before.db.reducers.putPlayer({ id: 31337, name: 'kept', bestScore: 1n, title: undefined }));
   await server.stop('SIGKILL');
   await server.start();
-  const after = await connect(server, before.token);
+  const after = await connect(before.token);
   equal(after.identity, before.identity, 'the identity');
   await subscribe(after.db, 'SELECT * FROM player WHERE id = 31337');
   equal(after.db.db.player.id.find(31337)?.name, 'kept', 'the row');

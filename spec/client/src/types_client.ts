@@ -1,7 +1,7 @@
 // Every type as a column, an argument and a key, between the official client, our bindings and our server.
 import { ConnectionId, Identity, ScheduleAt, TimeDuration, Timestamp, Uuid } from 'spacetimedb';
 import { DbConnection, type Color, type Everything, type Shape } from '../build/types_bindings';
-import { equal as equalTexts, expect, it, offerOnly, refusal, runAll, Server, within } from './harness';
+import { connectTo, equal as equalTexts, expect, it, offerOnly, refusal, runAll, Server, subscribe, within } from './harness';
 
 /** A variant without payload comes with an empty one. */
 function plain(value: unknown): unknown {
@@ -44,28 +44,7 @@ const high: Everything = {
   option: '', result: { ok: 'yes' } as never, list: [1n, -1n], lists: [['a'], [], ['b', 'c']], products: [{ a: 1 }, { a: 2 }],
 };
 
-function connect(): Promise<DbConnection> {
-  const connected = new Promise<DbConnection>((resolve, reject) => {
-    DbConnection.builder()
-      .withUri(server.url)
-      .withDatabaseName('spec')
-      .onConnect(connection => resolve(connection))
-      .onConnectError((_context, error) => reject(error))
-      .build();
-  });
-  return within('a connection', connected);
-}
-
-function subscribe(connection: DbConnection, ...queries: string[]): Promise<void> {
-  const applied = new Promise<void>((resolve, reject) => {
-    connection
-      .subscriptionBuilder()
-      .onApplied(() => setTimeout(resolve, 0))
-      .onError(context => reject(context.event ?? new Error('subscription error')))
-      .subscribe(queries);
-  });
-  return within(`subscription to ${queries.join('; ')}`, applied);
-}
+const connect = () => connectTo(server, DbConnection.builder());
 
 /** The columns of both by name: the client and we need not agree on their order. */
 function equalRows(actual: Everything | undefined | null, wanted: Everything, what: string) {
@@ -77,7 +56,7 @@ function equalRows(actual: Everything | undefined | null, wanted: Everything, wh
 it('starts a server whose module holds every type', async () => {
   offerOnly();
   await server.start();
-  db = await connect();
+  ({ db } = await connect());
   await subscribe(db, 'SELECT * FROM everything', 'SELECT * FROM pair', 'SELECT * FROM bell');
 });
 
@@ -97,7 +76,7 @@ it('takes a whole row as an argument and shows the change of each column', async
 });
 
 it('shows the same to who comes later', async () => {
-  const late = await connect();
+  const { db: late } = await connect();
   await subscribe(late, 'SELECT * FROM everything');
   equalRows(late.db.everything.id.find(1), high, 'the first rows');
   late.disconnect();

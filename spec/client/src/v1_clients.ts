@@ -1,19 +1,21 @@
 // The official clients of 1.x, unmodified, against a running server: the newest of them and one of the years before.
-import { agreed, equal, eventually, expect, it, offerOnly, refusal, runAll, Server, within } from './harness';
+import {
+  agreed, equal, eventually, expect, it, offerOnly, refusal, runAll, Server, subscribe, unsubscribe, within, type Connected,
+} from './harness';
 import { builder as builderOf112 } from './v1/bindings_of_1_12';
 import { builder as builderOf13 } from './v1/bindings_of_1_3';
-import type { Builder, Connection, Handle, Player, ReducerEvent, RowEvent } from './v1/client';
+import type { Builder, Connection, Player, ReducerEvent, RowEvent } from './v1/client';
 
-type Connected = { db: Connection; identity: string; token: string; ended: Promise<void> };
+type Ending = Connected<Connection> & { ended: Promise<void> };
 
 const server = new Server('module/module.lua');
 const person = (id: number, name: string, title?: string): Player => ({ id, name, bestScore: -5n, title });
 
 /** A connection that ends tells so to onDisconnect; 1.3 tells it to onConnectError. */
-function connect(builder: Builder, token?: string): Promise<Connected> {
+function connect(builder: Builder, token?: string): Promise<Ending> {
   let end: () => void;
   const ended = new Promise<void>(resolve => (end = resolve));
-  const connected = new Promise<Connected>((resolve, reject) => {
+  const connected = new Promise<Ending>((resolve, reject) => {
     builder
       .withUri(server.url)
       .withModuleName('spec')
@@ -24,23 +26,6 @@ function connect(builder: Builder, token?: string): Promise<Connected> {
       .build();
   });
   return within('a connection', connected);
-}
-
-/** Subscribes and waits until the rows are there and their callbacks have run. */
-function subscribe(db: Connection, ...queries: string[]): Promise<Handle> {
-  const applied = new Promise<Handle>((resolve, reject) => {
-    const handle = db
-      .subscriptionBuilder()
-      .onApplied(() => setTimeout(() => resolve(handle), 0))
-      .onError(context => reject(context.event ?? new Error('subscription error')))
-      .subscribe(queries);
-  });
-  return within(`subscription to ${queries.join('; ')}`, applied);
-}
-
-function unsubscribe(handle: Handle): Promise<void> {
-  const ended = new Promise<void>(resolve => handle.unsubscribeThen(() => setTimeout(resolve, 0)));
-  return within('the end of a subscription', ended);
 }
 
 /** Calls and waits until the client hears of it: these clients have no promise for a call. */

@@ -1,33 +1,11 @@
 // Views, schedules and row filters, between the official client, our bindings and our server.
 import { ScheduleAt, Timestamp } from 'spacetimedb';
 import { DbConnection } from '../build/views_bindings';
-import { equal, eventually, it, offerOnly, runAll, Server, within } from './harness';
+import { connectTo, equal, eventually, it, offerOnly, runAll, Server, subscribe, within } from './harness';
 
 const server = new Server('views_module/module.lua');
 
-function connect(token?: string): Promise<DbConnection> {
-  const connected = new Promise<DbConnection>((resolve, reject) => {
-    DbConnection.builder()
-      .withUri(server.url)
-      .withDatabaseName('spec')
-      .withToken(token)
-      .onConnect(connection => resolve(connection))
-      .onConnectError((_context, error) => reject(error))
-      .build();
-  });
-  return within('a connection', connected);
-}
-
-function subscribe(connection: DbConnection, ...queries: string[]): Promise<void> {
-  const applied = new Promise<void>((resolve, reject) => {
-    connection
-      .subscriptionBuilder()
-      .onApplied(() => setTimeout(resolve, 0))
-      .onError(context => reject(context.event ?? new Error('subscription error')))
-      .subscribe(queries);
-  });
-  return within(`subscription to ${queries.join('; ')}`, applied);
-}
+const connect = () => connectTo(server, DbConnection.builder());
 
 /** What one table's callbacks tell, in the order of telling. */
 type Observed<Row> = {
@@ -49,8 +27,8 @@ let ben: DbConnection;
 it('starts a server whose module has views, schedules and row filters', async () => {
   offerOnly();
   await server.start();
-  ann = await connect();
-  ben = await connect();
+  ({ db: ann } = await connect());
+  ({ db: ben } = await connect());
 });
 
 it('sees the one row of its own view come, change and go, and not that of another', async () => {
