@@ -115,6 +115,25 @@ describe("with a disk that can be told to fail", function()
       end
     end)
 
+    it("refusals wait for what they may be because of", function()
+      local writer, patient = people.connect(world, { confirmed = false }), people.connect(world)
+      local old = v1_client.connect(world, { protocol = "v1", confirmed = true })
+      local function refuse_old()
+        local name, arguments = people.call("refuse", { text = "no" })
+        old:send("CallReducer", { reducer = name, args = arguments, request_id = 1, flags = 0 })
+        assert.equal("Failed", old:expect("TransactionUpdate").status.tag)
+      end
+      for place, refuse in ipairs {
+        function() assert.equal("Err", patient:call(people.call("refuse", { text = "no" })).tag) end,
+        refuse_old,
+      } do
+        settle()
+        make_slow()
+        writer:call(people.call("add_pair", { left = place, right = 1 }))
+        assert.is_true(seconds(refuse) > SLOW / 3)
+      end
+    end)
+
     it("refusals queue behind what waits", function()
       local ann = people.connect(world)
       make_slow()
@@ -139,14 +158,14 @@ describe("with a disk that can be told to fail", function()
       end)
     end)
 
-    it("pings are answered and other clients come in", function()
+    it("pings are answered, and clients that do not wait come in", function()
       local ann = people.connect(world)
       make_slow()
       ann:send_call(people.call("add_pair", { left = 1, right = 1 }))
       assert_does_not_wait(function()
         ann.connection:send_frame { opcode = "ping", payload = "hello" }
         assert.equal("pong", ann.connection:receive_frame().opcode)
-        people.connect(world):drop()
+        people.connect(world, { confirmed = false }):drop()
         assert.equal(200, world:request({ path = "/v1/ping" }).status)
       end)
     end)
@@ -186,7 +205,7 @@ describe("with a disk that can be told to fail", function()
         return seen.body and seen.body:find("[1,1]", 1, true)
       end)
       world:signal_stop()
-      assert.equal(200, caller:read_response(server.patience).status)
+      assert.equal(200, assert(caller:read_response(server.patience)).status)
       assert.equal(0, world:stop())
     end)
   end)

@@ -33,6 +33,7 @@ function Player.new(number, options)
     number = number,
     options = options,
     state = "coming",     -- "here", then "closing" by the server or "leaving" by itself
+    farewell = nil,       -- closing: the version of which it learns so
     expected = {}, first = 1, last = 0,
     holds = {},           -- set -> its queries, as the engine knows them
     copies = {},          -- set -> table -> bytes -> true, as the client has been told
@@ -48,7 +49,7 @@ end
 
 -- What is to come -----------------------------------------------------------------------------------------------------
 
---- `version`: what the disk must have before a confirmed client is told; 0 for nothing.
+--- `version`: what the disk must have before a confirmed client is told.
 function Player:expect(tag, version, content)
   content = content or {}
   content.tag, content.version = tag, version

@@ -215,7 +215,7 @@ function Simulation:call(player)
       local sets = self:tell(found, player)
       player:expect("ReducerResult", self.model.version, { request_id = request_id, outcome = "ok", sets = sets })
     else
-      player:expect("ReducerResult", 0,
+      player:expect("ReducerResult", self.model.version,
         { request_id = request_id, outcome = outcome == "unknown" and "internal" or outcome, text = found })
     end
   end)
@@ -242,7 +242,7 @@ function Simulation:subscribe(player)
       local is_known = not player.holds[set]
       for _, query in ipairs(queries) do is_known = is_known and self.model:has(query.table) end
       if not is_known then
-        player:expect("SubscriptionError", 0, { request_id = request_id })
+        player:expect("SubscriptionError", self.model.version, { request_id = request_id })
         self.points:visit "subscription refused"
         return
       end
@@ -259,11 +259,11 @@ function Simulation:unsubscribe(player)
     messages.client("Unsubscribe", { request_id = request_id, query_set_id = { id = set }, flags = flags }), function()
       local queries = player.holds[set]
       if not queries then
-        player:expect("SubscriptionError", 0, { request_id = request_id })
+        player:expect("SubscriptionError", self.model.version, { request_id = request_id })
         return
       end
       player.holds[set] = nil
-      player:expect("UnsubscribeApplied", 0,
+      player:expect("UnsubscribeApplied", self.model.version,
         { request_id = request_id, set = set, tables = wants_rows and Player.answers(self.model, queries) or nil })
     end)
 end
@@ -290,14 +290,14 @@ function Simulation:connect(number)
   self.posts[#self.posts + 1] = { player = player, is_arrival = true, effect = function()
     local is_let_in, changes = self.model:connect(connection, who)
     if not is_let_in then
-      player.state = "closing"
+      player.state, player.farewell = "closing", self.model.version
       self.points:visit "client not let in"
       return
     end
     self:tell(changes)
     self.arrivals[#self.arrivals + 1] = player
     player.state, player.is_connected = "here", true
-    player:expect("InitialConnection", 0)
+    player:expect("InitialConnection", self.model.version)
   end }
 end
 
@@ -364,6 +364,7 @@ function Simulation:receive_for(player)
   elseif ending and not player.is_leaving then
     self:hold(player.state == "closing", "client %d is sent away for nothing (%s)", player.number, ending)
     self:hold(not player:is_waiting(), "client %d is sent away before it was told all", player.number)
+    if player.options.confirmed then self.model:make_sure(player.farewell) end
     self:disconnect(player)
   end
 end
@@ -471,7 +472,7 @@ end
 function Simulation:close_all()
   for place = #self.arrivals, 1, -1 do
     local player = self.arrivals[place]
-    player.state = "closing"
+    player.state, player.farewell = "closing", self.model.version
     self:tell(self.model:disconnect(player.options.connection))
     player.is_connected = false
     player.holds = {}

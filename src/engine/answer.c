@@ -74,15 +74,20 @@ void answer_add_parts(struct client *client, const struct update_part *parts, ui
     }
 }
 
-void answer_end(struct client *client, uint64_t needs)
+/* M1 */
+static uint64_t needs_now(const struct engine *engine, const struct session *session)
+{
+    return session->confirmed ? wal_next_offset(engine->wal) : 0;
+}
+
+void answer_end(struct engine *engine, struct client *client)
 {
     struct packet *packet = client->open;
     close_inline(packet);
     check(packet->part_count > 0);
     packet->parts[packet->part_count - 1].ends_message = true;
     packet->message_count++;
-    if (client->session->confirmed && needs > packet->needs)
-        packet->needs = needs;
+    packet->needs = needs_now(engine, client->session);
 }
 
 void answer_close(struct engine *engine, struct client *client, uint16_t code, const char *reason)
@@ -91,6 +96,7 @@ void answer_close(struct engine *engine, struct client *client, uint16_t code, c
     openings_drop(engine->openings, client);
     struct packet *packet = packet_new(PACKET_CLOSE);
     packet->to.session = client->session;
+    packet->needs = needs_now(engine, client->session);
     packet->close_code = code;
     buf_put_text(&packet->data, reason);
     port_send(engine->port, packet);
@@ -101,6 +107,7 @@ void answer_drop(struct engine *engine, struct session *session)
 {
     struct packet *packet = packet_new(PACKET_DROP);
     packet->to.session = session;
+    packet->needs = needs_now(engine, session);
     port_send(engine->port, packet);
 }
 

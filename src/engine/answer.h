@@ -1,16 +1,18 @@
 /* answer — messages on their way out: gathered per client during a turn, sent together at its end.
  *
- * Every message depends on the log up to some offset. The packet keeps the highest, and net holds it back
- * until that much is durable (O2). */
+ * Rules
+ *   M1  Whatever a client is told, an answer, an update, a refusal, a greeting or a farewell, may follow from all that
+ *       was committed when it was made. So its packet needs the log up to there, and net holds it back until that much is
+ *       durable (O2 of port.h): a confirmed client never learns of what a crash could undo. With nothing under way
+ *       nobody waits. */
 #pragma once
 
 #include "engine/state.h"
 
-/* A message for a client: write it into the buffer, then end it. `needs`: the log must be durable below it
- * before a confirmed client may see the message; 0 for none. */
+/* A message for a client: write it into the buffer, then end it (M1). */
 struct buf *answer_begin(struct engine *engine, struct client *client);
 void answer_add_parts(struct client *client, const struct update_part *parts, uint32_t count);
-void answer_end(struct client *client, uint64_t needs);
+void answer_end(struct engine *engine, struct client *client);
 
 /* Ends the connection: with a close frame after what is queued, or without any. */
 void answer_close(struct engine *engine, struct client *client, uint16_t code, const char *reason);

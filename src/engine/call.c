@@ -62,7 +62,6 @@ struct delivery {
     struct client *client;
     call_tell_fn *tell;
     void *context;
-    uint64_t needs;
     bool told;
     bool has_ended; /* a subscription, of anybody */
 };
@@ -72,19 +71,19 @@ static void deliver(void *context, struct subscriber *subscriber, const struct u
     struct delivery *delivery = context;
     struct client *client = container_of(subscriber, struct client, subscriber);
     if (client == delivery->client) {
-        delivery->tell(delivery->context, parts, count, delivery->needs);
+        delivery->tell(delivery->context, parts, count);
         delivery->told = true;
         return;
     }
     if (client->closing)
         return;
     if (client->v1 != NULL) {
-        v1_tell_update(delivery->engine, client, parts, count, delivery->needs);
+        v1_tell_update(delivery->engine, client, parts, count);
         return;
     }
     server_msg_transaction_update(answer_begin(delivery->engine, client));
     answer_add_parts(client, parts, count);
-    answer_end(client, delivery->needs);
+    answer_end(delivery->engine, client);
 }
 
 static void end_subscription(void *context, struct subscriber *subscriber, uint32_t query_set_id, const struct diag *diag)
@@ -94,17 +93,17 @@ static void end_subscription(void *context, struct subscriber *subscriber, uint3
     subscription_tell_ended(delivery->engine, subscriber, query_set_id, diag);
 }
 
-uint64_t call_log(struct engine *engine, const struct record *record, const struct delta *delta)
+void call_log(struct engine *engine, const struct record *record, const struct delta *delta)
 {
     struct buf *out = wal_append_begin(engine->wal);
     const size_t start = out->size;
     record_encode(out, record, delta);
     engine->logged_bytes += out->size - start;
-    return wal_append_end(engine->wal) + 1;
+    (void)wal_append_end(engine->wal);
 }
 
-/* A transaction that changed nothing is not logged, but it has read: what it saw must be durable before
- * the outcome is told. Clients coming and going, and publishing, are always logged. */
+/* A transaction that changed nothing is not logged, but what it has read must be durable all the same before its
+ * outcome is told (M1 of answer.h). Clients coming and going, and publishing, are always logged. */
 static bool must_be_logged(const struct record *record, const struct delta *delta)
 {
     const bool may_be_left_out = record->kind == RECORD_CALL || record->kind == RECORD_SQL ||
@@ -122,16 +121,17 @@ static void publish(struct delivery *delivery, const struct delta *delta)
 
 void call_publish(struct engine *engine, const struct delta *delta)
 {
-    struct delivery delivery = { .engine = engine, .needs = wal_next_offset(engine->wal) };
+    struct delivery delivery = { .engine = engine };
     publish(&delivery, delta);
 }
 
-uint64_t call_commit(struct engine *engine, const struct record *record, struct client *client, call_tell_fn *tell, void *context)
+void call_commit(struct engine *engine, const struct record *record, struct client *client, call_tell_fn *tell, void *context)
 {
     const struct delta *delta = txn_commit(engine->txn);
-    const uint64_t needs = must_be_logged(record, delta) ? call_log(engine, record, delta) : wal_next_offset(engine->wal);
+    if (must_be_logged(record, delta))
+        call_log(engine, record, delta);
 
-    struct delivery delivery = { engine, client, tell, context, needs, false, false };
+    struct delivery delivery = { engine, client, tell, context, false, false };
     if (delta != NULL && engine->schedule != NULL)
         schedule_follow(engine->schedule, delta);
     if (delta != NULL && engine->derivations != NULL)
@@ -139,9 +139,8 @@ uint64_t call_commit(struct engine *engine, const struct record *record, struct 
     if (delta != NULL)
         publish(&delivery, delta);
     if (tell != NULL && !delivery.told)
-        tell(context, NULL, 0, needs);
+        tell(context, NULL, 0);
     txn_end(engine->txn);
-    return needs;
 }
 
 uint64_t call_draw_seed(struct engine *engine)
@@ -162,8 +161,8 @@ static err run_reducer(struct engine *engine, const struct caller *caller, uint3
     return module_call(engine->module, engine->txn, &context, reducer, args, diag);
 }
 
-struct call_result call_run(struct engine *engine, const struct caller *caller, struct client *client, uint32_t reducer, bytes args,
-                            call_tell_fn *tell, void *context, struct diag *diag)
+err call_run(struct engine *engine, const struct caller *caller, struct client *client, uint32_t reducer, bytes args,
+             call_tell_fn *tell, void *context, struct diag *diag)
 {
     const struct record record = { .kind = RECORD_CALL,
                                    .timestamp_us = engine->now_us,
@@ -175,13 +174,14 @@ struct call_result call_run(struct engine *engine, const struct caller *caller, 
     const err code = run_reducer(engine, caller, reducer, args, record.seed, diag);
     if (code != OK) {
         txn_abort(engine->txn);
-        return (struct call_result){ code, wal_next_offset(engine->wal) };
+        return code;
     }
-    return (struct call_result){ OK, call_commit(engine, &record, client, tell, context) };
+    call_commit(engine, &record, client, tell, context);
+    return OK;
 }
 
-struct call_result call_run_lifecycle(struct engine *engine, const struct caller *caller, enum lifecycle event,
-                                      bool even_if_it_fails, struct diag *diag)
+err call_run_lifecycle(struct engine *engine, const struct caller *caller, enum lifecycle event, bool even_if_it_fails,
+                       struct diag *diag)
 {
     check(event == LIFECYCLE_CONNECT || event == LIFECYCLE_DISCONNECT);
     const struct record record = { .kind = event == LIFECYCLE_CONNECT ? RECORD_CONNECT : RECORD_DISCONNECT,
@@ -198,8 +198,9 @@ struct call_result call_run_lifecycle(struct engine *engine, const struct caller
     if (code != OK) {
         txn_abort(engine->txn);
         if (!even_if_it_fails)
-            return (struct call_result){ code, wal_next_offset(engine->wal) };
+            return code;
         txn_begin(engine->txn);
     }
-    return (struct call_result){ code, call_commit(engine, &record, NULL, NULL, NULL) };
+    call_commit(engine, &record, NULL, NULL, NULL);
+    return code;
 }

@@ -3,12 +3,6 @@
 
 #include "engine/state.h"
 
-/* What became of a call. */
-struct call_result {
-    err code;         /* OK; or why nothing changed; the text is in diag */
-    uint64_t needs;   /* the log must be durable below it before the outcome is told */
-};
-
 /* A reducer's place by its name; CALL_NO_REDUCER when there is none. */
 enum { CALL_NO_REDUCER = -1 };
 int32_t call_find(const struct engine *engine, bytes name);
@@ -22,25 +16,24 @@ err call_check_args(struct engine *engine, uint32_t reducer, bytes *args, struct
 /* The same for those that come as JSON: appends them as bytes. */
 err call_parse_args(struct engine *engine, uint32_t reducer, bytes text, struct buf *args, struct diag *diag);
 
-/* Runs, commits, logs and publishes. Every subscriber but `client` (may be NULL) is told here; what the
+/* Runs, commits, logs and publishes, or changes nothing and says why. Every subscriber but `client` (may be NULL) is told here; what the
  * commit brings `client` is left to `tell`, which is called exactly once on success with the parts of its
  * update (none when nothing concerns it). */
-typedef void call_tell_fn(void *context, const struct update_part *parts, uint32_t count, uint64_t needs);
-struct call_result call_run(struct engine *engine, const struct caller *caller, struct client *client, uint32_t reducer, bytes args,
-                            call_tell_fn *tell, void *context, struct diag *diag);
+typedef void call_tell_fn(void *context, const struct update_part *parts, uint32_t count);
+err call_run(struct engine *engine, const struct caller *caller, struct client *client, uint32_t reducer, bytes args,
+             call_tell_fn *tell, void *context, struct diag *diag);
 
 /* A lifecycle reducer, or only the record when the module has none: `record` says CONNECT or DISCONNECT. When
  * the reducer fails, nothing changes and nothing is logged, unless `even_if_it_fails`: then the record is
  * logged without changes. */
-struct call_result call_run_lifecycle(struct engine *engine, const struct caller *caller, enum lifecycle event,
-                                      bool even_if_it_fails, struct diag *diag);
+err call_run_lifecycle(struct engine *engine, const struct caller *caller, enum lifecycle event, bool even_if_it_fails,
+                       struct diag *diag);
 
-/* Commits the open transaction: log record, then every subscriber. Returns what the outcome needs. For
- * transactions that no reducer made. */
-uint64_t call_commit(struct engine *engine, const struct record *record, struct client *client, call_tell_fn *tell, void *context);
+/* Commits the open transaction: log record, then every subscriber. For transactions that no reducer made. */
+void call_commit(struct engine *engine, const struct record *record, struct client *client, call_tell_fn *tell, void *context);
 /* Tells every subscriber of changes that no transaction made: in tables that are worked out from others. */
 void call_publish(struct engine *engine, const struct delta *delta);
 /* The seed of the next reducer's random source: differs from call to call; not a secret. */
 uint64_t call_draw_seed(struct engine *engine);
-/* Appends one record to the log and returns what its outcome needs. `delta` may be NULL. */
-uint64_t call_log(struct engine *engine, const struct record *record, const struct delta *delta);
+/* Appends one record to the log. `delta` may be NULL. */
+void call_log(struct engine *engine, const struct record *record, const struct delta *delta);

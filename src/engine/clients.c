@@ -44,7 +44,7 @@ void clients_connect(struct engine *engine, struct session *session)
     link_client(engine, client);
 
     struct diag diag;
-    if (call_run_lifecycle(engine, &client->caller, LIFECYCLE_CONNECT, false, &diag).code != OK) {
+    if (call_run_lifecycle(engine, &client->caller, LIFECYCLE_CONNECT, false, &diag) != OK) {
         client->closing = true;
         answer_drop(engine, session);
         return;
@@ -56,7 +56,7 @@ void clients_connect(struct engine *engine, struct session *session)
     }
     server_msg_initial_connection(answer_begin(engine, client), &session->who, &session->connection,
                                   bytes_of_text(session->token));
-    answer_end(client, 0);
+    answer_end(engine, client);
 }
 
 /* The record goes into the log even when the reducer fails: a disconnection cannot be prevented. */

@@ -97,7 +97,7 @@ static void finish(struct engine *engine, struct aside_job *head)
     } else {
         request_refuse(request, &head->diag);
     }
-    request_reply(engine, request, 0);
+    request_reply(engine, request);
     engine->inspection = NULL;
     frozen_drop(inspection->frozen);
     schema_free(inspection->schema);
@@ -136,7 +136,7 @@ void inspection_request(struct engine *engine, struct request *request)
     if (begin(engine, request, &diag) == OK)
         return;
     request_refuse(request, &diag);
-    request_reply(engine, request, 0);
+    request_reply(engine, request);
 }
 
 static void note_fault(void *context, const char *text)

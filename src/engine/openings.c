@@ -30,7 +30,6 @@ struct held {
     struct opening *opening; /* owned */
     enum client_msg_kind kind;
     uint32_t request_id, query_set_id;
-    uint64_t needs;
 };
 
 struct openings *openings_new(struct engine *engine)
@@ -145,8 +144,7 @@ void openings_begin(struct openings *openings, struct client *client, const stru
     *held = (struct held){ .opening = opening,
                            .kind = msg->kind,
                            .request_id = msg->request_id,
-                           .query_set_id = msg->query_set_id,
-                           .needs = wal_next_offset(engine->wal) };
+                           .query_set_id = msg->query_set_id };
     openings->holder_count += client->held == NULL;
     hold(client, held);
     add_batch(openings, subs_take_batch(engine->subs, &engine->store));
@@ -163,7 +161,7 @@ static void put_rows(struct engine *engine, struct client *client, const struct 
         server_msg_unsubscribe_applied(out, held->request_id, held->query_set_id, true);
     opening_parts(held->opening, parts);
     answer_add_parts(client, parts, count);
-    answer_end(client, held->needs);
+    answer_end(engine, client);
     memory_free(parts);
     opening_free(held->opening);
 }
@@ -174,7 +172,7 @@ static bool put_refusal(struct engine *engine, struct client *client, const stru
 {
     server_msg_subscription_error(answer_begin(engine, client), &held->request_id, held->query_set_id,
                                   bytes_of_text(diag->text));
-    answer_end(client, 0);
+    answer_end(engine, client);
     return !subs_abandon(engine->subs, held->opening);
 }
 

@@ -24,7 +24,7 @@ static void finish(struct engine *engine, struct aside_job *head)
         request_set_json(request);
     else
         request_refuse(request, &head->diag);
-    request_reply(engine, request, 0);
+    request_reply(engine, request);
     memory_free(container_of(head, struct past_job, head));
 }
 
@@ -49,5 +49,5 @@ void past_ask(struct engine *engine, struct request *request, bytes sql, bytes w
     if (begin(engine, request, sql, when, &diag) == OK)
         return;
     request_refuse(request, &diag);
-    request_reply(engine, request, 0);
+    request_reply(engine, request);
 }

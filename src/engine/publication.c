@@ -76,7 +76,8 @@ static void commit_publication(struct engine *engine, const struct module *modul
     if (!engine->was_published)
         memcpy(engine->first_hash, record.hash, sizeof record.hash);
     engine->was_published = true;
-    engine->publish_offset = call_commit(engine, &record, NULL, NULL, NULL) - 1;
+    engine->publish_offset = wal_next_offset(engine->wal);
+    call_commit(engine, &record, NULL, NULL, NULL);
     buf_clear(&engine->publish);
     record_encode(&engine->publish, &record, NULL);
     log_reservations(engine);

@@ -21,13 +21,13 @@ static const char *const CONTENT_JSON = "application/json";
 static const char *const CONTENT_TEXT = "text/plain; charset=utf-8";
 
 /* A call is acknowledged when it is on disk; what only reads may say that it need not wait. */
-void request_reply(struct engine *engine, struct request *request, uint64_t needs)
+void request_reply(struct engine *engine, struct request *request)
 {
     const bool waits = request->confirmed || request->kind == REQUEST_CALL;
     struct packet *packet = memory_new(sizeof *packet);
     packet->kind = PACKET_REPLY;
     packet->to.request = request;
-    packet->needs = waits ? needs : 0;
+    packet->needs = waits ? wal_next_offset(engine->wal) : 0;
     port_send(engine->port, packet);
 }
 
@@ -83,7 +83,7 @@ static void run_call(struct engine *engine, struct request *request, const struc
     if (code == OK)
         code = call_parse_args(engine, reducer, buf_bytes(&request->body), &args, &diag);
     if (code == OK)
-        code = call_run(engine, caller, NULL, reducer, buf_bytes(&args), NULL, NULL, &diag).code;
+        code = call_run(engine, caller, NULL, reducer, buf_bytes(&args), NULL, NULL, &diag);
     if (code == OK)
         set_text(request, STATUS_OK, "");
     else
@@ -109,14 +109,14 @@ static void run_as_client(struct engine *engine, struct request *request,
     struct caller caller = { .who = request->who, .number = ++engine->last_client };
     struct diag diag;
     random_bytes(caller.connection.at, sizeof caller.connection.at);
-    if (call_run_lifecycle(engine, &caller, LIFECYCLE_CONNECT, false, &diag).code != OK) {
+    if (call_run_lifecycle(engine, &caller, LIFECYCLE_CONNECT, false, &diag) != OK) {
         set_text(request, STATUS_FORBIDDEN, diag.text);
-        request_reply(engine, request, 0);
+        request_reply(engine, request);
         return;
     }
     run(engine, request, &caller);
     (void)call_run_lifecycle(engine, &caller, LIFECYCLE_DISCONNECT, true, &diag);
-    request_reply(engine, request, wal_next_offset(engine->wal));
+    request_reply(engine, request);
 }
 
 /* What is asked about the past needs no client: nothing happens. */
@@ -128,7 +128,7 @@ static void ask(struct engine *engine, struct request *request)
     if (has_clause && request->as_of != NULL) {
         diag_set(&diag, ERR_BAD_REQUEST, "the moment is said twice: by AS OF and by the query parameter `as_of`");
         request_refuse(request, &diag);
-        request_reply(engine, request, 0);
+        request_reply(engine, request);
     } else if (has_clause || request->as_of != NULL) {
         past_ask(engine, request, sql, has_clause ? when : bytes_of_text(request->as_of));
     } else {
@@ -146,7 +146,7 @@ static void print_schema(struct engine *engine, struct request *request)
         schema_print_v10(&request->answer, engine->store.schema);
     else
         set_text(request, STATUS_BAD_REQUEST, "the schema comes in version 9 or 10: add ?version=10");
-    request_reply(engine, request, 0);
+    request_reply(engine, request);
 }
 
 static void print_identity(struct buf *out, const identity *who)
@@ -169,7 +169,7 @@ static void print_info(struct engine *engine, struct request *request)
     buf_put_text(out, ",\"host_type\":{\"Js\":[]},\"initial_program\":\"");
     number_print_hex(out, engine->first_hash, sizeof engine->first_hash, false);
     buf_put_text(out, "\"}");
-    request_reply(engine, request, 0);
+    request_reply(engine, request);
 }
 
 static void resume_schedules(struct engine *engine, struct request *request)
@@ -185,7 +185,7 @@ static void resume_schedules(struct engine *engine, struct request *request)
         set_text(request, STATUS_OK, "its schedules run from now on");
     if (request->status == STATUS_OK)
         engine->schedules_paused = false;
-    request_reply(engine, request, 0);
+    request_reply(engine, request);
 }
 
 static void serve_logs(struct engine *engine, struct request *request)
@@ -194,13 +194,13 @@ static void serve_logs(struct engine *engine, struct request *request)
         set_text(request, STATUS_FORBIDDEN, "only the database's owner may read its log");
     else
         (void)module_log_serve(engine->module_log, request);
-    request_reply(engine, request, 0);
+    request_reply(engine, request);
 }
 
 static void end_logs(struct engine *engine, struct request *request)
 {
     module_log_end(engine->module_log, request->subject);
-    request_reply(engine, request, 0);
+    request_reply(engine, request);
 }
 
 void requests_run(struct engine *engine, struct request *request)

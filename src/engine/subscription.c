@@ -24,7 +24,7 @@ static void answer_error(struct engine *engine, struct client *client, size_t st
     struct buf *out = answer_begin(engine, client);
     out->size = start;
     server_msg_subscription_error(out, &msg->request_id, msg->query_set_id, bytes_of_text(diag->text));
-    answer_end(client, 0);
+    answer_end(engine, client);
 }
 
 /* The answer is complete, or an error, or its rows are on their way and nothing of it stands in `out`. */
@@ -34,7 +34,7 @@ static void answer_rows(struct engine *engine, struct client *client, size_t sta
     if (code != OK) {
         answer_error(engine, client, start, msg, diag);
     } else if (opening == NULL) {
-        answer_end(client, wal_next_offset(engine->wal));
+        answer_end(engine, client);
     } else {
         answer_begin(engine, client)->size = start;
         openings_begin(engine->openings, client, msg, opening);
@@ -77,7 +77,7 @@ void subscription_tell_ended(struct engine *engine, struct subscriber *subscribe
         return;
     }
     server_msg_subscription_error(answer_begin(engine, client), NULL, query_set_id, bytes_of_text(diag->text));
-    answer_end(client, 0);
+    answer_end(engine, client);
 }
 
 struct rows_once {
@@ -146,7 +146,7 @@ static void answer_rows_once(void *context, bytes query_rows, const struct type 
     struct buf *out = answer_begin(one_off->engine, one_off->client);
     server_msg_one_off_ok(out, one_off->request_id);
     buf_put_bytes(out, query_rows);
-    answer_end(one_off->client, wal_next_offset(one_off->engine->wal));
+    answer_end(one_off->engine, one_off->client);
 }
 
 void subscription_ask_once(struct engine *engine, struct client *client, const struct client_msg *msg)
@@ -156,5 +156,5 @@ void subscription_ask_once(struct engine *engine, struct client *client, const s
     if (subscription_rows_once(engine, client, msg->text, answer_rows_once, &one_off, &diag) == OK)
         return;
     server_msg_one_off_error(answer_begin(engine, client), msg->request_id, bytes_of_text(diag.text));
-    answer_end(client, 0);
+    answer_end(engine, client);
 }

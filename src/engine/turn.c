@@ -28,7 +28,7 @@ struct call_answer {
     uint32_t request_id;
 };
 
-static void answer_committed(void *context, const struct update_part *parts, uint32_t count, uint64_t needs)
+static void answer_committed(void *context, const struct update_part *parts, uint32_t count)
 {
     const struct call_answer *answer = context;
     struct buf *out = answer_begin(answer->engine, answer->client);
@@ -36,7 +36,7 @@ static void answer_committed(void *context, const struct update_part *parts, uin
     if (count == 0)
         buf_put_u32(out, 0); /* an update without query sets */
     answer_add_parts(answer->client, parts, count);
-    answer_end(answer->client, needs);
+    answer_end(answer->engine, answer->client);
 }
 
 static void answer_refused(struct engine *engine, struct client *client, uint32_t request_id, const struct diag *diag)
@@ -46,7 +46,7 @@ static void answer_refused(struct engine *engine, struct client *client, uint32_
         server_msg_reducer_err(out, request_id, engine->now_us, bytes_of_text(diag->text));
     else
         server_msg_reducer_internal_error(out, request_id, engine->now_us, bytes_of_text(diag->text));
-    answer_end(client, 0);
+    answer_end(engine, client);
 }
 
 /* One reducer, one transaction, one answer. */
@@ -61,7 +61,7 @@ static void run_call(struct engine *engine, struct client *client, const struct 
     if (code == OK)
         code = call_check_args(engine, reducer, &args, &diag);
     if (code == OK)
-        code = call_run(engine, &client->caller, client, reducer, args, answer_committed, &answer, &diag).code;
+        code = call_run(engine, &client->caller, client, reducer, args, answer_committed, &answer, &diag);
     if (code != OK)
         answer_refused(engine, client, call->msg.request_id, &diag);
 }
@@ -76,7 +76,7 @@ static void run_message(struct engine *engine, struct client *client, struct upc
     case CLIENT_ONE_OFF_QUERY: subscription_ask_once(engine, client, msg); break;
     case CLIENT_CALL_PROCEDURE:
         server_msg_procedure_error(answer_begin(engine, client), msg->request_id, BYTES_LITERAL("no such procedure"));
-        answer_end(client, 0);
+        answer_end(engine, client);
         break;
     }
 }

@@ -121,7 +121,8 @@ static err carry_out(struct engine *engine, const struct undo_job *job, uint64_t
         txn_abort(engine->txn);
         return code;
     }
-    *offset = call_commit(engine, &record, NULL, NULL, NULL) - 1;
+    *offset = wal_next_offset(engine->wal);
+    call_commit(engine, &record, NULL, NULL, NULL);
     return OK;
 }
 
@@ -224,7 +225,7 @@ static void finish(struct engine *engine, struct aside_job *head)
         request_refuse(head->request, diag);
     if (code == ERR_UNIQUE)
         head->request->status = STATUS_CONFLICT;
-    request_reply(engine, head->request, wal_next_offset(engine->wal));
+    request_reply(engine, head->request);
     job_free(job);
 }
 
@@ -252,5 +253,5 @@ void undo_begin(struct engine *engine, struct request *request)
     if (begin(engine, request, &diag) == OK)
         return;
     request_refuse(request, &diag);
-    request_reply(engine, request, 0);
+    request_reply(engine, request);
 }

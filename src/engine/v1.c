@@ -99,7 +99,7 @@ static struct v1_writer message_begin(struct engine *engine, struct client *clie
     return (struct v1_writer){ .out = &v1->message, .form = v1->form, .schema = engine->store.schema };
 }
 
-static void message_end(struct engine *engine, struct client *client, uint64_t needs)
+static void message_end(struct engine *engine, struct client *client)
 {
     struct v1_client *v1 = client->v1;
     struct buf *out = answer_begin(engine, client);
@@ -107,7 +107,7 @@ static void message_end(struct engine *engine, struct client *client, uint64_t n
         v1_json_print(out, buf_bytes(&v1->message));
     else
         buf_put_bytes(out, buf_bytes(&v1->message));
-    answer_end(client, needs);
+    answer_end(engine, client);
     if (v1->message.capacity > KEPT_CAPACITY_MAX)
         buf_deinit(&v1->message);
 }
@@ -117,7 +117,7 @@ void v1_greet(struct engine *engine, struct client *client)
     const struct session *session = client->session;
     const struct v1_writer writer = message_begin(engine, client);
     v1_put_identity_token(writer.out, &session->who, bytes_of_text(session->token), &session->connection);
-    message_end(engine, client, 0);
+    message_end(engine, client);
 }
 
 static void put_parts(const struct v1_writer *writer, const struct update_part *parts, uint32_t count)
@@ -128,13 +128,12 @@ static void put_parts(const struct v1_writer *writer, const struct update_part *
     buf_deinit(&joined);
 }
 
-void v1_tell_update(struct engine *engine, struct client *client, const struct update_part *parts, uint32_t count,
-                    uint64_t needs)
+void v1_tell_update(struct engine *engine, struct client *client, const struct update_part *parts, uint32_t count)
 {
     const struct v1_writer writer = message_begin(engine, client);
     v1_put_light_update(writer.out);
     put_parts(&writer, parts, count);
-    message_end(engine, client, needs);
+    message_end(engine, client);
 }
 
 /* Calls */
@@ -147,12 +146,12 @@ struct call_at_hand {
     int64_t started_us;
 };
 
-static void tell_committed(void *context, const struct update_part *parts, uint32_t count, uint64_t needs)
+static void tell_committed(void *context, const struct update_part *parts, uint32_t count)
 {
     struct call_at_hand *at_hand = context;
     if (at_hand->msg->flags & V1_FLAG_NO_SUCCESS_NOTIFY) {
         if (count > 0)
-            v1_tell_update(at_hand->engine, at_hand->client, parts, count, needs);
+            v1_tell_update(at_hand->engine, at_hand->client, parts, count);
         return;
     }
     const struct v1_writer writer = message_begin(at_hand->engine, at_hand->client);
@@ -160,7 +159,7 @@ static void tell_committed(void *context, const struct update_part *parts, uint3
     put_parts(&writer, parts, count);
     at_hand->call.duration_us = clock_monotonic_us() - at_hand->started_us;
     v1_put_call_end(writer.out, &at_hand->call);
-    message_end(at_hand->engine, at_hand->client, needs);
+    message_end(at_hand->engine, at_hand->client);
 }
 
 static void tell_failed(struct call_at_hand *at_hand, const struct diag *diag)
@@ -169,7 +168,7 @@ static void tell_failed(struct call_at_hand *at_hand, const struct diag *diag)
     v1_put_call_failed(writer.out, bytes_of_text(diag->text));
     at_hand->call.duration_us = clock_monotonic_us() - at_hand->started_us;
     v1_put_call_end(writer.out, &at_hand->call);
-    message_end(at_hand->engine, at_hand->client, 0);
+    message_end(at_hand->engine, at_hand->client);
 }
 
 /* The arguments as BSATN, checked; and told back in the form that the client is answered in. */
@@ -218,7 +217,7 @@ static void run_call(struct engine *engine, struct client *client, const struct 
     }
     if (code == OK) {
         at_hand.call.request_id = msg->request_id;
-        code = call_run(engine, &client->caller, client, reducer, args, tell_committed, &at_hand, &diag).code;
+        code = call_run(engine, &client->caller, client, reducer, args, tell_committed, &at_hand, &diag);
     }
     if (code != OK)
         tell_failed(&at_hand, &diag);
@@ -234,7 +233,7 @@ static void tell_error(struct engine *engine, struct client *client, const struc
     const struct v1_writer writer = message_begin(engine, client);
     v1_put_subscription_error(writer.out, clock_monotonic_us() - started_us, &msg->request_id,
                               msg->kind == V1_SUBSCRIBE ? NULL : &msg->query_id, bytes_of_text(diag->text));
-    message_end(engine, client, 0);
+    message_end(engine, client);
 }
 
 static bool is_space(uint8_t letter)
@@ -433,7 +432,7 @@ static void tell_subscribed(struct engine *engine, struct client *client, const 
         v1_update_put_rows(&writer, rows, blocks, true);
         break;
     }
-    message_end(engine, client, wal_next_offset(engine->wal));
+    message_end(engine, client);
 }
 
 /* The new whole comes before the old one goes, so that what stands in both lives on. */
@@ -509,7 +508,7 @@ static void unsubscribe(struct engine *engine, struct client *client, const stru
         v1_put_multi_applied(writer.out, false, msg->request_id, msg->query_id, duration_us);
         v1_update_put_rows(&writer, buf_bytes(&rows), blocks, false);
     }
-    message_end(engine, client, wal_next_offset(engine->wal));
+    message_end(engine, client);
     buf_deinit(&rows);
     buf_deinit(&table);
 }
@@ -532,7 +531,7 @@ static void tell_ended(struct engine *engine, struct client *client, struct v1_s
     const struct v1_writer writer = message_begin(engine, client);
     v1_put_subscription_error(writer.out, 0, NULL, subscription->kind == KIND_WHOLE ? NULL : &subscription->query_id,
                               bytes_of_text(diag->text));
-    message_end(engine, client, 0);
+    message_end(engine, client);
 }
 
 void v1_query_ended(struct engine *engine, struct client *client, uint32_t set_id, const struct diag *diag)
@@ -595,7 +594,7 @@ static void tell_rows_once(void *context, bytes query_rows, const struct type *r
     v1_put_one_off(writer.out, one_off->message_id);
     v1_update_put_tables(&writer, query_rows, row_type);
     buf_put_u64(writer.out, (uint64_t)(clock_monotonic_us() - one_off->started_us));
-    message_end(one_off->engine, one_off->client, wal_next_offset(one_off->engine->wal));
+    message_end(one_off->engine, one_off->client);
 }
 
 static void ask_once(struct engine *engine, struct client *client, const struct v1_msg *msg)
@@ -606,7 +605,7 @@ static void ask_once(struct engine *engine, struct client *client, const struct 
         return;
     const struct v1_writer writer = message_begin(engine, client);
     v1_put_one_off_error(writer.out, msg->message_id, bytes_of_text(diag.text), clock_monotonic_us() - one_off.started_us);
-    message_end(engine, client, 0);
+    message_end(engine, client);
 }
 
 /* Messages in */
@@ -623,7 +622,7 @@ static void run_message(struct engine *engine, struct client *client, const stru
     case V1_ONE_OFF_QUERY: ask_once(engine, client, msg); break;
     case V1_CALL_PROCEDURE:
         v1_put_procedure_error(message_begin(engine, client).out, msg->request_id, BYTES_LITERAL("no such procedure"));
-        message_end(engine, client, 0);
+        message_end(engine, client);
         break;
     case V1_MSG_KIND_COUNT: unreachable();
     }
