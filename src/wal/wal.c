@@ -226,15 +226,16 @@ static void buf_reuse(struct buf *buf)
         buf_deinit(buf);
 }
 
+/* Who has waited for it (wal_wait()) may rely on that it was told. */
 static void durable_publish(struct wal *wal)
 {
+    if (wal->options.on_durable != NULL)
+        wal->options.on_durable(wal->options.context, wal->written_offset);
     pthread_mutex_lock(&wal->lock);
     __atomic_store_n(&wal->durable_offset, wal->written_offset, __ATOMIC_RELEASE);
     wal->writing_size = 0;
     pthread_cond_broadcast(&wal->progress);
     pthread_mutex_unlock(&wal->lock);
-    if (wal->options.on_durable != NULL)
-        wal->options.on_durable(wal->options.context, wal->written_offset);
 }
 
 /* W3: what was handed over and what will be is dropped; the durable offset stays where it is. */

@@ -59,7 +59,8 @@ struct wal_options {
     /* The first record to replay; a snapshot stands for those before it. Segments that hold none from here on are
      * not read and need not be there. */
     uint64_t from;
-    /* From the log's thread, after each sync: everything below `durable` is on disk. */
+    /* From the log's thread, after each sync and before wal_durable_offset() says so: everything below `durable` is on
+     * disk. */
     void (*on_durable)(void *context, uint64_t durable);
     /* From the log's thread, once (W3). */
     void (*on_failure)(void *context, const struct diag *diag);
