@@ -89,7 +89,7 @@ local FAULTS = {
     { "snap/snap_spec", "or a disk that cannot be read is no reason to believe a snapshot" } },
   { "a slow disk", "degrade",
     { "protocol/durability_spec", "a call's answer waits for the disk, and does not when the client said so" },
-    { "protocol/durability_spec", "pings are answered and other clients come in" } },
+    { "protocol/durability_spec", "pings are answered, and clients that do not wait come in" } },
   { "a second process on the same directory", "stop",
     { "engine/start_spec", "in the same data directory is refused" } },
   { "a clock that jumps", "recover",
