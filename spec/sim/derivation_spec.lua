@@ -46,7 +46,7 @@ function world:open()
   for number = 0, CLIENTS - 1 do
     self.bags[number] = {}
     local connection = ("%015d%d"):format(self.lives, number)
-    self.server:connect(number, who_of(number), connection, { is_v3 = true, confirmed = true })
+    self.server:connect(number, who_of(number), connection, { protocol = "v3", confirmed = true })
     for place, query in ipairs(derivation_model.queries) do
       self:post(number, "Subscribe", { query_set_id = { id = place }, query_strings = { query.text } })
     end

@@ -236,12 +236,12 @@ uint32_t server_sim_failures(const struct server_sim *server)
 /* --- Sessions --- */
 
 void server_sim_connect(struct server_sim *server, uint32_t number, const uint8_t who[32], const uint8_t connection[16],
-                        bool is_v3, bool confirmed)
+                        int protocol, bool confirmed)
 {
     check(number < SERVER_SIM_SESSIONS && server->wires[number] == NULL);
     struct wire *wire = memory_new(sizeof *wire);
     wire->session.net = wire;
-    wire->session.protocol = is_v3 ? PROTOCOL_V3 : PROTOCOL_V2;
+    wire->session.protocol = (enum protocol)protocol;
     wire->session.confirmed = confirmed;
     memcpy(wire->session.who.at, who, 32);
     memcpy(wire->session.connection.at, connection, 16);
@@ -294,6 +294,11 @@ uint32_t server_sim_ending(struct server_sim *server, uint32_t number)
     if (ending == NULL)
         return 0;
     return ending->kind == PACKET_CLOSE ? ending->close_code : 1;
+}
+
+uint64_t server_sim_v1_updates(const struct server_sim *server)
+{
+    return server->engine->v1_updates.made_count;
 }
 
 void server_sim_release_early(struct server_sim *server, bool early)

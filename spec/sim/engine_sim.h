@@ -36,13 +36,15 @@ uint32_t server_sim_failures(const struct server_sim *server);
 
 /* Sessions, by number from 0. */
 void server_sim_connect(struct server_sim *server, uint32_t number, const uint8_t who[32], const uint8_t connection[16],
-                        bool is_v3, bool confirmed);
+                        int protocol, bool confirmed); /* enum protocol */
 void server_sim_post(struct server_sim *server, uint32_t number, const uint8_t *frame, size_t size);
 void server_sim_disconnect(struct server_sim *server, uint32_t number);
 /* The WebSocket frames that may leave now. Good until the next call, as all that is returned here. */
 const uint8_t *server_sim_receive(struct server_sim *server, uint32_t number, size_t *size);
 /* How the session ends, when its turn has come: a close code, 1 without one, 2 when it is gone, 0 when it lives. */
 uint32_t server_sim_ending(struct server_sim *server, uint32_t number);
+/* How many updates were made for clients of v1 since the start. */
+uint64_t server_sim_v1_updates(const struct server_sim *server);
 /* Packets leave without waiting for the disk: a bug, planted. */
 void server_sim_release_early(struct server_sim *server, bool early);
 

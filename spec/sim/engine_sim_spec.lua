@@ -22,7 +22,7 @@ describe("the engine on a simulated disk", function()
   local function open() return server:open(MODULE, OPTIONS) end
 
   local function connect()
-    server:connect(0, ("\0"):rep(32), ("%016d"):format(request), { is_v3 = true, confirmed = true })
+    server:connect(0, ("\0"):rep(32), ("%016d"):format(request), { protocol = "v3", confirmed = true })
   end
 
   local function put_pair(x)

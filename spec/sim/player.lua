@@ -27,7 +27,7 @@ Player.queries = {
 }
 for _, query in ipairs(Player.queries) do query.text = "SELECT * FROM " .. query.table .. query.where end
 
---- Options: who, connection (both bytes), is_v3, confirmed.
+--- Options: who, connection (both bytes), protocol, confirmed.
 function Player.new(number, options)
   return setmetatable({
     number = number,

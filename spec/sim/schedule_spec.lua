@@ -75,7 +75,7 @@ function History:open()
   self.server:set_clock(self.wall, self.monotonic)
   assert(self.server:open(self.path, OPTIONS) == server_sim.OK, self.server:text())
   self.lives = self.lives + 1
-  self.server:connect(0, ("\0"):rep(32), ("%016d"):format(self.lives), { is_v3 = true, confirmed = false })
+  self.server:connect(0, ("\0"):rep(32), ("%016d"):format(self.lives), { protocol = "v3", confirmed = false })
 end
 
 function History:pass(us)

@@ -284,7 +284,7 @@ function Simulation:connect(number)
   local who = ("%08d"):format(number):rep(4):sub(1, 31) .. (is_stranger and "\187" or "\194")
   local connection = ("%016d"):format(self.next_connection)
   local player = Player.new(number,
-    { who = who, connection = connection, is_v3 = self:chance(0.7), confirmed = self:chance(0.8) })
+    { who = who, connection = connection, protocol = self:chance(0.7) and "v3" or "v2", confirmed = self:chance(0.8) })
   self.players[number] = player
   self.server:connect(number, who, connection, player.options)
   self.posts[#self.posts + 1] = { player = player, is_arrival = true, effect = function()

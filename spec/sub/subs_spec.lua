@@ -225,6 +225,27 @@ describe("subscriptions", function()
             assert.equal("note", sets[2].tables[2].table_name)
         end)
 
+        it("come as one set to a client that is told by table, the same whatever its sets are called", function()
+            local ann, bob = world:client({ by_table = true }), world:client({ by_table = true })
+            ann:subscribe(9, { "SELECT * FROM note" })
+            ann:subscribe(12, { "SELECT * FROM item" })
+            ann:subscribe(30, { "SELECT * FROM note", "SELECT * FROM item WHERE id = 1" })
+            bob:subscribe(1, { "SELECT * FROM item", "SELECT * FROM note" })
+            bob:subscribe(2, { "SELECT * FROM item WHERE id = 1" })
+            bob:subscribe(3, { "SELECT * FROM note" })
+
+            local deliveries = world:commit { { "insert", "item", an_item(1) },
+                { "insert", "note", { about = 1, words = "hi" } } }
+
+            assert.same(deliveries[1].update, deliveries[2].update)
+            local sets = deliveries[1].update.query_sets
+            assert.equal(1, #sets)
+            assert.equal(0, sets[1].query_set_id.id)
+            local tables = sets[1].tables
+            assert.same({ "item", "note" }, { tables[1].table_name, tables[2].table_name })
+            assert.same({ 2, 2 }, { #tables[1].rows, #tables[2].rows })
+        end)
+
         it("of an event table come as events and are never kept", function()
             local client = world:client()
             client:subscribe(1, { "SELECT * FROM ping", "SELECT * FROM ping WHERE origin = 4" })

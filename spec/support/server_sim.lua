@@ -7,6 +7,7 @@ local Server = {}
 Server.__index = Server
 
 local server_sim = { OK = 0, NOT_FOUND = 106, MIGRATION = 207, DISK = 401, CORRUPT = 402, IN_USE = 403 }
+local protocols = { ["v1.json"] = 0, v1 = 1, v2 = 2, v3 = 3 }
 local steps = { turn = 0, log = 1, snapshot = 2, aside = 3 }
 
 function server_sim.new(disk, seed)
@@ -36,8 +37,9 @@ function Server:text() return ffi.string(C.server_sim_text(self.at)) end
 function Server:durable() return tonumber(C.server_sim_durable(self.at)) end
 function Server:failures() return C.server_sim_failures(self.at) end
 
+--- Options: protocol, confirmed.
 function Server:connect(number, who, connection, options)
-  C.server_sim_connect(self.at, number, who, connection, options.is_v3, options.confirmed)
+  C.server_sim_connect(self.at, number, who, connection, protocols[options.protocol], options.confirmed)
 end
 
 function Server:post(number, frame) C.server_sim_post(self.at, number, frame, #frame) end
@@ -58,6 +60,7 @@ function Server:ending(number)
   return code == 1 and "drop" or code == 2 and "gone" or code
 end
 
+function Server:v1_updates() return tonumber(C.server_sim_v1_updates(self.at)) end
 function Server:release_early(early) C.server_sim_release_early(self.at, early) end
 function Server:ask_snapshot() C.server_sim_ask_snapshot(self.at) end
 function Server:ask_undo(selection) C.server_sim_ask_undo(self.at, selection) end
@@ -108,7 +111,7 @@ function server_sim.frames(text)
       length, head = 0, 10
       for place = at + 2, at + 9 do length = length * 256 + text:byte(place) end
     end
-    assert(text:byte(at) == 0x82, "a frame that is not binary")
+    assert(text:byte(at) == 0x82 or text:byte(at) == 0x81, "a frame without a message")
     list[#list + 1] = text:sub(at + head, at + head + length - 1)
     at = at + head + length
   end

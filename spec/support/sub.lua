@@ -250,7 +250,7 @@ end
 
 -- Clients -------------------------------------------------------------------------------------------------------
 
---- A client; `sender` is the last byte of its identity.
+--- A client; `sender` is the last byte of its identity. One that is told `by_table` has what it is told in bag 0.
 function world:client(options)
     options = options or {}
     local self_client = setmetatable({ world = self, bags = {}, subscriber = ffi.new("struct subscriber"),
@@ -259,6 +259,8 @@ function world:client(options)
     self_client.caller.is_owner = options.owner or false
     self_client.caller.row_limit = options.row_limit or 0
     core.subscriber_init(self_client.subscriber)
+    self_client.subscriber.by_table = options.by_table or false
+    self_client.bags[0] = options.by_table and {} or nil
     self.clients[address(self_client.subscriber)] = self_client
     return self_client
 end

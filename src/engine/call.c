@@ -115,6 +115,7 @@ static void publish(struct delivery *delivery, const struct delta *delta)
 {
     struct engine *engine = delivery->engine;
     subs_publish(engine->subs, &engine->store, delta, deliver, end_subscription, delivery);
+    v1_updates_clear(&engine->v1_updates);
     if (delivery->has_ended)
         v1_drop_ended(engine);
 }

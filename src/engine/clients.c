@@ -40,6 +40,7 @@ void clients_connect(struct engine *engine, struct session *session)
     client->caller = (struct caller){ session->who, session->connection, ++engine->last_client };
     client->is_owner = is_owner(engine, &session->who);
     client->v1 = v1_client_new(session);
+    client->subscriber.by_table = client->v1 != NULL;
     session->client = client;
     link_client(engine, client);
 

@@ -8,6 +8,7 @@
 #include "engine/image.h"
 #include "engine/module_log.h"
 #include "engine/record.h"
+#include "engine/v1_updates.h"
 #include "sub/subs.h"
 #include "txn/txn.h"
 #include "wal/wal.h"
@@ -75,6 +76,7 @@ struct engine {
     uint64_t row_limit;           /* rows that a statement of another than the owner may expect to read; 0: any */
     struct client *clients;       /* all connected */
     struct client *open_clients;  /* with messages made in this turn */
+    struct v1_updates v1_updates; /* of the running commit */
     uint64_t init_seed;           /* what init's random source was given; for its record */
     uint64_t seeds_drawn;         /* since the start */
     int64_t now_us;               /* wall clock of the post at hand */

@@ -99,17 +99,28 @@ static struct v1_writer message_begin(struct engine *engine, struct client *clie
     return (struct v1_writer){ .out = &v1->message, .form = v1->form, .schema = engine->store.schema };
 }
 
+static void close_too_large(struct engine *engine, struct client *client)
+{
+    answer_close(engine, client, CLOSE_INTERNAL, "there is more to be told than one message can hold");
+}
+
 static void message_end(struct engine *engine, struct client *client)
 {
     struct v1_client *v1 = client->v1;
     struct buf *out = answer_begin(engine, client);
+    const size_t start = out->size;
     if (v1->form == V1_TEXT)
         v1_json_print(out, buf_bytes(&v1->message));
     else
         buf_put_bytes(out, buf_bytes(&v1->message));
-    answer_end(engine, client);
     if (v1->message.capacity > KEPT_CAPACITY_MAX)
         buf_deinit(&v1->message);
+    if (out->size - start <= UINT32_MAX) {
+        answer_end(engine, client);
+    } else {
+        out->size = start;
+        close_too_large(engine, client);
+    }
 }
 
 void v1_greet(struct engine *engine, struct client *client)
@@ -120,20 +131,19 @@ void v1_greet(struct engine *engine, struct client *client)
     message_end(engine, client);
 }
 
-static void put_parts(const struct v1_writer *writer, const struct update_part *parts, uint32_t count)
-{
-    struct buf joined = { 0 };
-    update_parts_put(&joined, parts, count);
-    v1_update_put(writer, buf_bytes(&joined));
-    buf_deinit(&joined);
-}
-
 void v1_tell_update(struct engine *engine, struct client *client, const struct update_part *parts, uint32_t count)
 {
-    const struct v1_writer writer = message_begin(engine, client);
-    v1_put_light_update(writer.out);
-    put_parts(&writer, parts, count);
-    message_end(engine, client);
+    struct shared *message =
+        v1_updates_get(&engine->v1_updates, client->v1->form, engine->store.schema, parts, count);
+    if (message == NULL) {
+        close_too_large(engine, client);
+        return;
+    }
+    const bool is_small = message->size <= UPDATE_INLINE_MAX;
+    const struct update_part whole = { bytes_of(message->data, message->size), is_small ? NULL : message };
+    (void)answer_begin(engine, client);
+    answer_add_parts(client, &whole, 1);
+    answer_end(engine, client);
 }
 
 /* Calls */
@@ -156,7 +166,7 @@ static void tell_committed(void *context, const struct update_part *parts, uint3
     }
     const struct v1_writer writer = message_begin(at_hand->engine, at_hand->client);
     v1_put_call_committed(writer.out);
-    put_parts(&writer, parts, count);
+    v1_updates_put(&at_hand->engine->v1_updates, &writer, parts, count);
     at_hand->call.duration_us = clock_monotonic_us() - at_hand->started_us;
     v1_put_call_end(writer.out, &at_hand->call);
     message_end(at_hand->engine, at_hand->client);

@@ -25,7 +25,7 @@ void v1_client_free(struct v1_client *v1); /* its sets go with the subscriber; N
 void v1_greet(struct engine *engine, struct client *client);
 /* One message: JSON when it came as text, whatever the client is answered in. */
 void v1_run_frame(struct engine *engine, struct client *client, bytes frame, bool is_text);
-/* A commit that somebody else made. */
+/* A commit that somebody else made, as a client hears of it who is told by table (v1_updates.h). */
 void v1_tell_update(struct engine *engine, struct client *client, const struct update_part *parts, uint32_t count);
 /* sub/ has let go of a set by itself. Tells the client; v1_drop_ended() does the rest when sub/ may be changed. */
 void v1_query_ended(struct engine *engine, struct client *client, uint32_t set_id, const struct diag *diag);

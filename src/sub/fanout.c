@@ -2,12 +2,8 @@
 
 #include <stdlib.h>
 
-enum {
-    /* Up to this size a copy per client costs less than counting holders of a shared buffer. */
-    INLINE_SIZE_MAX = 1024,
-    /* A commit that was large once does not keep its memory in every query it touched. */
-    KEPT_CAPACITY_MAX = 1 << 18,
-};
+/* A commit that was large once does not keep its memory in every query it touched. */
+enum { KEPT_CAPACITY_MAX = 1 << 18 };
 
 void fanout_init(struct fanout *fanout)
 {
@@ -46,7 +42,7 @@ static void encode_query(struct fanout *fanout, struct shared_query *query)
     if (!has_news(query))
         return;
     const size_t rows_size = row_list_encoded_size(&query->inserts) + row_list_encoded_size(&query->deletes);
-    if (rows_size <= INLINE_SIZE_MAX) {
+    if (rows_size <= UPDATE_INLINE_MAX) {
         query->update_start = fanout->updates.size;
         put_update(&fanout->updates, query);
         query->update_size = fanout->updates.size - query->update_start;
@@ -88,13 +84,19 @@ static bytes table_name(const struct holding *holding)
     return holding->query->query->table->name;
 }
 
+/* Whether two holdings of one client are told in one set: Q5. */
+static bool is_one_set(const struct holding *left, const struct holding *right)
+{
+    return left->set == right->set || left->set->subscriber->by_table;
+}
+
 /* Q4; the queries of one set on one table come as they were asked. */
 static int compare_holdings(const struct holding *left, const struct holding *right)
 {
+    if (is_one_set(left, right) && left->query->table_id != right->query->table_id)
+        return bytes_compare(table_name(left), table_name(right));
     if (left->set != right->set)
         return left->set->id < right->set->id ? -1 : 1;
-    if (left->query->table_id != right->query->table_id)
-        return bytes_compare(table_name(left), table_name(right));
     return left < right ? -1 : left > right;
 }
 
@@ -187,7 +189,7 @@ static uint32_t put_table(struct body *body, struct holding *const *items, uint3
     buf_put_sized(out, table_name(items[0]));
     const size_t elements_at = put_count(body);
     uint32_t taken = 0;
-    while (taken < count && items[taken]->set == items[0]->set &&
+    while (taken < count && is_one_set(items[taken], items[0]) &&
            items[taken]->query->table_id == items[0]->query->table_id)
         put_element(body, items[taken++]->query);
     set_count(body, elements_at, taken);
@@ -196,10 +198,11 @@ static uint32_t put_table(struct body *body, struct holding *const *items, uint3
 
 static uint32_t put_set(struct body *body, struct holding *const *items, uint32_t count)
 {
-    buf_put_u32(&body->fanout->body, items[0]->set->id);
+    const struct query_set *set = items[0]->set;
+    buf_put_u32(&body->fanout->body, set->subscriber->by_table ? 0 : set->id);
     const size_t tables_at = put_count(body);
     uint32_t taken = 0, tables = 0;
-    while (taken < count && items[taken]->set == items[0]->set) {
+    while (taken < count && is_one_set(items[taken], items[0])) {
         taken += put_table(body, items + taken, count - taken);
         tables++;
     }

@@ -1,7 +1,7 @@
 /* fanout — one commit on its way to those who watch it.
  *
  * The rows have been handed to the queries. Now each touched query is encoded once (Q2), each holder gets it on its
- * list, and each client's list becomes the body of one TransactionUpdate (Q3, Q4). All memory is used again at the
+ * list, and each client's list becomes the body of one TransactionUpdate (Q3, Q4, Q5). All memory is used again at the
  * next commit. */
 #pragma once
 

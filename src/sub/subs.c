@@ -361,7 +361,7 @@ void subs_drop(struct subs *subs, struct subscriber *subscriber)
         set_free(subs, subscriber->sets[i]);
     memory_free(subscriber->sets);
     memory_free(subscriber->items);
-    subscriber_init(subscriber);
+    *subscriber = (struct subscriber){ .by_table = subscriber->by_table };
 }
 
 struct ending {

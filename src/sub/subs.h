@@ -14,7 +14,9 @@
  *   Q1  A commit does not look at a query that its rows cannot touch: other tables, other constants.
  *   Q2  Rows of a query that a commit changed are encoded once and shared.
  *   Q3  Nothing is merged across queries: two overlapping queries of one client deliver a row twice.
- *   Q4  Per client, query sets ascend by id and tables by name. */
+ *   Q4  Per client, query sets ascend by id and tables by name.
+ *   Q5  A client that is told by table hears of one set, numbered 0, with all that its sets bring of a table under that
+ *       table's name once. So clients whose sets bring the same are told the same, whatever their sets are called. */
 #pragma once
 
 #include "proto/row_list.h"
@@ -29,6 +31,7 @@ struct subscriber {
     uint32_t set_count, set_capacity;
     struct query_set **sets;         /* owned; ascending by id */
     uint32_t query_count;            /* in all sets */
+    bool by_table;                   /* Q5; whoever embeds it says so before the first set */
     struct holding **items;          /* owned; what the running commit brings it, empty between commits */
     uint32_t item_count, item_capacity;
 };
@@ -80,6 +83,8 @@ void subs_drop(struct subs *subs, struct subscriber *subscriber);
  * its ReducerResult, which is for `deliver` to know. `deliver` keeps shared buffers by shared_ref(), copies inline
  * bytes, and changes no subscription. */
 struct update_part { bytes inline_bytes; struct shared *shared; }; /* shared != NULL: its data instead */
+/* Up to this size a copy per client costs less than counting holders of a shared buffer. */
+enum { UPDATE_INLINE_MAX = 1024 };
 typedef void subs_deliver_fn(void *context, struct subscriber *subscriber, const struct update_part *parts, uint32_t part_count);
 /* Appends the body in one piece, for who has to read it again; without parts it is one of no query sets. */
 void update_parts_put(struct buf *out, const struct update_part *parts, uint32_t count);

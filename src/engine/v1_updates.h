@@ -1,0 +1,32 @@
+/* v1_updates — what one commit brings to clients of v1, in their words.
+ *
+ * They share the rows of a query with clients of all protocols (Q2 of subs.h), but say them otherwise, and in JSON much
+ * longer. So what is shared here is the whole message: clients that are brought the same are told by the same bytes.
+ * Who has a commit's rows for itself pays as if nothing were shared, and for the lookup.
+ *
+ * Rules
+ *   T1  What one commit brings is translated once for each form, however many clients it is brought to. */
+#pragma once
+
+#include "base/map.h"
+#include "proto/v1_update.h"
+#include "sub/subs.h"
+
+/* Empty between commits, but for memory to use again. */
+struct v1_updates {
+    struct map messages; /* form and parts -> struct shared, held */
+    struct buf key;      /* the one being looked up */
+    struct buf joined, message, text; /* one being made: its parts in one piece, the message, and that as JSON */
+    uint64_t made_count; /* messages, since the start */
+};
+
+/* Appends a DatabaseUpdate of these parts: a part of a message that is one client's alone. */
+void v1_updates_put(struct v1_updates *updates, const struct v1_writer *writer, const struct update_part *parts,
+                    uint32_t count);
+/* The TransactionUpdateLight of these parts, as it goes out; good until v1_updates_clear(). They are as `deliver` of
+ * subs_publish() gets them for a client that is told by table (Q5). NULL when it is larger than a message can be. */
+struct shared *v1_updates_get(struct v1_updates *updates, enum v1_form form, const struct schema *schema,
+                              const struct update_part *parts, uint32_t count);
+/* After each commit: its parts are gone, and others may come to stand where they stood. */
+void v1_updates_clear(struct v1_updates *updates);
+void v1_updates_deinit(struct v1_updates *updates);
