@@ -261,9 +261,22 @@ static bytes text_trim(bytes text)
     return text;
 }
 
-/* A set of this one query. Its rows are appended to `rows` as one QueryRows. */
+static void set_end(struct engine *engine, struct client *client, uint32_t set_id)
+{
+    struct diag diag;
+    check(subs_unsubscribe(engine->subs, &client->subscriber, &engine->store, set_id, NULL, NULL, &diag) == OK);
+}
+
+static bool reads_events(const struct query *query)
+{
+    const struct query_join *join = query->join;
+    return join == NULL ? query->table->is_event : join->tables[0]->is_event || join->tables[1]->is_event;
+}
+
+/* A set of this one query. Its rows are appended to `rows` as one QueryRows; *table is whose they are, empty where there
+ * are several. v1 has no way to tell events: a query for them is refused. */
 static err set_begin(struct engine *engine, struct client *client, uint32_t set_id, bytes text, struct buf *rows,
-                     struct diag *diag)
+                     bytes *table, struct diag *diag)
 {
     const struct query_caller caller = subscription_caller(engine, &client->caller.who, client->is_owner);
     struct buf one = { 0 };
@@ -271,32 +284,16 @@ static err set_begin(struct engine *engine, struct client *client, uint32_t set_
     const err code = subs_subscribe(engine->subs, &client->subscriber, &caller, &engine->store, set_id,
                                     reader_of(buf_bytes(&one)), 1, rows, NULL, diag);
     buf_deinit(&one);
-    return code;
-}
-
-static void set_end(struct engine *engine, struct client *client, uint32_t set_id)
-{
-    struct diag diag;
-    check(subs_unsubscribe(engine->subs, &client->subscriber, &engine->store, set_id, NULL, NULL, &diag) == OK);
-}
-
-/* Which table the query's rows are of. v1 has no way to tell events: such a query is refused. */
-static err query_check(struct engine *engine, struct client *client, bytes text, bytes *table, struct diag *diag)
-{
-    const struct query_caller caller = subscription_caller(engine, &client->caller.who, client->is_owner);
-    struct query *query;
-    struct diag ignored;
-    *table = bytes_of("", 0);
-    if (query_compile(&query, text, engine->store.schema, &caller, QUERY_SUBSCRIBED, &ignored) != OK)
-        return OK; /* a list of tables, or an error: sub/ says which */
-    const struct query_join *join = query->join;
-    const bool is_event =
-        join != NULL ? join->tables[0]->is_event || join->tables[1]->is_event : query->table->is_event;
-    *table = query->table->name;
-    query_free(query);
-    return is_event ? diag_set(diag, ERR_BAD_SQL, "the event table `%.*s` cannot be subscribed to over v1: connect with v2",
-                               BYTES_FORMAT(*table))
-                    : OK;
+    if (code != OK)
+        return code;
+    const struct query *query = subscriber_only_query(&client->subscriber, set_id);
+    *table = query != NULL ? query->table->name : bytes_of("", 0);
+    if (query == NULL || !reads_events(query))
+        return OK;
+    diag_set(diag, ERR_BAD_SQL, "the event table `%.*s` cannot be subscribed to over v1: connect with v2",
+             BYTES_FORMAT(*table));
+    set_end(engine, client, set_id);
+    return diag->code;
 }
 
 static bytes bytes_keep(bytes text)
@@ -315,8 +312,7 @@ static err query_refer(struct engine *engine, struct client *client, bytes text,
     *told = is_new || wants_rows;
     if (*told) {
         bytes table;
-        TRY(query_check(engine, client, text, &table, diag));
-        TRY(set_begin(engine, client, ++v1->last_set_id, text, rows, diag));
+        TRY(set_begin(engine, client, ++v1->last_set_id, text, rows, &table, diag));
         if (is_new) {
             query = memory_new(sizeof *query);
             *query =

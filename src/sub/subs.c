@@ -467,6 +467,12 @@ void subs_recompile(struct subs *subs, const struct schema *schema, subs_ended_f
     registry_recompile(&subs->registry, schema, end_sets, &ending);
 }
 
+const struct query *subscriber_only_query(const struct subscriber *subscriber, uint32_t query_set_id)
+{
+    const struct query_set *set = find_set(subscriber, query_set_id);
+    return set != NULL && set->count == 1 ? set->holdings[0].query->query : NULL;
+}
+
 struct table_walk {
     void (*each)(void *context, uint32_t table_id);
     void *context;

@@ -94,6 +94,8 @@ typedef void subs_ended_fn(void *context, struct subscriber *subscriber, uint32_
 void subs_publish(struct subs *subs, const struct store *store, const struct delta *delta, subs_deliver_fn *deliver,
                   subs_ended_fn *ended, void *context);
 
+/* The query of a set that has one alone, as it is compiled now; NULL for other sets. */
+const struct query *subscriber_only_query(const struct subscriber *subscriber, uint32_t query_set_id);
 /* Tells the id of every table that a query reads; some more than once. */
 void subs_each_table(const struct subs *subs, void (*each)(void *context, uint32_t table_id), void *context);
 /* The same of one client's queries: a table once for each query that reads it. */
