@@ -10,7 +10,7 @@ enum {
     INTERVAL_MIN_US = 1000, /* T5 */
 };
 
-/* Timers by due_us, the earliest first; those of one moment by row. */
+/* Timers by turn_us, the earliest first; of one moment those that have waited for more ticks of others, then by row. */
 struct heap {
     struct timer **timers; /* owned: the list */
     uint32_t count, capacity;
@@ -22,14 +22,18 @@ struct schedule {
     struct engine *engine;
     struct timers timers;
     struct heap heaps[HEAP_COUNT];
+    enum heap_kind last_kind; /* of the last tick */
+    uint64_t tick_count;
 };
 
 /* --- The heap --- */
 
 static bool is_before(const struct timer *left, const struct timer *right)
 {
-    if (left->due_us != right->due_us)
-        return left->due_us < right->due_us;
+    if (left->turn_us != right->turn_us)
+        return left->turn_us < right->turn_us;
+    if (left->ticks_before != right->ticks_before)
+        return left->ticks_before < right->ticks_before;
     if (left->schedule_id != right->schedule_id)
         return left->schedule_id < right->schedule_id;
     return left->row_id < right->row_id;
@@ -112,6 +116,7 @@ static void on_set(void *context, struct timer *timer)
 {
     struct schedule *schedule = context;
     timer->due_us = timer->repeats ? add_clipped(clock_monotonic_us(), interval_of(timer)) : timer->value;
+    timer->turn_us = timer->due_us;
     heap_add(heap_of(schedule, timer), timer);
 }
 
@@ -132,6 +137,7 @@ static void arm_recovered(struct schedule *schedule, struct timer *timer)
     const int64_t interval_us = interval_of(timer);
     const int64_t left_us = add_clipped(add_clipped(timer->last_us, interval_us), -clock_wall_us());
     timer->due_us = add_clipped(clock_monotonic_us(), left_us < interval_us ? left_us : interval_us);
+    timer->turn_us = timer->due_us;
     heap_settle(heap_of(schedule, timer), timer->place);
 }
 
@@ -188,10 +194,10 @@ static int64_t now_of(enum heap_kind kind)
     return kind == HEAP_POINTS ? clock_wall_us() : clock_monotonic_us();
 }
 
-/* Until its first timer is due; below 0: it is late. */
+/* Until the turn of its first timer comes; below 0: it has come. */
 static int64_t left_of(const struct heap *heap, enum heap_kind kind)
 {
-    return add_clipped(heap->timers[0]->due_us, -now_of(kind));
+    return add_clipped(heap->timers[0]->turn_us, -now_of(kind));
 }
 
 int64_t schedule_wait_us(const struct schedule *schedule, int64_t most_us)
@@ -210,20 +216,16 @@ int64_t schedule_wait_us(const struct schedule *schedule, int64_t most_us)
 
 /* --- Ticks --- */
 
-/* Of those that are due the one that has waited longest, so that neither kind keeps the other from running. */
+/* Whose turn it is; NULL when nothing is due (T6). */
 static struct timer *find_due(const struct schedule *schedule)
 {
-    struct timer *due = NULL;
-    int64_t least_us = 0;
-    for (int kind = 0; kind < HEAP_COUNT; kind++) {
+    for (int step = 1; step <= HEAP_COUNT; step++) {
+        const enum heap_kind kind = (enum heap_kind)(((int)schedule->last_kind + step) % HEAP_COUNT);
         const struct heap *heap = &schedule->heaps[kind];
-        const int64_t left_us = heap->count > 0 ? left_of(heap, (enum heap_kind)kind) : INT64_MAX;
-        if (left_us > 0 || (due != NULL && left_us >= least_us))
-            continue;
-        due = heap->timers[0];
-        least_us = left_us;
+        if (heap->count > 0 && left_of(heap, kind) <= 0)
+            return heap->timers[0];
     }
-    return due;
+    return NULL;
 }
 
 /* Before it runs, so that what the reducer does to its own row has the last word. Returns the time that the tick is
@@ -231,6 +233,7 @@ static struct timer *find_due(const struct schedule *schedule)
 static int64_t advance(struct schedule *schedule, struct timer *timer, const struct schedule_def *def)
 {
     struct heap *heap = heap_of(schedule, timer);
+    schedule->last_kind = timer->repeats ? HEAP_INTERVALS : HEAP_POINTS;
     if (!timer->repeats) {
         heap_remove(heap, timer);
         timer->place = UINT32_MAX; /* in no heap */
@@ -240,6 +243,8 @@ static int64_t advance(struct schedule *schedule, struct timer *timer, const str
     const int64_t late_us = now_us - timer->due_us;
     const int64_t left_out = def->catches_up ? 0 : late_us / interval_us;
     timer->due_us = add_clipped(timer->due_us, (left_out + 1) * interval_us);
+    timer->turn_us = timer->due_us > now_us ? timer->due_us : now_us; /* T6 */
+    timer->ticks_before = ++schedule->tick_count;
     timer->last_us = def->catches_up ? add_clipped(timer->last_us, interval_us) : add_clipped(clock_wall_us(), -late_us);
     heap_settle(heap, timer->place);
     return timer->last_us;

@@ -13,7 +13,9 @@
  *   T4  Intervals are measured on the clock that never jumps, points in time on the one people see: when that one is
  *       set, intervals neither storm nor stall.
  *   T5  Schedules get a share of a turn, and clients the rest. An interval is a millisecond at least.
- *   T6  While a database's schedules are paused (founding.h) none runs; what has come due then is late when they are
+ *   T6  What is due takes turns. Points in time run in their order, and intervals as they have come due: one that is
+ *       behind by several ticks goes behind all that are due after each. Points and intervals alternate.
+ *   T7  While a database's schedules are paused (founding.h) none runs; what has come due then is late when they are
  *       resumed.
  *
  * The caller is the database itself; the time of the call is the time it was due, or now if that is later. */

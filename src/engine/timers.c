@@ -78,7 +78,9 @@ void timers_row_came(struct timers *timers, const struct schema *schema, const s
     } else if (timers->is_dropped != NULL) {
         timers->is_dropped(timers->context, timer);
     }
-    *timer = (struct timer){ schedule->id, row_id, repeats, value, now_us, false, 0, 0 };
+    *timer = (struct timer){
+        .schedule_id = schedule->id, .row_id = row_id, .repeats = repeats, .value = value, .last_us = now_us
+    };
     if (timers->is_set != NULL)
         timers->is_set(timers->context, timer);
 }

@@ -17,8 +17,10 @@ struct timer {
     int64_t value;         /* microseconds, as the row says */
     int64_t last_us;       /* repeats: the time its last tick was for, or when it was set */
     bool is_gone;          /* its row was deleted, and may come back within the same change */
-    int64_t due_us;        /* schedule.c's: in the clock of its heap */
-    uint32_t place;        /* schedule.c's: in the heap */
+    int64_t due_us;        /* schedule.c's, as all that follows: in the clock of its heap */
+    int64_t turn_us;       /* when its turn comes: then, or at once behind those whose turn has come before */
+    uint64_t ticks_before; /* of all timers, when it ticked last */
+    uint32_t place;        /* in the heap */
 };
 
 struct timers {
