@@ -112,4 +112,24 @@ describe("schedules on a simulated clock", function()
     pass(3000)
     assert.equal("slow once slow once slow once", order())
   end)
+
+  it("count what a tick has set from the time of that tick, live and from the log alike", function()
+    for _, restarts in ipairs { false, true } do
+      serve [[ db.parent:insert { id = 1, at = stdb.every { milliseconds = 1 } } ]]
+      pass(1000, -1000000)
+      if restarts then start_again() end
+      pass(2000)
+      local list = notes()
+      assert.equal("parent", list[1].text)
+      assert.equal(START_US + 1000, tonumber(list[1].time))
+      local child
+      for _, note in ipairs(list) do child = child or note.text == "child" and note end
+      assert.equal(START_US + 3000, tonumber(child.time), restarts and "after a restart" or "live")
+      server:close()
+      disk:kill()
+      server:free()
+      disk = sim.disk(8)
+      server = server_sim.new(disk, 8)
+    end
+  end)
 end)

@@ -134,7 +134,7 @@ void call_commit(struct engine *engine, const struct record *record, struct clie
 
     struct delivery delivery = { engine, client, tell, context, false, false };
     if (delta != NULL && engine->schedule != NULL)
-        schedule_follow(engine->schedule, delta);
+        schedule_follow(engine->schedule, delta, record->timestamp_us);
     if (delta != NULL && engine->derivations != NULL)
         delta = derivations_follow(engine->derivations, delta, end_subscription, &delivery);
     if (delta != NULL)

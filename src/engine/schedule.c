@@ -166,7 +166,7 @@ void schedule_free(struct schedule *schedule)
     memory_free(schedule);
 }
 
-void schedule_follow(struct schedule *schedule, const struct delta *delta)
+void schedule_follow(struct schedule *schedule, const struct delta *delta, int64_t timestamp_us)
 {
     const struct engine *engine = schedule->engine;
     bool any = false;
@@ -178,7 +178,7 @@ void schedule_follow(struct schedule *schedule, const struct delta *delta)
         for (uint32_t row = 0; row < changes->delete_count; row++)
             timers_row_gone(&schedule->timers, engine->store.schema, changes->table, changes->deletes[row]);
         for (uint32_t row = 0; row < changes->insert_count; row++)
-            timers_row_came(&schedule->timers, engine->store.schema, changes->table, changes->inserts[row], engine->now_us);
+            timers_row_came(&schedule->timers, engine->store.schema, changes->table, changes->inserts[row], timestamp_us);
     }
     if (any)
         timers_settle(&schedule->timers);

@@ -30,8 +30,8 @@ struct schedule;
 struct schedule *schedule_new(struct engine *engine, struct timers *timers);
 void schedule_free(struct schedule *schedule); /* NULL is fine */
 
-/* After each commit. */
-void schedule_follow(struct schedule *schedule, const struct delta *delta);
+/* After each commit; the time is its record's, so that a replay comes to the same timers. */
+void schedule_follow(struct schedule *schedule, const struct delta *delta, int64_t timestamp_us);
 /* After the schema has changed. */
 void schedule_rebuild(struct schedule *schedule);
 /* How long the engine may sleep, at most `most_us`. */
