@@ -283,7 +283,7 @@ void schedule_run(struct schedule *schedule)
     struct timer *timer;
     if (schedule->engine->schedules_paused)
         return;
-    while (schedule->engine->module != NULL && (timer = find_due(schedule)) != NULL) {
+    while ((timer = find_due(schedule)) != NULL) {
         run_tick(schedule, timer);
         if (clock_monotonic_us() >= until_us)
             break;
