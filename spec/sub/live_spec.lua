@@ -1,6 +1,7 @@
 --- Joins, orders and events kept up to date: single cases by hand, and random transactions after each of which every
 --- query is evaluated anew.
 local sub = require "spec.support.sub"
+local sub_random = require "spec.support.sub_random"
 local count = sub.count
 
 local item = { name = "item", key = "id", indexes = { { "zone" }, { "score" }, { "zone", "score" } },
@@ -16,7 +17,15 @@ local function an_item(id, zone_id, score, label)
   return { id = id, zone = zone_id or 0, score = score or 0, label = label or "thing" }
 end
 
-local function rows_of(world, name, list)
+local world, client
+
+before_each(function()
+  world = sub.world(tables)
+  client = world:client()
+end)
+after_each(function() world:free() end)
+
+local function rows_of(name, list)
   local bag = {}
   for _, values in ipairs(list) do
     local row = world:row(name, values)
@@ -26,14 +35,6 @@ local function rows_of(world, name, list)
 end
 
 describe("a live join", function()
-  local world, client
-
-  before_each(function()
-    world = sub.world(tables)
-    client = world:client()
-  end)
-  after_each(function() world:free() end)
-
   local function subscribe(text)
     assert(client:subscribe(1, { text }))
   end
@@ -66,7 +67,7 @@ describe("a live join", function()
     world:commit { { "delete", "item", an_item(1, 7) }, { "insert", "item", an_item(1, 8) },
       { "delete", "zone", { id = 7, owner = 1, next = 0 } }, { "insert", "zone", { id = 8, owner = 1, next = 0 } } }
 
-    assert.same(rows_of(world, "zone", { { id = 8, owner = 1, next = 0 } }), client.bags[1].zone)
+    assert.same(rows_of("zone", { { id = 8, owner = 1, next = 0 } }), client.bags[1].zone)
   end)
 
   it("finds partners that came and went in the same commit through what is demanded of the other table", function()
@@ -201,14 +202,6 @@ local function changes_of_deletes(inserts)
 end
 
 describe("a live order", function()
-  local world, client
-
-  before_each(function()
-    world = sub.world(tables)
-    client = world:client()
-  end)
-  after_each(function() world:free() end)
-
   it("shows the first rows, brings the successor of one that leaves, and takes out who is overtaken", function()
     local changes = {}
     for id = 1, 200 do
@@ -216,13 +209,13 @@ describe("a live order", function()
     end
     world:commit(changes)
     assert(client:subscribe(1, { "SELECT * FROM item ORDER BY score DESC LIMIT 2" }))
-    assert.same(rows_of(world, "item", { an_item(200, 0, 2000), an_item(199, 0, 1990) }), client.bags[1].item)
+    assert.same(rows_of("item", { an_item(200, 0, 2000), an_item(199, 0, 1990) }), client.bags[1].item)
 
     world:commit { { "delete", "item", an_item(200, 0, 2000) } }
-    assert.same(rows_of(world, "item", { an_item(199, 0, 1990), an_item(198, 0, 1980) }), client.bags[1].item)
+    assert.same(rows_of("item", { an_item(199, 0, 1990), an_item(198, 0, 1980) }), client.bags[1].item)
 
     world:commit { { "insert", "item", an_item(300, 0, 1985) } }
-    assert.same(rows_of(world, "item", { an_item(199, 0, 1990), an_item(300, 0, 1985) }), client.bags[1].item)
+    assert.same(rows_of("item", { an_item(199, 0, 1990), an_item(300, 0, 1985) }), client.bags[1].item)
 
     assert.same({}, world:commit { { "insert", "item", an_item(301, 0, 5) }, { "delete", "item", an_item(1, 0, 10) } })
   end)
@@ -233,7 +226,7 @@ describe("a live order", function()
 
     world:commit { { "insert", "item", an_item(1, 0, 1) } }
 
-    assert.same(rows_of(world, "item", { an_item(1, 0, 1), an_item(2, 0, 1) }), client.bags[1].item)
+    assert.same(rows_of("item", { an_item(1, 0, 1), an_item(2, 0, 1) }), client.bags[1].item)
   end)
 
   it("is not asked about rows behind its end, wherever that moves", function()
@@ -253,7 +246,7 @@ describe("a live order", function()
     assert.equal(1, asked { "insert", "item", an_item(301, 0, 3) })
     world:commit(changes_of_deletes(changes))
     world:commit { { "delete", "item", an_item(301, 0, 3) } }
-    assert.same(rows_of(world, "item", { an_item(300, 0, 3000) }), client.bags[1].item)
+    assert.same(rows_of("item", { an_item(300, 0, 3000) }), client.bags[1].item)
     assert.equal(1, asked { "delete", "item", an_item(300, 0, 3000) })
   end)
 
@@ -266,7 +259,7 @@ describe("a live order", function()
     world:commit { { "insert", "item", an_item(1, 0, 4) } }
 
     assert.equal(1, world:query_count())
-    assert.same(rows_of(world, "item", { an_item(1, 0, 4) }), client.bags[1].item)
+    assert.same(rows_of("item", { an_item(1, 0, 4) }), client.bags[1].item)
     assert.same(client.bags[1].item, late.bags[1].item)
   end)
 
@@ -301,7 +294,7 @@ describe("a live order", function()
     assert.same({}, world:migrate { ping, zone, item, { name = "more", columns = { { "x", "u32" } } } })
     world:commit { { "insert", "item", an_item(2, 0, 4) } }
 
-    assert.same(rows_of(world, "item", { an_item(2, 0, 4) }), client.bags[1].item)
+    assert.same(rows_of("item", { an_item(2, 0, 4) }), client.bags[1].item)
   end)
 end)
 
@@ -357,26 +350,9 @@ describe("live queries under random transactions", function()
     function() return "SELECT * FROM item" .. where { "item" } end,
   }
 
-  local function some_texts()
-    local texts = {}
-    for place = 1, random(1, 4) do
-      texts[place] = patterns[random(#patterns)]()
-    end
-    return texts
-  end
-
   --- `spread`: how many items there may be.
-  local function some_changes(world, rows, spread)
-    local changes = {}
-    local function replace(name, key, row)
-      if rows[name][key] then
-        changes[#changes + 1] = { "delete", name, rows[name][key] }
-      end
-      rows[name][key] = row
-      if row then
-        changes[#changes + 1] = { "insert", name, row }
-      end
-    end
+  local function some_changes(rows, spread)
+    local changes, replace = sub_random.changes(rows)
     local remove_share = random(3)
     for _ = 1, random(1, 10) == 1 and 60 or random(1, 6) do
       local remove = random(4) <= remove_share
@@ -392,43 +368,18 @@ describe("live queries under random transactions", function()
     return changes
   end
 
-  local function without_empty(bags)
-    local kept = {}
-    for name, bag in pairs(bags) do
-      kept[name] = next(bag) and bag or nil
-    end
-    return kept
-  end
-
   for _, spread in ipairs { 20, 300 } do
     it(("show after each what evaluating them anew shows, among %d rows, seed %d"):format(spread, seed), function()
       math.randomseed(seed)
-      local world, clients, held, rows = sub.world(tables), {}, {}, { item = {}, zone = {} }
-      for place = 1, 4 do
-        clients[place] = world:client()
-        held[place] = {}
-      end
+      local clients, rows = sub_random.clients(world, { {}, {}, {}, {} }, patterns), { item = {}, zone = {} }
       for _ = 1, 250 do
         if random(3) == 1 then
-          local place, set = random(#clients), random(1, 3)
-          if held[place][set] then
-            clients[place]:unsubscribe(set, random(2) == 1)
-            held[place][set] = nil
-          else
-            held[place][set] = some_texts()
-            assert(clients[place]:subscribe(set, held[place][set]))
-          end
+          clients:change_a_set()
         end
-        local _, endings = world:commit(some_changes(world, rows, spread))
+        local _, endings = world:commit(some_changes(rows, spread))
         assert.same({}, endings)
-        for place, sets in pairs(held) do
-          for set, texts in pairs(sets) do
-            local fresh = without_empty(clients[place]:evaluate(texts))
-            assert.same(fresh, without_empty(clients[place].bags[set]), table.concat(texts, "\n"))
-          end
-        end
+        clients:check()
       end
-      world:free()
     end)
   end
 end)

@@ -1,6 +1,6 @@
 --- First rows that are worked out beside the engine: what they show, what comes behind them, and who shares them.
 local sub = require "spec.support.sub"
-local count = sub.count
+local count, names_of = sub.count, sub.names_of
 
 local item = { name = "item", key = "id", indexes = { { "zone" }, { "score" } },
   columns = { { "id", "u32" }, { "zone", "u32" }, { "score", "u32" }, { "label", "string" } } }
@@ -32,14 +32,6 @@ describe("a subscription to much", function()
 
   before_each(function() client = world:client() end)
   after_each(function() client:drop() end)
-
-  local function names_of(rows)
-    local names = {}
-    for place, single in ipairs(rows.tables) do
-      names[place] = single.table
-    end
-    return names
-  end
 
   local texts = {
     "SELECT * FROM zone",

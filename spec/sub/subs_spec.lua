@@ -1,5 +1,6 @@
 local sub = require("spec.support.sub")
-local count = sub.count
+local sub_random = require("spec.support.sub_random")
+local count, names_of = sub.count, sub.names_of
 
 local ERR_BAD_SQL, ERR_NOT_FOUND, ERR_TOO_LARGE, ERR_BUSY = 105, 106, 303, 304
 
@@ -16,22 +17,6 @@ end
 
 local function an_item(id, kind, owner, label)
     return { id = id, kind = kind or 0, owner = identity(owner or 0), label = label or "thing" }
-end
-
-local function names_of(rows)
-    local names = {}
-    for place, single in ipairs(rows.tables) do
-        names[place] = single.table
-    end
-    return names
-end
-
-local function without_empty(bags)
-    local kept = {}
-    for name, bag in pairs(bags) do
-        kept[name] = next(bag) and bag or nil
-    end
-    return kept
 end
 
 describe("subscriptions", function()
@@ -461,26 +446,9 @@ describe("subscriptions under random transactions", function()
         function() return ("SELECT * FROM note WHERE about < %d"):format(random(0, 9)) end,
     }
 
-    local function some_texts()
-        local texts = {}
-        for place = 1, random(1, 4) do
-            texts[place] = patterns[random(#patterns)]()
-        end
-        return texts
-    end
-
     --- Rows of both tables as Lua knows them: by key for item, as a set for note.
     local function some_changes(world, rows)
-        local changes = {}
-        local function replace(name, key, row)
-            if rows[name][key] then
-                changes[#changes + 1] = { "delete", name, rows[name][key] }
-            end
-            rows[name][key] = row
-            if row then
-                changes[#changes + 1] = { "insert", name, row }
-            end
-        end
+        local changes, replace = sub_random.changes(rows)
         for _ = 1, random(1, 6) do
             local id, remove = random(0, 20), random(3) == 1
             if random(3) > 1 then
@@ -494,40 +462,18 @@ describe("subscriptions under random transactions", function()
         return changes
     end
 
-    local function change_sets(clients, held)
-        local client = clients[random(#clients)]
-        local set = random(1, 4)
-        if held[client][set] then
-            client:unsubscribe(set, random(2) == 1)
-            held[client][set] = nil
-        else
-            held[client][set] = some_texts()
-            assert(client:subscribe(set, held[client][set]))
-        end
-    end
-
-    local function check_all(held)
-        for client, sets in pairs(held) do
-            for set, texts in pairs(sets) do
-                assert.same(without_empty(client:evaluate(texts)), without_empty(client.bags[set]))
-            end
-        end
-    end
-
     it("show after every commit what evaluating the queries anew shows, seed " .. seed, function()
         math.randomseed(seed)
-        local world, clients, held, rows = sub.world { item, note }, {}, {}, { item = {}, note = {} }
-        for place = 1, 6 do
-            clients[place] = world:client({ sender = place % 3 })
-            held[clients[place]] = {}
-        end
+        local world, rows = sub.world { item, note }, { item = {}, note = {} }
+        local senders = { { sender = 1 }, { sender = 2 }, { sender = 0 }, { sender = 1 }, { sender = 2 }, { sender = 0 } }
+        local clients = sub_random.clients(world, senders, patterns)
 
         for _ = 1, 400 do
             if random(3) == 1 then
-                change_sets(clients, held)
+                clients:change_a_set()
             end
             world:commit(some_changes(world, rows))
-            check_all(held)
+            clients:check()
         end
 
         world:free()

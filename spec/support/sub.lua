@@ -28,6 +28,15 @@ function sub.count(bag)
     return total
 end
 
+--- The tables of QueryRows, one for each list of rows, in their order.
+function sub.names_of(rows)
+    local names = {}
+    for place, single in ipairs(rows.tables) do
+        names[place] = single.table
+    end
+    return names
+end
+
 local function address(pointer)
     return tonumber(ffi.cast("uintptr_t", ffi.cast("const void *", pointer)))
 end
