@@ -44,8 +44,7 @@ describe("a backup", function()
   end)
 
   local function transfer(from, to, amount)
-    local answer = world:call("transfer", ("[%d,%d,%d]"):format(from, to, amount))
-    assert.equal(200, answer.status, answer.body)
+    world:must_call("transfer", ("[%d,%d,%d]"):format(from, to, amount))
   end
 
   local function run(...)

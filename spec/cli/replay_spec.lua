@@ -1,6 +1,5 @@
 --- stdb-lua replay: a logged call run again does the same, and what does not is shown.
 local client = require "spec.support.client"
-local cjson = require "cjson"
 local program = require "spec.support.program"
 local server = require "spec.support.server"
 
@@ -62,16 +61,8 @@ local LATER = MODULE:gsub("luck = ctx%.random%(%), made", "luck = 7, made")
 describe("replay", function()
   local world
 
-  local function call(name, arguments)
-    local answer = world:call(name, arguments)
-    assert.equal(200, answer.status, answer.body)
-  end
-
   local function events(...)
-    local list = {}
-    local _, output = program.run("log", "--data-dir", world.data_dir, "--format", "json", ...)
-    for line in output:gmatch "[^\n]+" do list[#list + 1] = cjson.decode(line) end
-    return list
+    return program.events(world.data_dir, ...)
   end
 
   local function replay(offset)
@@ -95,14 +86,14 @@ describe("replay", function()
   end)
 
   it("finds that every call does the same: time, chance, caller, sequences, init, clients coming and going", function()
-    call("add", '["lamp"]')
-    call("add", '["bed"]')
-    call("renew", "[1]")
-    call("fill", "[5000]")
-    call("add", '["door"]')
-    call("renew", "[2]")
+    world:must_call("add", '["lamp"]')
+    world:must_call("add", '["bed"]')
+    world:must_call("renew", "[1]")
+    world:must_call("fill", "[5000]")
+    world:must_call("add", '["door"]')
+    world:must_call("renew", "[2]")
     assert.truthy(world:reload(LATER):find "in force")
-    call("add", '["chair"]')
+    world:must_call("add", '["chair"]')
     local _, output = program.run("log", "--data-dir", world.data_dir, "--format", "json")
     local kinds = {}
     for _, event in ipairs(events()) do
@@ -121,7 +112,7 @@ describe("replay", function()
   end)
 
   it("says what was run, with which version, and leaves the directory as it was", function()
-    call("add", '["lamp"]')
+    world:must_call("add", '["lamp"]')
     world:stop()
     local before = #events()
     local event = events("--reducer", "add")[1]
@@ -133,8 +124,8 @@ describe("replay", function()
   end)
 
   it("shows row by row what a call does differently", function()
-    call("remember", "[]")
-    call("remember", "[]")
+    world:must_call("remember", "[]")
+    world:must_call("remember", "[]")
     local found = events("--reducer", "remember")
     replays_the_same(found[1].offset)
     local code, output = replay(found[2].offset)
@@ -146,7 +137,7 @@ describe("replay", function()
 
   it("finds that a disconnect whose reducer failed fails again", function()
     local ann = client.connect(world)
-    call("fill", "[100]")
+    world:must_call("fill", "[100]")
     ann:close()
     local failed = server.wait("the disconnect", function()
       return events("--kind", "disconnect", "--caller", ann.identity)[1]

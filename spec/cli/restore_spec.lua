@@ -3,29 +3,16 @@ local cjson = require "cjson"
 local client = require "spec.support.client"
 local program = require "spec.support.program"
 local server = require "spec.support.server"
-
-local MODULE = [[
-local stdb = require "stdb"
-local t = stdb.types
-stdb.table("thing", { public = true, { "id", t.u64, primary_key = true, auto_inc = true }, { "name", t.string } })
-stdb.reducer("add", { { "name", t.string } }, function(ctx, name) ctx.db.thing:insert { name = name } end)
-]]
+local things = require "spec.support.things"
 
 describe("restore --to", function()
   local world
 
-  before_each(function() world = server.start { module = MODULE } end)
+  before_each(function() world = server.start { module = things.MODULE } end)
   after_each(function() world:remove() end)
 
   local function add(name)
-    local answer = world:call("add", ('["%s"]'):format(name))
-    assert.equal(200, answer.status, answer.body)
-  end
-
-  local function snapshot()
-    local answer = world:request { method = "POST", path = "/v1/database/%s/snapshot", token = world:owner_token(), body = "" }
-    assert.equal(200, answer.status, answer.body)
-    return cjson.decode(answer.body).offset
+    world:must_call("add", ('["%s"]'):format(name))
   end
 
   --- The names of the things in a data directory, or of those that the server has.
@@ -42,26 +29,21 @@ describe("restore --to", function()
   end
 
   local function restore(...)
-    local code, output, complaint = program.run("restore", "--data-dir", world.data_dir, ...)
-    return code, output .. complaint
+    return program.on(world.data_dir, "restore", ...)
   end
 
   --- When and at which offset each thing was added.
   local function additions()
     local found = {}
-    local _, output = program.run("log", "--data-dir", world.data_dir, "--format", "json", "--reducer", "add")
-    for line in output:gmatch "[^\n]+" do
-      local event = cjson.decode(line)
-      found[event.args.name] = event
-    end
+    for _, event in ipairs(program.events(world.data_dir, "--reducer", "add")) do found[event.args.name] = event end
     return found
   end
 
   it("goes back to an offset, goes on from there, and keeps the abandoned tail readable", function()
     add "lamp"
-    snapshot()
+    world:take_snapshot()
     add "bed"
-    snapshot()
+    world:take_snapshot()
     add "chair"
     world:stop()
     local code, output = restore("--to", tostring(additions().bed.offset))
@@ -136,7 +118,7 @@ describe("restore --to", function()
       add "lamp"
       local offset = additions().lamp.offset
       add "bed"
-      assert.truthy(world:reload(MODULE .. 'stdb.reducer("later", function() end)\n'):find "in force")
+      assert.truthy(world:reload(things.MODULE .. 'stdb.reducer("later", function() end)\n'):find "in force")
       local ann = client.connect(world)
       local code, output = live(offset)
       assert.equal(0, code, output)
@@ -146,7 +128,7 @@ describe("restore --to", function()
       assert.same({ "lamp" }, names())
       assert.equal(404, world:call("later").status)
 
-      assert.truthy(world:reload(MODULE .. 'stdb.reducer("again", function() end)\n'):find "in force")
+      assert.truthy(world:reload(things.MODULE .. 'stdb.reducer("again", function() end)\n'):find "in force")
       assert.equal(200, world:call("again").status)
       add "door"
       world:kill()

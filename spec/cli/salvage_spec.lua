@@ -1,5 +1,6 @@
 --- `stdb-lua salvage`: what it makes of whole and of damaged databases.
 local cjson = require "cjson"
+local program = require "spec.support.program"
 local server = require "spec.support.server"
 
 local MODULE = [[
@@ -32,22 +33,11 @@ describe("salvage", function()
   after_each(function() world:remove() end)
 
   local function call(name, ...)
-    local answer = world:call(name, cjson.encode { ... })
-    assert.equal(200, answer.status, answer.body)
-  end
-
-  local function take_snapshot()
-    assert.equal(200, world:request({ method = "POST", path = "/v1/database/%s/snapshot", token = world:owner_token(),
-      body = "" }).status)
+    world:must_call(name, cjson.encode { ... })
   end
 
   local function salvage(to)
-    local program = os.getenv "STDB_PROGRAM" or "build/stdb-lua"
-    local command = "%s salvage --data-dir '%s' '%s' 2>&1; printf '\\n%%d' $?"
-    local pipe = io.popen(command:format(program, world.data_dir, to or out))
-    local output, code = pipe:read("*a"):match "^(.*)\n(%d+)$"
-    pipe:close()
-    return tonumber(code), output
+    return program.on(world.data_dir, "salvage", to or out)
   end
 
   --- The rows of a table by the value of a column, and the marks of those that have one.
@@ -82,7 +72,7 @@ describe("salvage", function()
 
   it("writes the tables and the module of a whole database, and loses nothing", function()
     call("add", "lamp")
-    take_snapshot()
+    world:take_snapshot()
     call("add", "bed")
     call("remember", "tea\n")
     local code, output = salvage()
@@ -125,9 +115,9 @@ describe("salvage", function()
 
   it("goes back to a snapshot that is whole, and to the log behind it", function()
     call("add", "lamp")
-    take_snapshot()
+    world:take_snapshot()
     call("add", "bed")
-    take_snapshot()
+    world:take_snapshot()
     call("add", "sofa")
     world:stop()
     damage(path_of("snapshots", "snap", 2), 5000)
@@ -141,7 +131,7 @@ describe("salvage", function()
 
   it("needs no log where a snapshot is whole", function()
     call("add", "lamp")
-    take_snapshot()
+    world:take_snapshot()
     world:stop()
     os.execute(("rm -r '%s'"):format(world:log_dir()))
     local code, output = salvage()

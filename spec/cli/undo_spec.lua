@@ -4,25 +4,12 @@ local bsatn = require "spec.support.bsatn"
 local cjson = require "cjson"
 local program = require "spec.support.program"
 local server = require "spec.support.server"
+local things = require "spec.support.things"
 
-local MODULE = [[
-local stdb = require "stdb"
-local t = stdb.types
-
-stdb.table("thing", { public = true,
-  { "id", t.u64, primary_key = true, auto_inc = true },
-  { "name", t.string, unique = true },
-  --MORE
-})
+local MODULE = things.MODULE .. [[
 stdb.table("note", { public = true, { "text", t.string } })
 stdb.table("sound", { public = true, event = true, { "text", t.string } })
 
-stdb.reducer("add", { { "name", t.string } }, function(ctx, name)
-  ctx.db.thing:insert { name = name }
-end)
-stdb.reducer("rename", { { "id", t.u64 }, { "name", t.string } }, function(ctx, id, name)
-  ctx.db.thing.id:update { id = id, name = name }
-end)
 stdb.reducer("drop", { { "id", t.u64 } }, function(ctx, id)
   ctx.db.thing.id:delete(id)
 end)
@@ -41,30 +28,19 @@ stdb.reducer("wipe", {}, function(ctx)
 end)
 ]]
 
-local LATER = MODULE:gsub("%-%-MORE", '{ "weight", t.i32, default = 5 },')
+local LATER = things.weighed(MODULE)
 
 describe("undo", function()
   local world, command
 
-  local function call(name, arguments, token)
-    local answer = world:call(name, arguments, token)
-    assert.equal(200, answer.status, answer.body)
-  end
-
   local function rows(name)
-    local answer = world:sql("SELECT * FROM " .. name, world:owner_token())
-    assert.equal(200, answer.status, answer.body)
-    local found = cjson.decode(answer.body)[1].rows
+    local found = world:rows("SELECT * FROM " .. name)
     table.sort(found, function(left, right) return left[1] < right[1] end)
     return found
   end
 
   local function events(...)
-    local list = {}
-    local code, output, complaint = program.run("log", "--data-dir", world.data_dir, "--format", "json", ...)
-    assert.equal(0, code, complaint)
-    for line in output:gmatch "[^\n]+" do list[#list + 1] = cjson.decode(line) end
-    return list
+    return program.events(world.data_dir, ...)
   end
 
   --- The offset of the newest call of this reducer, or newest record of this kind.
@@ -95,14 +71,14 @@ describe("undo", function()
   end)
 
   it("takes back inserts, updates and deletes of a call, and leaves a record of its own", function()
-    call("add", '["lamp"]')
-    call("rename", '[1,"torch"]')
+    world:must_call("add", '["lamp"]')
+    world:must_call("rename", '[1,"torch"]')
     local renamed = offset_of "rename"
     local answer = undo("offset " .. renamed)
     assert.same({ { table = "thing", from = { id = 1, name = "torch" }, to = { id = 1, name = "lamp" } } }, answer.changes)
     assert.same({ { 1, "lamp" } }, rows "thing")
 
-    call("drop", "[1]")
+    world:must_call("drop", "[1]")
     undo("offset " .. offset_of "drop")
     assert.same({ { 1, "lamp" } }, rows "thing")
     undo("offset " .. offset_of "add", "?skip_conflicts=false")
@@ -115,7 +91,7 @@ describe("undo", function()
     assert.equal(events("--kind", "publish")[1].caller, records[1].caller)
     assert.same({ { table = "thing", deletes = { { id = 1, name = "torch" } }, inserts = { { id = 1, name = "lamp" } } } },
       records[1].changes)
-    call("add", '["bed"]')
+    world:must_call("add", '["bed"]')
     assert.same({ { 2, "bed" } }, rows "thing", "sequences are not taken back")
     world:kill()
     world:restart()
@@ -133,7 +109,7 @@ describe("undo", function()
     end
     ann_calls("add", "{ name: string }", { name = "lamp" })
     local from = offset_of "add" + 1
-    call("add", '["bed"]')
+    world:must_call("add", '["bed"]')
     ann_calls("add", "{ name: string }", { name = "door" })
     ann_calls("rename", "{ id: u64, name: string }", { id = 1, name = "torch" })
     ann_calls("rename", "{ id: u64, name: string }", { id = 1, name = "candle" })
@@ -156,8 +132,8 @@ describe("undo", function()
   end)
 
   it("stops at rows that others have changed later, and lists who did and when", function()
-    call("add", '["lamp"]')
-    call("add", '["bed"]')
+    world:must_call("add", '["lamp"]')
+    world:must_call("add", '["bed"]')
     local first = events("--reducer", "add")[1].offset
     local ann = client.connect(world)
     assert.equal("Ok", ann:call("rename", client.arguments("{ id: u64, name: string }", { id = 1, name = "torch" })).tag)
@@ -183,14 +159,14 @@ describe("undo", function()
       local arguments = client.arguments("{ id: u64, name: string }", { id = 1, name = name })
       assert.equal("Ok", ann:call("rename", arguments).tag)
     end
-    call("add", '["lamp"]')
+    world:must_call("add", '["lamp"]')
     ann_renames "torch"
-    call("rename", '[1,"fire"]')
-    call("rename", '[1,"torch"]')
+    world:must_call("rename", '[1,"fire"]')
+    world:must_call("rename", '[1,"torch"]')
     local selection = ("from %d caller %s"):format(offset_of "add", ann.identity)
     assert.same({ id = 1, name = "lamp" }, undo(selection, "?dry_run=true").changes[1].to)
 
-    call("rename", '[1,"fire"]')
+    world:must_call("rename", '[1,"fire"]')
     local between = offset_of "rename"
     ann_renames "ash"
     local status, answer = ask(selection)
@@ -201,9 +177,9 @@ describe("undo", function()
   end)
 
   it("undoes an undo, which brings everything back", function()
-    call("add", '["lamp"]')
-    call("add", '["bed"]')
-    call("swap", "[]")
+    world:must_call("add", '["lamp"]')
+    world:must_call("add", '["bed"]')
+    world:must_call("swap", "[]")
     assert.same({ { 1, "bed" }, { 2, "lamp" } }, rows "thing")
     local swap = offset_of "swap"
     undo("offset " .. swap)
@@ -216,9 +192,9 @@ describe("undo", function()
   end)
 
   it("knows rows without a key by all they hold", function()
-    call("write", '["one"]')
-    call("write", '["two"]')
-    call("wipe", "[]")
+    world:must_call("write", '["one"]')
+    world:must_call("write", '["two"]')
+    world:must_call("wipe", "[]")
     undo("offset " .. offset_of "wipe")
     assert.same({ { "one" }, { "two" } }, rows "note")
     undo("offset " .. offset_of "write")
@@ -226,10 +202,10 @@ describe("undo", function()
   end)
 
   it("is refused where a unique value has been taken meanwhile", function()
-    call("add", '["lamp"]')
-    call("drop", "[1]")
+    world:must_call("add", '["lamp"]')
+    world:must_call("drop", "[1]")
     local drop = offset_of "drop"
-    call("add", '["lamp"]')
+    world:must_call("add", '["lamp"]')
     local status, text = ask("offset " .. drop)
     assert.equal(409, status)
     assert.truthy(text:find 'thing {"id":1,"name":"lamp"} cannot come back: .*name.*lamp', text)
@@ -237,19 +213,19 @@ describe("undo", function()
   end)
 
   it("is refused where a table has got another shape since", function()
-    call("add", '["lamp"]')
+    world:must_call("add", '["lamp"]')
     local add = offset_of "add"
     assert.truthy(world:reload(LATER):find "in force")
     local status, text = ask("offset " .. add)
     assert.equal(400, status)
     assert.truthy(text:find "table `thing` has another shape since the publish at offset %d+", text)
-    call("add", '["bed"]')
+    world:must_call("add", '["bed"]')
     undo("offset " .. offset_of "add")
     assert.same({ { 1, "lamp", 5 } }, rows "thing")
   end)
 
   it("is the owner's alone, and refuses what it cannot understand", function()
-    call("add", '["lamp"]')
+    world:must_call("add", '["lamp"]')
     local stranger = cjson.decode(world:request { method = "POST", path = "/v1/identity", body = "" }.body).token
     local status, text = ask("offset 1", "", stranger)
     assert.equal(403, status)
@@ -274,8 +250,8 @@ describe("undo", function()
   end)
 
   it("is a command that shows what it would do, does it, and says what a stopped database needs", function()
-    call("add", '["lamp"]')
-    call("rename", '[1,"torch"]')
+    world:must_call("add", '["lamp"]')
+    world:must_call("rename", '[1,"torch"]')
     local offset = tostring(offset_of "rename")
     local code, output = command("undo", "world", "--offset", offset, "--dry-run")
     assert.equal(0, code)

@@ -19,12 +19,12 @@ local NEW = ("\7"):rep(32)
 --- The files of a real database with a snapshot: path below its folder -> content; and the snapshot's offset.
 local function make_files()
   local world = server.start { module = MODULE }
-  assert.equal(200, world:call("add", "[1]").status)
-  local answer = world:request { method = "POST", path = "/v1/database/%s/snapshot", token = world:owner_token(), body = "" }
+  world:must_call("add", "[1]")
+  local offset = world:take_snapshot()
   world:stop()
   local files = server.read_database(world.data_dir .. "/databases/world")
   world:remove()
-  return files, tonumber(answer.body:match "%d+")
+  return files, offset
 end
 
 describe("a founding", function()

@@ -21,11 +21,6 @@ stdb.reducer("set", {}, function(ctx) ctx.db.alarm:insert { at = stdb.after { mi
 describe("the past of a running database", function()
   local world
 
-  local function call(name, arguments)
-    local answer = world:call(name, arguments)
-    assert.equal(200, answer.status, answer.body)
-  end
-
   local function ask(offset)
     return world:request { method = "POST", path = "/v1/database/%s/sql?as_of=" .. offset, body = "SELECT * FROM thing",
       token = world:owner_token() }
@@ -45,7 +40,7 @@ describe("the past of a running database", function()
 
   before_each(function()
     world = server.start { module = MODULE }
-    call("add", '["lamp"]')
+    world:must_call("add", '["lamp"]')
   end)
 
   after_each(function()
@@ -56,7 +51,7 @@ describe("the past of a running database", function()
     local asking = {}
     for idx = 1, 12 do
       asking[idx] = begin_asking(idx % 2 == 0 and 0 or 3)
-      call("add", ('["%d"]'):format(idx))
+      world:must_call("add", ('["%d"]'):format(idx))
       assert.equal(idx + 1, #cjson.decode(world:sql("SELECT * FROM thing").body)[1].rows)
     end
     for idx = 1, 12 do
@@ -66,10 +61,9 @@ describe("the past of a running database", function()
   end)
 
   it("knows a database with schedules, from its snapshots too", function()
-    call("set", "[]")
-    local answer = world:request { method = "POST", path = "/v1/database/%s/snapshot", token = world:owner_token(), body = "" }
-    local offset = cjson.decode(answer.body).offset
-    call("add", '["bed"]')
+    world:must_call("set", "[]")
+    local offset = world:take_snapshot()
+    world:must_call("add", '["bed"]')
     assert.same({ { "lamp" } }, cjson.decode(ask(offset).body)[1].rows)
     local code, output = log("--from", tostring(offset), "--reducer", "add")
     assert.equal(0, code)
@@ -78,7 +72,7 @@ describe("the past of a running database", function()
 
   it("is kept of tables: a view is refused by its name", function()
     world:reload(MODULE .. "stdb.view('alarms', t.array(Alarm), function(ctx) return ctx.db.alarm:iter() end)")
-    call("add", '["bed"]')
+    world:must_call("add", '["bed"]')
     local _, output = log("--reducer", "add")
     local answer = world:sql("SELECT * FROM alarms AS OF " .. output:match ".*\n%s*(%d+)", world:owner_token())
     assert.same({ 400, "`alarms` is a view, and the past is kept of tables: ask those that it looks at" },

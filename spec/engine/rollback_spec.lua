@@ -18,11 +18,8 @@ local DIR, ASIDE = "data/databases/world", "../../abandoned/now/databases/world"
 local function make_files()
   local world = server.start { module = MODULE }
   for id = 1, 6 do
-    assert.equal(200, world:call("add", ("[%d]"):format(id)).status)
-    if id % 2 == 0 and id < 6 then
-      assert.equal(200, world:request { method = "POST", path = "/v1/database/%s/snapshot", token = world:owner_token(),
-        body = "" }.status)
-    end
+    world:must_call("add", ("[%d]"):format(id))
+    if id % 2 == 0 and id < 6 then world:take_snapshot() end
   end
   world:stop()
   local files = server.read_database(world.data_dir .. "/databases/world")

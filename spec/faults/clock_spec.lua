@@ -1,14 +1,9 @@
 --- A wall clock that jumps, backwards and forwards, under a server that runs and between its starts.
 local cjson = require "cjson"
 local client = require "spec.support.client"
+local program = require "spec.support.program"
 local server = require "spec.support.server"
-
-local MODULE = [[
-local stdb = require "stdb"
-local t = stdb.types
-stdb.table("thing", { public = true, { "id", t.u64, primary_key = true, auto_inc = true }, { "name", t.string } })
-stdb.reducer("add", { { "name", t.string } }, function(ctx, name) ctx.db.thing:insert { name = name } end)
-]]
+local things = require "spec.support.things"
 
 local PRELUDE = [[
 export STDB_CLOCK='%s/clock' LD_PRELOAD='%s/faulty_clock.so' ASAN_OPTIONS="verify_asan_link_order=0:$ASAN_OPTIONS";]]
@@ -31,19 +26,12 @@ describe("with a clock that jumps", function()
 
   before_each(function()
     set_clock(0)
-    world = server.start { module = MODULE, prelude = PRELUDE:format(folder, folder) }
+    world = server.start { module = things.MODULE, prelude = PRELUDE:format(folder, folder) }
   end)
   after_each(function() world:remove() end)
 
   local function add(name)
-    local answer = world:call("add", cjson.encode { name })
-    assert.equal(200, answer.status, answer.body)
-  end
-
-  local function take_snapshot()
-    local answer = world:request { method = "POST", path = "/v1/database/%s/snapshot", token = world:owner_token(), body = "" }
-    assert.equal(200, answer.status, answer.body)
-    return cjson.decode(answer.body).offset
+    world:must_call("add", cjson.encode { name })
   end
 
   local function names()
@@ -54,12 +42,7 @@ describe("with a clock that jumps", function()
   end
 
   local function command(name, ...)
-    local program = os.getenv "STDB_PROGRAM" or "build/stdb-lua"
-    local words = { program, name, "--data-dir", world.data_dir, ... }
-    local pipe = io.popen(table.concat(words, " ") .. " 2>&1; printf '\\n%d' $?")
-    local output, code = pipe:read("*a"):match "^(.*)\n(%d+)$"
-    pipe:close()
-    return tonumber(code), output
+    return program.on(world.data_dir, name, ...)
   end
 
   for name, jump in pairs { ["backwards"] = -30 * DAY, ["forwards"] = 30 * DAY } do
@@ -68,11 +51,11 @@ describe("with a clock that jumps", function()
       ann:subscribe(1, { "SELECT * FROM thing" })
       add "before"
       ann:expect "TransactionUpdate"
-      take_snapshot()
+      world:take_snapshot()
       set_clock(jump)
       add "after"
       ann:expect "TransactionUpdate" -- nobody was taken for idle
-      take_snapshot()
+      world:take_snapshot()
       add "later"
       ann:expect "TransactionUpdate"
       world:kill()
@@ -89,11 +72,11 @@ describe("with a clock that jumps", function()
 
   it("gives up no snapshot that it would have kept, when it jumps backwards", function()
     add "one"
-    take_snapshot()
+    world:take_snapshot()
     set_clock(-30 * DAY)
     for _, text in ipairs { "two", "three", "four" } do
       add(text)
-      take_snapshot()
+      world:take_snapshot()
     end
     local pipe = io.popen(("ls '%s/databases/world/snapshots' | grep -c snap$"):format(world.data_dir))
     assert.equal(4, pipe:read "*n")
@@ -103,11 +86,11 @@ describe("with a clock that jumps", function()
   it("keeps two snapshots and the log behind them, when it jumps forwards past all that is to be kept", function()
     for _, text in ipairs { "one", "two", "three" } do
       add(text)
-      take_snapshot()
+      world:take_snapshot()
     end
     set_clock(365 * DAY)
     add "four"
-    take_snapshot()
+    world:take_snapshot()
     add "five"
     world:kill()
     world:restart()

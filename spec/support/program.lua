@@ -2,6 +2,9 @@
 ---
 ---     local code, output, complaint = program.run("sql", "world", "SELECT * FROM t")
 ---     local world = program.for_server(server)    -- the same, with the server's address and its owner's token
+---     local code, output = program.on(data_dir, "check")
+---     program.events(data_dir, "--reducer", "add")[1].offset
+local cjson = require "cjson"
 local server = require "spec.support.server"
 
 local program = {}
@@ -30,6 +33,28 @@ end
 --- The exit code, what it wrote, and what it wrote as errors.
 function program.run(...)
   return run("XDG_STATE_HOME=/nonexistent", ...)
+end
+
+--- A command about a data directory: the exit code, and what it wrote with what it wrote as errors behind it.
+function program.on(data_dir, command, ...)
+  local code, output, complaint = program.run(command, "--data-dir", data_dir, ...)
+  return code, output .. complaint
+end
+
+--- What such a command writes, which has to succeed.
+function program.output_on(...)
+  local code, output = program.on(...)
+  assert(code == 0, output)
+  return output
+end
+
+--- The records that `log` tells of.
+function program.events(data_dir, ...)
+  local list = {}
+  for line in program.output_on(data_dir, "log", "--format", "json", ...):gmatch "[^\n]+" do
+    list[#list + 1] = cjson.decode(line)
+  end
+  return list
 end
 
 --- A function like program.run for commands that talk to this server.

@@ -3,10 +3,12 @@
 ---     local server = server.start { module = [[…]] }        -- or a path, or { ["module.lua"] = …, ["part.lua"] = … }
 ---     server.port, server.data_dir, server.folder, server.module_path, server.database
 ---     server:request { method = "POST", path = "/v1/…" }    -- HTTP, with %s in the path for the database
+---     server:must_call("add", '["lamp"]')  server:rows("SELECT * FROM thing")  server:take_snapshot()
 ---     server:kill()  server:restart()  server:stop()
 ---     server:remove()                                       -- ends it, and deletes its folders
 ---
 --- The program is $STDB_PROGRAM when that is an absolute path, else build/stdb-lua.
+local cjson = require "cjson"
 local ffi = require "ffi"
 local socket = require "socket"
 local ws_client = require "spec.support.ws_client"
@@ -311,6 +313,27 @@ end
 
 function Server:sql(text, token)
   return self:request { method = "POST", path = "/v1/database/%s/sql", token = token, body = text }
+end
+
+local function body_of(answer)
+  assert(answer.status == 200, answer.body)
+  return answer.body
+end
+
+--- Calls a reducer that has to succeed.
+function Server:must_call(name, arguments, token)
+  body_of(self:call(name, arguments, token))
+end
+
+--- The rows that the owner is answered with.
+function Server:rows(query)
+  return cjson.decode(body_of(self:sql(query, self:owner_token())))[1].rows
+end
+
+--- The offset of a snapshot that is taken now.
+function Server:take_snapshot()
+  return cjson.decode(body_of(self:request { method = "POST", path = "/v1/database/%s/snapshot",
+    token = self:owner_token(), body = "" })).offset
 end
 
 return server
