@@ -63,6 +63,27 @@ describe("a transaction", function()
         world:check()
     end)
 
+    it("leaves a row as it was that must move while the table is full", function()
+        local players = world:table "player"
+        local pages = players.pointer.pages
+        local vacant = pages.first_vacant
+        pages.first_vacant = 2 ^ 18 - 1 -- as if all page numbers were in use
+        local long = { id = 1, name = ("ann"):rep(500), score = 11 }
+        local _, why = txn:update("player", 1, long)
+        assert.equal("table `player` is full", why)
+        for place, key in ipairs { { 1 }, { "ann" } } do assert.equal(row("player", ann), players:find(place, key)) end
+        assert.same({ row("player", ann) }, players:walk(3, { 10 }, { 10 }))
+        world:check()
+        local older = { id = 1, name = "ann", score = 11 }
+        assert(txn:update("player", 1, older))
+        assert.same({ player = { deletes = { row("player", ann) }, inserts = { row("player", older) } } }, (txn:commit()))
+
+        pages.first_vacant = vacant
+        txn:begin()
+        assert(txn:update("player", 1, long))
+        assert.same({ player = { deletes = { row("player", older) }, inserts = { row("player", long) } } }, (txn:commit()))
+    end)
+
     it("swaps two unique values when both rows leave first", function()
         txn:delete("player", ann)
         txn:delete("player", bob)

@@ -257,10 +257,15 @@ static void count_change(struct txn *txn, uint64_t byte_count)
     txn->byte_count += byte_count;
 }
 
+static err refuse_full(const struct table *table, struct diag *diag)
+{
+    return diag_set(diag, ERR_TOO_LARGE, "table `%.*s` is full", BYTES_FORMAT(table->def->name));
+}
+
 static err add_row(struct txn *txn, struct table *table, bytes row, rowref *stored, struct diag *diag)
 {
     if (!writes_insert(writes_of(txn, table), row, stored))
-        return diag_set(diag, ERR_TOO_LARGE, "table `%.*s` is full", BYTES_FORMAT(table->def->name));
+        return refuse_full(table, diag);
     count_change(txn, row.size);
     return OK;
 }
@@ -278,11 +283,13 @@ err txn_insert(struct txn *txn, struct table *table, bytes row, rowref *stored, 
     return *stored != ROWREF_NONE ? OK : add_row(txn, table, row, stored, diag);
 }
 
-/* A row that no longer fits its slot goes and comes anew. */
+/* A row that no longer fits its slot goes and comes anew; or neither, since the module may catch the refusal. */
 static err move_row(struct txn *txn, struct table *table, rowref from, bytes row, rowref *stored, struct diag *diag)
 {
-    writes_delete(writes_of(txn, table), from);
-    return add_row(txn, table, row, stored, diag);
+    if (!writes_move(writes_of(txn, table), from, row, stored))
+        return refuse_full(table, diag);
+    count_change(txn, row.size);
+    return OK;
 }
 
 static err overwrite_row(struct txn *txn, struct table *table, const struct index *same, bytes row, rowref ref)

@@ -76,16 +76,21 @@ static void row_fill(struct row *row, bytes from, uint32_t flags)
 
 /* --- Changing --- */
 
+/* Into the slot that was taken for it. */
+static void row_come(struct writes *writes, rowref ref, bytes row)
+{
+    row_fill(pages_writable(&writes->table->pages, ref), row, ROW_FRESH);
+    table_link(writes->table, ref);
+    entry_add(writes, ref);
+    writes->fresh_count++;
+}
+
 bool writes_insert(struct writes *writes, bytes row, rowref *ref)
 {
-    struct table *table = writes->table;
-    *ref = pages_take(&table->pages, row.size);
+    *ref = pages_take(&writes->table->pages, row.size);
     if (*ref == ROWREF_NONE)
         return false;
-    row_fill(pages_writable(&table->pages, *ref), row, ROW_FRESH);
-    table_link(table, *ref);
-    entry_add(writes, *ref);
-    writes->fresh_count++;
+    row_come(writes, *ref, row);
     return true;
 }
 
@@ -97,6 +102,16 @@ void writes_delete(struct writes *writes, rowref ref)
         entry_add(writes, ref);
     pages_hide(&table->pages, ref);
     writes->gone_count++;
+}
+
+bool writes_move(struct writes *writes, rowref from, bytes row, rowref *to)
+{
+    *to = pages_take(&writes->table->pages, row.size);
+    if (*to == ROWREF_NONE)
+        return false;
+    writes_delete(writes, from);
+    row_come(writes, *to, row);
+    return true;
 }
 
 /* Takes a row out of the indexes in which its key changes, or brings it in again. True when there are any. In the

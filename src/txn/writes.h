@@ -51,6 +51,8 @@ void writes_reset(struct writes *writes);
 /* Rows coming and going, with their index entries. False when the table is full. */
 bool writes_insert(struct writes *writes, bytes row, rowref *ref);
 void writes_delete(struct writes *writes, rowref ref);
+/* A row goes and comes as another in a slot of its own. False when the table is full, and then the row is as it was. */
+bool writes_move(struct writes *writes, rowref from, bytes row, rowref *to);
 /* Replaces the bytes in place by others; `same` is the index that found the row and in which it keeps its key, NULL if it does
  * not. */
 void writes_overwrite(struct writes *writes, rowref ref, bytes row, const struct index *same, struct buf *old_rows);
