@@ -15,7 +15,7 @@ describe("beside changes that are not on disk yet", function()
   local function connect(number, confirmed, last_byte)
     connections = connections + 1
     server:connect(number, ("\0"):rep(31) .. (last_byte or "\0"), ("%016d"):format(connections),
-      { is_v3 = true, confirmed = confirmed })
+      { protocol = "v3", confirmed = confirmed })
   end
 
   local function turn() server:step "turn" end
