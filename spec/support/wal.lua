@@ -127,6 +127,18 @@ function Log:durable_told() return tonumber(C.driver_durable_told(self.driver)) 
 function Log:failures_told() return C.driver_failures_told(self.driver) end
 function Log:close() C.driver_close(self.driver) end
 
+--- A disk with a log of these records, each in a frame of its own, and a mark behind them.
+function wal.written(records, options)
+  local disk = wal.disk()
+  local log = disk:open(options):start()
+  for _, record in ipairs(records) do
+    log:append(record)
+    assert(log:sync())
+  end
+  log:close()
+  return disk
+end
+
 --- Copies the log up to a record into another folder. Returns the code and the sentence.
 function Disk:copy(to, limit)
   local copy, diag = ffi.new "struct wal_copy", ffi.new "struct diag"

@@ -5,16 +5,7 @@ local HEADER, FRAME = 64, 32
 local options = { segment_size = 1024 }
 local records = { ("a"):rep(300), ("b"):rep(300), ("c"):rep(600), "", ("e"):rep(2000), "f" }
 
-local function written()
-  local disk = wal.disk()
-  local log = disk:open(options):start()
-  for _, record in ipairs(records) do
-    log:append(record)
-    assert(log:sync())
-  end
-  log:close()
-  return disk
-end
+local function written() return wal.written(records, options) end
 
 local function part(from, to)
   local list = {}

@@ -7,16 +7,7 @@ local options = { segment_size = 1024 }
 local records = {}
 for idx = 1, 6 do records[idx] = string.char(96 + idx):rep(600) end
 
-local function written()
-  local disk = wal.disk()
-  local log = disk:open(options):start()
-  for _, record in ipairs(records) do
-    log:append(record)
-    assert(log:sync())
-  end
-  log:close()
-  return disk
-end
+local function written() return wal.written(records, options) end
 
 local function opened(disk, from) return disk:open { segment_size = options.segment_size, from = from } end
 

@@ -3,17 +3,7 @@ local wal = require "spec.support.wal"
 
 local HEADER, FRAME = 64, 32
 
---- A log with these records, each in a frame of its own, and a mark behind them. Returns the disk.
-local function written(records, options)
-  local disk = wal.disk()
-  local log = disk:open(options):start()
-  for _, record in ipairs(records) do
-    log:append(record)
-    assert(log:sync())
-  end
-  log:close()
-  return disk
-end
+local written = wal.written
 
 local function padded(size) return math.ceil(size / 8) * 8 end
 local function frame_size(record) return padded(FRAME + 4 + #record) end
