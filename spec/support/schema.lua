@@ -67,6 +67,15 @@ local function algebraic(kind)
     return specials[kind.kind] or { tag = kind.kind:sub(1, 1):upper() .. kind.kind:sub(2) }
 end
 
+--- The type of bsatn.lua that a declared table's rows have.
+function schema.row_type(declared)
+    local fields = {}
+    for place, column in ipairs(declared.columns) do
+        fields[place] = column[1] .. ": " .. column[2]
+    end
+    return bsatn.type("{ " .. table.concat(fields, ", ") .. " }")
+end
+
 --- AlgebraicType of a type's notation or of a reference.
 function schema.type(notation)
     if type(notation) == "number" then
@@ -83,7 +92,8 @@ local function elements_of(columns)
     return elements
 end
 
-local function place_of(declared, name)
+--- The place of a column, from 0.
+function schema.place_of(declared, name)
     for place, column in ipairs(declared.columns) do
         if column[1] == name then
             return place - 1
@@ -95,7 +105,7 @@ end
 local function places_of(declared, names)
     local places = {}
     for place, name in ipairs(names) do
-        places[place] = place_of(declared, name)
+        places[place] = schema.place_of(declared, name)
     end
     return places
 end

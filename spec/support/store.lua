@@ -7,7 +7,7 @@
 ---     player:find(1, { 1 })  --> the row's bytes
 local ffi = require("ffi")
 local bsatn = require("spec.support.bsatn")
-local meta = require("spec.support.vectors").meta
+local schema = require("spec.support.schema")
 
 local core = require "spec.support.core"
 local diag = ffi.new("struct diag")
@@ -37,96 +37,36 @@ end
 
 -- Describing ----------------------------------------------------------------------------------------------------
 
-local scalars = { bool = "Bool", i8 = "I8", u8 = "U8", i16 = "I16", u16 = "U16", i32 = "I32", u32 = "U32", i64 = "I64",
-    u64 = "U64", i128 = "I128", u128 = "U128", i256 = "I256", u256 = "U256", f32 = "F32", f64 = "F64", string = "String" }
-
-local function some(value)
-    return { tag = "some", value = value }
-end
-
-local function algebraic(kind)
-    local function members(list)
-        local named = {}
-        for place, member in ipairs(list) do
-            named[place] = { name = some(member.name), algebraic_type = algebraic(member.type) }
-        end
-        return named
-    end
-    if kind.kind == "product" then
-        return { tag = "Product", value = { elements = members(kind.fields) } }
-    elseif kind.kind == "sum" then
-        return { tag = "Sum", value = { variants = members(kind.variants) } }
-    elseif kind.kind == "array" then
-        return { tag = "Array", value = algebraic(kind.element) }
-    elseif kind.kind == "bytes" then
-        return { tag = "Array", value = { tag = "U8" } }
-    end
-    return { tag = assert(scalars[kind.kind], kind.kind) }
-end
-
-local function row_type(declared)
-    local fields = {}
-    for place, column in ipairs(declared.columns) do
-        fields[place] = column[1] .. ": " .. column[2]
-    end
-    return bsatn.type("{ " .. table.concat(fields, ", ") .. " }")
-end
-
-local function column_place(declared, name)
-    for place, column in ipairs(declared.columns) do
-        if column[1] == name then
-            return place - 1
-        end
-    end
-    error("no column " .. name)
-end
-
 local algorithms = { btree = "BTree", hash = "Hash", direct = "Direct" }
 
-local function describe_index(def, declared, index)
-    local places, kind = {}, index.kind or "btree"
-    for place, name in ipairs(index) do
-        places[place] = column_place(declared, name)
+--- As schema.lua wants it: what stands here by the name of a column stands there with the column.
+local function describe_table(declared)
+    local described = { name = declared.name, event = declared.event, columns = {}, indexes = {}, unique = {} }
+    local column_of = {}
+    for place, column in ipairs(declared.columns) do
+        column_of[column[1]] = { column[1], column[2], default = declared.defaults and declared.defaults[column[1]] }
+        described.columns[place] = column_of[column[1]]
     end
-    local name = declared.name .. "_" .. table.concat(index, "_") .. "_" .. kind
-    table.insert(def.indexes, { source_name = some(name), accessor_name = some(name),
-        algorithm = { tag = algorithms[kind], value = kind == "direct" and places[1] or places } })
-    if index.unique then
-        table.insert(def.constraints, { source_name = some(name .. "_key"),
-            data = { tag = "Unique", value = { columns = places } } })
-    end
-end
-
-local function describe_table(declared, ref)
-    local def = { source_name = declared.name, product_type_ref = ref, primary_key = {}, indexes = {}, constraints = {},
-        sequences = {}, table_type = { tag = "User" }, table_access = { tag = "Public" }, default_values = {},
-        is_event = declared.event or false }
-    for _, index in ipairs(declared.indexes or {}) do
-        describe_index(def, declared, index)
-    end
-    local none = { tag = "none" }
     for _, sequence in ipairs(declared.sequences or {}) do
-        local function bound(name) return sequence[name] and some(sequence[name]) or none end
-        table.insert(def.sequences, { source_name = some(declared.name .. "_" .. sequence[1] .. "_seq"),
-            column = column_place(declared, sequence[1]), start = bound("start"), min_value = bound("min"),
-            max_value = bound("max"), increment = sequence.increment or 1 })
+        column_of[sequence[1]].sequence = sequence
     end
-    for name, value in pairs(declared.defaults or {}) do
-        local place = column_place(declared, name)
-        table.insert(def.default_values, { col_id = place,
-            value = bsatn.encode(row_type(declared).fields[place + 1].type, value) })
+    for place, index in ipairs(declared.indexes or {}) do
+        local kind = index.kind or "btree"
+        local name = declared.name .. "_" .. table.concat(index, "_") .. "_" .. kind
+        described.indexes[place] = { name = name, accessor = name, kind = algorithms[kind], columns = index }
+        if index.unique then
+            table.insert(described.unique, index)
+        end
     end
-    return def
+    return described
 end
 
 local function describe(tables)
-    local types, defs = {}, {}
+    local described = {}
     for place, declared in ipairs(tables) do
-        types[place] = algebraic(row_type(declared))
-        defs[place] = describe_table(declared, place - 1)
+        described[place] = describe_table(declared)
     end
-    return bsatn.encode(meta.RawModuleDefV10, { sections = {
-        { tag = "Typespace", value = { types = types } }, { tag = "Tables", value = defs } } })
+    return schema.encode { tables = described }
 end
 
 -- Worlds --------------------------------------------------------------------------------------------------------
@@ -134,18 +74,18 @@ end
 --- Puts these tables in force, as a first schema or in place of the one before: true, or nil, why not and the name
 --- of what stands against it.
 function world:migrate(tables)
-    local schema, plan = ffi.new("struct schema *[1]"), ffi.new("struct migration")
+    local made, plan = ffi.new("struct schema *[1]"), ffi.new("struct migration")
     local fault, arena = ffi.new("struct schema_fault"), ffi.new("struct arena")
     core.arena_init(arena)
-    local code = core.schema_build(store.bytes(describe(tables)), self.store.schema, schema, fault, diag)
+    local code = core.schema_build(store.bytes(describe(tables)), self.store.schema, made, fault, diag)
     if code == 0 and self.store.schema ~= nil then
-        code = core.migration_plan(arena, self.store.schema, schema[0], plan, diag)
+        code = core.migration_plan(arena, self.store.schema, made[0], plan, diag)
     end
     if code == 0 then
-        code = core.store_migrate(self.store, schema[0], plan, fault, diag)
+        code = core.store_migrate(self.store, made[0], plan, fault, diag)
     end
     if code ~= 0 then
-        core.schema_free(schema[0])
+        core.schema_free(made[0])
     else
         self.declared = {}
         for _, declared in ipairs(tables) do
@@ -172,7 +112,7 @@ end
 
 function world:table(name)
     local pointer = core.store_find_named(self.store, store.bytes(name))
-    return pointer ~= nil and setmetatable({ pointer = pointer, type = row_type(self.declared[name]),
+    return pointer ~= nil and setmetatable({ pointer = pointer, type = schema.row_type(self.declared[name]),
         declared = self.declared[name] }, stored) or nil
 end
 
@@ -307,7 +247,7 @@ end
 function stored:probe(index, values)
     local parts = {}
     for place, value in ipairs(values) do
-        local column = column_place(self.declared, self.declared.indexes[index][place])
+        local column = schema.place_of(self.declared, self.declared.indexes[index][place])
         parts[place] = bsatn.encode(self.type.fields[column + 1].type, value)
     end
     return table.concat(parts)

@@ -8,7 +8,7 @@
 local ffi = require("ffi")
 local bsatn = require("spec.support.bsatn")
 local messages = require("spec.support.messages")
-local meta = require("spec.support.vectors").meta
+local schema = require("spec.support.schema")
 
 local core = require "spec.support.core"
 local sub = {}
@@ -49,94 +49,35 @@ end
 
 -- Schemas -------------------------------------------------------------------------------------------------------
 
-local scalar_tags = { u32 = "U32", i64 = "I64", string = "String", bool = "Bool", f32 = "F32", u256 = "U256" }
-
-local function some(value)
-    return { tag = "some", value = value }
-end
-
-local function product(columns)
-    local elements = {}
-    for place, column in ipairs(columns) do
-        local is_identity = column[2] == "Identity"
-        local kind = is_identity and product { { "__identity__", "u256" } } or { tag = scalar_tags[column[2]] }
-        elements[place] = { name = some(column[1]), algebraic_type = kind }
-    end
-    return { tag = "Product", value = { elements = elements } }
-end
-
---- An index over some columns: { "zone" } or { "zone", "score", kind = "Hash" }.
-local function index_def(declared, place, index)
-    local columns = {}
-    for position, name in ipairs(index) do
-        for at, column in ipairs(declared.columns) do
-            columns[position] = column[1] == name and at - 1 or columns[position]
-        end
-    end
-    local name = ("%s_index_%d"):format(declared.name, place)
-    return { source_name = some(name), accessor_name = some(name),
-        algorithm = { tag = index.kind or "BTree", value = columns } }
-end
-
-local function table_def(declared, ref)
-    local def = { source_name = declared.name, product_type_ref = ref, primary_key = {}, indexes = {}, constraints = {},
-        sequences = {}, table_type = { tag = "User" }, table_access = { tag = declared.private and "Private" or "Public" },
-        default_values = {}, is_event = declared.event or false }
-    for place, column in ipairs(declared.columns) do
-        if column[1] == declared.key then
-            def.primary_key = { place - 1 }
-            def.indexes = { { source_name = some(declared.name .. "_key"), accessor_name = some(column[1]),
-                algorithm = { tag = "BTree", value = { place - 1 } } } }
-            def.constraints = { { source_name = some(declared.name .. "_unique"),
-                data = { tag = "Unique", value = { columns = { place - 1 } } } } }
-        end
-    end
-    for place, column in ipairs(declared.columns) do
-        if column.default then
-            local value = bsatn.encode(bsatn.type(column[2]), column.default)
-            table.insert(def.default_values, { col_id = place - 1, value = value })
-        end
-    end
-    for place, index in ipairs(declared.indexes or {}) do
-        def.indexes[#def.indexes + 1] = index_def(declared, place, index)
-    end
-    return def
-end
-
+--- Indexes over some columns, { "zone" } or { "zone", "score", kind = "Hash" }, as schema.lua wants them.
 local function describe_tables(tables)
-    local types, defs = {}, {}
+    local described = {}
     for place, declared in ipairs(tables) do
-        types[place] = product(declared.columns)
-        defs[place] = table_def(declared, place - 1)
+        described[place] = setmetatable({ indexes = {} }, { __index = declared })
+        for position, index in ipairs(declared.indexes or {}) do
+            local name = ("%s_index_%d"):format(declared.name, position)
+            described[place].indexes[position] = { name = name, accessor = name, kind = index.kind or "BTree", columns = index }
+        end
     end
-    return bsatn.encode(meta.RawModuleDefV10, { sections = {
-        { tag = "Typespace", value = { types = types } }, { tag = "Tables", value = defs } } })
-end
-
-local function row_type(declared)
-    local fields = {}
-    for place, column in ipairs(declared.columns) do
-        fields[place] = column[1] .. ": " .. column[2]
-    end
-    return bsatn.type("{ " .. table.concat(fields, ", ") .. " }")
+    return schema.encode { tables = described }
 end
 
 -- Worlds --------------------------------------------------------------------------------------------------------
 
 --- Puts these tables in force, as a first schema or in place of the one before.
 local function migrate(self, tables)
-    local schema, fault, plan = ffi.new("struct schema *[1]"), ffi.new("struct schema_fault"), ffi.new("struct migration")
+    local made, fault, plan = ffi.new("struct schema *[1]"), ffi.new("struct schema_fault"), ffi.new("struct migration")
     local arena = ffi.new("struct arena")
     core.arena_init(arena)
-    must(core.schema_build(bytes(describe_tables(tables)), self.store.schema, schema, fault, diag))
+    must(core.schema_build(bytes(describe_tables(tables)), self.store.schema, made, fault, diag))
     if self.store.schema ~= nil then
-        must(core.migration_plan(arena, self.store.schema, schema[0], plan, diag))
+        must(core.migration_plan(arena, self.store.schema, made[0], plan, diag))
     end
-    must(core.store_migrate(self.store, schema[0], plan, nil, diag))
+    must(core.store_migrate(self.store, made[0], plan, nil, diag))
     core.arena_deinit(arena)
     self.row_types = {}
     for _, declared in ipairs(tables) do
-        self.row_types[declared.name] = row_type(declared)
+        self.row_types[declared.name] = schema.row_type(declared)
     end
 end
 
