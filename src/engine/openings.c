@@ -1,13 +1,13 @@
 #include "engine/openings.h"
 
 #include "engine/answer.h"
-#include "proto/server_msg.h"
 #include "sub/first_rows.h"
 
 enum { CLOSE_INTERNAL = 1011, HELD_SIZE_MAX = 256 << 20 };
 
 struct batch {
-    struct first_rows_batch *rows;
+    struct first_rows_batch *rows; /* NULL: batches before it work on all of them */
+    struct late_answer *answer;
     struct batch *next;
 };
 
@@ -26,10 +26,8 @@ struct openings {
 /* What waits for a client to be told, in order: an answer whose rows are not there yet, or a packet behind it. */
 struct held {
     struct held *next;
-    struct packet *packet;   /* NULL: the answer */
-    struct opening *opening; /* owned */
-    enum client_msg_kind kind;
-    uint32_t request_id, query_set_id;
+    struct packet *packet;      /* NULL: the answer */
+    struct late_answer *answer; /* the batch's too, until it is ready */
 };
 
 struct openings *openings_new(struct engine *engine)
@@ -68,11 +66,19 @@ static struct batch *take(struct openings *openings)
     return batch;
 }
 
+static void work(struct openings *openings, struct batch *batch)
+{
+    if (batch->rows != NULL)
+        first_rows_work(batch->rows, &openings->stopping);
+    if (batch->answer->kind->prepare != NULL)
+        batch->answer->kind->prepare(batch->answer);
+}
+
 static void *run(void *context)
 {
     struct openings *openings = context;
     for (struct batch *batch; (batch = take(openings)) != NULL;) {
-        first_rows_work(batch->rows, &openings->stopping);
+        work(openings, batch);
         pthread_mutex_lock(&openings->lock);
         batch->next = openings->done;
         openings->done = batch;
@@ -84,12 +90,11 @@ static void *run(void *context)
 
 /* --- On the engine's thread --- */
 
-static void add_batch(struct openings *openings, struct first_rows_batch *rows)
+static void add_batch(struct openings *openings, struct first_rows_batch *rows, struct late_answer *answer)
 {
-    if (rows == NULL)
-        return;
     struct batch *batch = memory_new(sizeof *batch);
     batch->rows = rows;
+    batch->answer = answer;
     pthread_mutex_lock(&openings->lock);
     if (openings->first == NULL)
         openings->first = batch;
@@ -135,57 +140,25 @@ bool openings_hold(struct client *client, struct packet *packet)
     return true;
 }
 
-void openings_begin(struct openings *openings, struct client *client, const struct client_msg *msg,
-                    struct opening *opening)
+void openings_begin(struct openings *openings, struct client *client, struct late_answer *answer)
 {
     struct engine *engine = openings->engine;
     answer_flush(engine); /* what was told before goes before */
     struct held *held = memory_new(sizeof *held);
-    *held = (struct held){ .opening = opening,
-                           .kind = msg->kind,
-                           .request_id = msg->request_id,
-                           .query_set_id = msg->query_set_id };
+    held->answer = answer;
+    answer->is_wanted = true;
     openings->holder_count += client->held == NULL;
     hold(client, held);
-    add_batch(openings, subs_take_batch(engine->subs, &engine->store));
-}
-
-static void put_rows(struct engine *engine, struct client *client, const struct held *held)
-{
-    struct buf *out = answer_begin(engine, client);
-    const uint32_t count = opening_part_count(held->opening);
-    struct update_part *parts = memory_new(sizeof *parts * count);
-    if (held->kind == CLIENT_SUBSCRIBE)
-        server_msg_subscribe_applied(out, held->request_id, held->query_set_id);
-    else
-        server_msg_unsubscribe_applied(out, held->request_id, held->query_set_id, true);
-    opening_parts(held->opening, parts);
-    answer_add_parts(client, parts, count);
-    answer_end(engine, client);
-    memory_free(parts);
-    opening_free(held->opening);
-}
-
-/* Commits that were told to the set already cannot be taken back: who has seen rows change that it was never shown
- * has to begin anew. True when the connection goes on. */
-static bool put_refusal(struct engine *engine, struct client *client, const struct held *held, const struct diag *diag)
-{
-    server_msg_subscription_error(answer_begin(engine, client), &held->request_id, held->query_set_id,
-                                  bytes_of_text(diag->text));
-    answer_end(engine, client);
-    return !subs_abandon(engine->subs, held->opening);
+    add_batch(openings, subs_take_batch(engine->subs, &engine->store), answer);
 }
 
 /* Writes into a packet of its own, which overtakes the one that is open. */
-static bool answer_opening(struct engine *engine, struct client *client, const struct held *held)
+static bool tell(struct engine *engine, struct client *client, struct late_answer *answer)
 {
     struct packet *later = answer_put_aside(client);
     struct diag diag;
-    bool goes_on = true;
-    if (opening_check(held->opening, &diag) == OK)
-        put_rows(engine, client, held);
-    else
-        goes_on = put_refusal(engine, client, held, &diag);
+    const bool goes_on = answer->kind->tell(answer, engine, client, &diag);
+    answer->kind->free(answer);
     answer_send_ahead(engine, client, later);
     if (!goes_on)
         answer_close(engine, client, CLOSE_INTERNAL, diag.text);
@@ -196,13 +169,12 @@ static bool answer_opening(struct engine *engine, struct client *client, const s
 static void let_go(struct engine *engine, struct client *client)
 {
     bool goes_on = true;
-    while (goes_on && client->held != NULL &&
-           (client->held->packet != NULL || opening_is_ready(client->held->opening))) {
+    while (goes_on && client->held != NULL && (client->held->packet != NULL || client->held->answer->is_ready)) {
         struct held *held = take_held(engine->openings, client);
         if (held->packet != NULL)
             port_send(engine->port, held->packet);
         else
-            goes_on = answer_opening(engine, client, held);
+            goes_on = tell(engine, client, held->answer);
         memory_free(held);
     }
 }
@@ -213,7 +185,10 @@ void openings_drop(struct openings *openings, struct client *client)
         struct held *held = take_held(openings, client);
         if (held->packet != NULL)
             packet_free(held->packet);
-        opening_free(held->opening);
+        else if (held->answer->is_ready)
+            held->answer->kind->free(held->answer);
+        else
+            held->answer->is_wanted = false; /* the worker may be at it */
         memory_free(held);
     }
 }
@@ -231,7 +206,11 @@ static void finish_batches(struct batch *batch)
 {
     for (struct batch *next; batch != NULL; batch = next) {
         next = batch->next;
-        first_rows_finish(batch->rows);
+        if (batch->rows != NULL)
+            first_rows_finish(batch->rows);
+        batch->answer->is_ready = true;
+        if (!batch->answer->is_wanted)
+            batch->answer->kind->free(batch->answer);
         memory_free(batch);
     }
 }

@@ -27,6 +27,68 @@ static void answer_error(struct engine *engine, struct client *client, size_t st
     answer_end(engine, client);
 }
 
+/* Of a set whose rows are worked out beside the engine. */
+struct late_rows {
+    struct late_answer answer;
+    enum client_msg_kind kind;
+    uint32_t request_id, query_set_id;
+    struct opening *opening; /* owned */
+};
+
+static void put_late_rows(struct engine *engine, struct client *client, const struct late_rows *rows)
+{
+    struct buf *out = answer_begin(engine, client);
+    const uint32_t count = opening_part_count(rows->opening);
+    struct update_part *parts = memory_new(sizeof *parts * count);
+    if (rows->kind == CLIENT_SUBSCRIBE)
+        server_msg_subscribe_applied(out, rows->request_id, rows->query_set_id);
+    else
+        server_msg_unsubscribe_applied(out, rows->request_id, rows->query_set_id, true);
+    opening_parts(rows->opening, parts);
+    answer_add_parts(client, parts, count);
+    answer_end(engine, client);
+    memory_free(parts);
+}
+
+/* Commits that were told to the set already cannot be taken back: who has seen rows change that it was never shown
+ * has to begin anew. */
+static bool tell_late_rows(struct late_answer *answer, struct engine *engine, struct client *client, struct diag *diag)
+{
+    struct late_rows *rows = container_of(answer, struct late_rows, answer);
+    check(opening_is_ready(rows->opening)); /* U3 */
+    if (opening_check(rows->opening, diag) == OK) {
+        put_late_rows(engine, client, rows);
+        return true;
+    }
+    server_msg_subscription_error(answer_begin(engine, client), &rows->request_id, rows->query_set_id,
+                                  bytes_of_text(diag->text));
+    answer_end(engine, client);
+    const bool was_told = subs_abandon(engine->subs, rows->opening);
+    rows->opening = NULL;
+    return !was_told;
+}
+
+static void free_late_rows(struct late_answer *answer)
+{
+    struct late_rows *rows = container_of(answer, struct late_rows, answer);
+    opening_free(rows->opening);
+    memory_free(rows);
+}
+
+static const struct late_answer_kind late_rows_kind = { .tell = tell_late_rows, .free = free_late_rows };
+
+static void answer_later(struct engine *engine, struct client *client, const struct client_msg *msg,
+                         struct opening *opening)
+{
+    struct late_rows *rows = memory_new(sizeof *rows);
+    *rows = (struct late_rows){ .answer = { .kind = &late_rows_kind },
+                                .kind = msg->kind,
+                                .request_id = msg->request_id,
+                                .query_set_id = msg->query_set_id,
+                                .opening = opening };
+    openings_begin(engine->openings, client, &rows->answer);
+}
+
 /* The answer is complete, or an error, or its rows are on their way and nothing of it stands in `out`. */
 static void answer_rows(struct engine *engine, struct client *client, size_t start, const struct client_msg *msg,
                         err code, struct opening *opening, const struct diag *diag)
@@ -37,7 +99,7 @@ static void answer_rows(struct engine *engine, struct client *client, size_t sta
         answer_end(engine, client);
     } else {
         answer_begin(engine, client)->size = start;
-        openings_begin(engine->openings, client, msg, opening);
+        answer_later(engine, client, msg, opening);
     }
 }
 
