@@ -178,6 +178,91 @@ for _, form in ipairs { "v1", "v1.json" } do
       subscribe(11, texts[1])
     end)
 
+    describe("with very many rows", function()
+      local COUNT = 20000
+
+      before_each(function() bob:call(people.call("add_people", { first = 1, count = COUNT })) end)
+
+      local function send_subscribe(query_id, ...)
+        ann:send("SubscribeMulti", { query_strings = { ... }, request_id = number(), query_id = { id = query_id } })
+        return request_id
+      end
+
+      --- id -> name, of rows with names for their fields or without.
+      local function names_in(rows, names)
+        for _, row in ipairs(rows) do names[row.id or row[1]] = row.name or row[2] end
+        return names
+      end
+
+      local function shown(applied) return ann:tables(applied.update) end
+
+      it("is shown one moment and then all that follows, while others go on", function()
+        send_subscribe(1, "SELECT * FROM person")
+        for id = 1, 40 do
+          bob:call(people.call("rename_person", { id = id, name = "renamed " .. id }))
+        end
+        bob:call(people.call("rename_person", { id = 41, name = "the end" }))
+
+        local rows = shown(ann:expect "SubscribeMultiApplied")[1].inserts
+        assert.equal(COUNT, #rows)
+        local names = names_in(rows, {})
+        while names[41] ~= "the end" do
+          local change = ann:tables(ann:expect("TransactionUpdateLight").update)[1]
+          local id, name = next(names_in(change.deletes, {}))
+          assert.equal(names[id], name)
+          names_in(change.inserts, names)
+        end
+        send_subscribe(2, "select * from person")
+        assert.same(names_in(shown(ann:expect "SubscribeMultiApplied")[1].inserts, {}), names)
+      end)
+
+      it("is answered in the order in which it asked, and told of changes behind what they change", function()
+        local first = send_subscribe(1, "SELECT * FROM person", "SELECT * FROM pet", "SELECT * FROM person WHERE id > 1")
+        ann:send("SubscribeSingle", { query = "SELECT * FROM person", request_id = number(), query_id = { id = 2 } })
+        local second = request_id
+        local third = send_subscribe(3, "SELECT * FROM person WHERE id = 1")
+        call("rename_person", { id = 1, name = "anna" }, { 1, "anna" })
+        ann:send("Unsubscribe", { request_id = number(), query_id = { id = 2 } })
+        local fourth = request_id
+        ann:send("UnsubscribeMulti", { request_id = number(), query_id = { id = 1 } })
+
+        local applied = ann:expect "SubscribeMultiApplied"
+        assert.equal(first, applied.request_id)
+        local sizes = {}
+        for place, query in ipairs(shown(applied)) do sizes[place] = #query.inserts end
+        table.sort(sizes)
+        assert.same({ COUNT - 1, COUNT }, sizes)
+        applied = ann:expect "SubscribeApplied"
+        assert.equal(second, applied.request_id)
+        assert.equal(COUNT, #ann:tables({ tables = { applied.rows.table_rows } })[1].inserts)
+        assert.equal(third, ann:expect("SubscribeMultiApplied").request_id)
+        assert.equal(2, #ann:tables(committed(ann:expect "TransactionUpdate")))
+        assert.equal(fourth, ann:expect("UnsubscribeApplied").request_id)
+        local gone = ann:tables(ann:expect("UnsubscribeMultiApplied").update)
+        assert.equal(COUNT * 2 - 1, #gone[1].deletes + #gone[2].deletes)
+      end)
+
+      it("is shown all of them by Subscribe", function()
+        ann:send("Subscribe", { query_strings = { "SELECT * FROM person" }, request_id = number() })
+        assert.equal(COUNT, #ann:tables(ann:expect("InitialSubscription").database_update)[1].inserts)
+      end)
+
+      it("is refused all of them with one query that is wrong, and asks again", function()
+        assert.truthy(refused(1, { "SELECT * FROM person", "SELECT * FROM nowhere" }):find("nowhere", 1, true))
+        send_subscribe(1, "SELECT * FROM person")
+        assert.equal(COUNT, #shown(ann:expect "SubscribeMultiApplied")[1].inserts)
+      end)
+
+      it("may go before it is answered", function()
+        local eve = v1_client.connect(world, { protocol = form })
+        eve:send("SubscribeMulti", { query_strings = { "SELECT * FROM person" }, request_id = 1, query_id = { id = 1 } })
+        eve:drop()
+        bob:call(people.call("rename_person", { id = 1, name = "anna" }))
+        send_subscribe(1, "SELECT * FROM person")
+        assert.equal(COUNT, #shown(ann:expect "SubscribeMultiApplied")[1].inserts)
+      end)
+    end)
+
     it("is told of its own call whole, with what it brought", function()
       subscribe(1, "SELECT * FROM person")
       call("add_person", ANN, { 1, "ann", 30 })
@@ -255,6 +340,33 @@ for _, form in ipairs { "v1", "v1.json" } do
         eve:drop()
       end
       assert.equal(0, #subscribe(1, "SELECT * FROM nothing"))
+    end)
+  end)
+end
+
+for _, form in ipairs { "v1", "v1.json" } do
+  describe("what takes long to be shown to a client of " .. form, function()
+    local world
+    setup(function() world = people.serve() end)
+    teardown(function() world:remove() end)
+
+    local function thread_count()
+      local count = 0
+      for _ in io.popen("ls /proc/" .. world.pid .. "/task"):lines() do count = count + 1 end
+      return count
+    end
+
+    it("is worked out on a thread of its own, and what does not is not", function()
+      local ann, bob = v1_client.connect(world, { protocol = form, rows = people.rows }), people.connect(world)
+      bob:call(people.call("add_people", { first = 1, count = 20000 }))
+      local before = thread_count()
+      for id, text in ipairs { "SELECT * FROM person WHERE id = 1", "SELECT * FROM person" } do
+        ann:send("SubscribeMulti", { query_strings = { text }, request_id = id, query_id = { id = id } })
+        ann:expect "SubscribeMultiApplied"
+        assert.equal(before + id - 1, thread_count())
+      end
+      ann:drop()
+      bob:drop()
     end)
   end)
 end

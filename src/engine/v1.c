@@ -4,6 +4,7 @@
 #include "engine/answer.h"
 #include "engine/call.h"
 #include "engine/subscription.h"
+#include "engine/v1_rows.h"
 #include "proto/v1_json.h"
 #include "proto/v1_msg.h"
 #include "proto/v1_update.h"
@@ -27,10 +28,8 @@ struct v1_query {
     bool has_ended;   /* sub/ has let go of the set */
 };
 
-enum subscription_kind { KIND_WHOLE, KIND_SINGLE, KIND_MULTI };
-
 struct v1_subscription {
-    enum subscription_kind kind;
+    enum v1_subscription_kind kind;
     uint32_t query_id; /* not of the one whole */
     bool has_ended;
     uint32_t count;
@@ -135,15 +134,10 @@ void v1_tell_update(struct engine *engine, struct client *client, const struct u
 {
     struct shared *message =
         v1_updates_get(&engine->v1_updates, client->v1->form, engine->store.schema, parts, count);
-    if (message == NULL) {
+    if (message != NULL)
+        answer_shared(engine, client, message);
+    else
         close_too_large(engine, client);
-        return;
-    }
-    const bool is_small = message->size <= UPDATE_INLINE_MAX;
-    const struct update_part whole = { bytes_of(message->data, message->size), is_small ? NULL : message };
-    (void)answer_begin(engine, client);
-    answer_add_parts(client, &whole, 1);
-    answer_end(engine, client);
 }
 
 /* Calls */
@@ -237,15 +231,6 @@ static void run_call(struct engine *engine, struct client *client, const struct 
 
 /* Subscriptions */
 
-static void tell_error(struct engine *engine, struct client *client, const struct v1_msg *msg, int64_t started_us,
-                       const struct diag *diag)
-{
-    const struct v1_writer writer = message_begin(engine, client);
-    v1_put_subscription_error(writer.out, clock_monotonic_us() - started_us, &msg->request_id,
-                              msg->kind == V1_SUBSCRIBE ? NULL : &msg->query_id, bytes_of_text(diag->text));
-    message_end(engine, client);
-}
-
 static bool is_space(uint8_t letter)
 {
     return letter == ' ' || (letter >= '\t' && letter <= '\r');
@@ -273,19 +258,21 @@ static bool reads_events(const struct query *query)
     return join == NULL ? query->table->is_event : join->tables[0]->is_event || join->tables[1]->is_event;
 }
 
-/* A set of this one query. Its rows are appended to `rows` as one QueryRows; *table is whose they are, empty where there
- * are several. v1 has no way to tell events: a query for them is refused. */
-static err set_begin(struct engine *engine, struct client *client, uint32_t set_id, bytes text, struct buf *rows,
+/* A set of this one query. Its rows are added to `rows`; *table is whose they are, empty where there are several. v1
+ * has no way to tell events: a query for them is refused. */
+static err set_begin(struct engine *engine, struct client *client, uint32_t set_id, bytes text, struct v1_rows *rows,
                      bytes *table, struct diag *diag)
 {
+    struct opening *opening;
     const struct query_caller caller = subscription_caller(engine, &client->caller.who, client->is_owner);
     struct buf one = { 0 };
     buf_put_sized(&one, text);
     const err code = subs_subscribe(engine->subs, &client->subscriber, &caller, &engine->store, set_id,
-                                    reader_of(buf_bytes(&one)), 1, rows, NULL, diag);
+                                    reader_of(buf_bytes(&one)), 1, &rows->at_hand, &opening, diag);
     buf_deinit(&one);
     if (code != OK)
         return code;
+    v1_rows_add(rows, opening);
     const struct query *query = subscriber_only_query(&client->subscriber, set_id);
     *table = query != NULL ? query->table->name : bytes_of("", 0);
     if (query == NULL || !reads_events(query))
@@ -301,16 +288,15 @@ static bytes bytes_keep(bytes text)
     return bytes_of(memory_copy(text.at, text.size), text.size);
 }
 
-/* One more reference to the text's query, which is made when there is none. Its rows are appended when it is new, and
- * else where `wants_rows`: *told says whether they were. */
-static err query_refer(struct engine *engine, struct client *client, bytes text, bool wants_rows, struct buf *rows,
-                       bool *told, struct v1_query **out, struct diag *diag)
+/* One more reference to the text's query, which is made when there is none. Its rows are added when it is new; a
+ * subscription to several queries does without those that the client has been shown. */
+static err query_refer(struct engine *engine, struct client *client, bytes text, struct v1_rows *rows,
+                       struct v1_query **out, struct diag *diag)
 {
     struct v1_client *v1 = client->v1;
     struct v1_query *query = map_find(&v1->queries, text);
     const bool is_new = query == NULL;
-    *told = is_new || wants_rows;
-    if (*told) {
+    if (is_new || rows->kind != V1_MULTI) {
         bytes table;
         TRY(set_begin(engine, client, ++v1->last_set_id, text, rows, &table, diag));
         if (is_new) {
@@ -328,129 +314,111 @@ static err query_refer(struct engine *engine, struct client *client, bytes text,
     return OK;
 }
 
-/* One reference less. With the last one the query ends; its rows are appended when `rows` is given. */
-static bool query_release(struct engine *engine, struct client *client, struct v1_query *query, struct buf *rows)
+/* Its rows are added when `rows` is given. Those that are too many to be told stay with the client: it has asked not to
+ * hear of them again. */
+static void set_leave(struct engine *engine, struct client *client, uint32_t set_id, struct v1_rows *rows)
+{
+    struct opening *opening;
+    struct diag diag;
+    struct buf *out = rows != NULL ? &rows->at_hand : NULL;
+    if (subs_unsubscribe(engine->subs, &client->subscriber, &engine->store, set_id, out, &opening, &diag) != OK)
+        set_end(engine, client, set_id);
+    else if (rows != NULL)
+        v1_rows_add(rows, opening);
+}
+
+/* One reference less. With the last one the query ends. */
+static void query_release(struct engine *engine, struct client *client, struct v1_query *query, struct v1_rows *rows)
 {
     client->v1->reference_count--;
     if (--query->references > 0)
-        return false;
-    struct diag diag;
-    /* Rows that are too many to be told stay with the client: it has asked not to hear of them again. */
-    if (!query->has_ended &&
-        subs_unsubscribe(engine->subs, &client->subscriber, &engine->store, query->set_id, rows, NULL, &diag) != OK) {
-        set_end(engine, client, query->set_id);
-        rows = NULL;
-    }
-    const bool told = rows != NULL && !query->has_ended;
+        return;
+    if (!query->has_ended)
+        set_leave(engine, client, query->set_id, rows);
     map_remove(&client->v1->queries, query->text);
     memory_free((void *)query->text.at);
     memory_free((void *)query->table.at);
     memory_free(query);
-    return told;
 }
 
-/* Gives up all its queries. With `rows`, those of the queries that end are appended; returns how many. */
-static uint32_t subscription_end_all(struct engine *engine, struct client *client, struct v1_subscription *subscription,
-                                     struct buf *rows)
+/* Gives up all its queries. With `rows`, those of the queries that end are added. */
+static void subscription_end_all(struct engine *engine, struct client *client, struct v1_subscription *subscription,
+                                 struct v1_rows *rows)
 {
-    uint32_t told = 0;
     for (uint32_t idx = 0; idx < subscription->count; idx++)
-        told += query_release(engine, client, subscription->queries[idx], rows);
+        query_release(engine, client, subscription->queries[idx], rows);
     subscription_free(subscription);
-    return told;
 }
 
 /* L3. A query of the request, once however often it is named. */
 static err subscription_add(struct engine *engine, struct client *client, struct v1_subscription *subscription,
-                            bytes text, struct buf *rows, uint32_t *blocks, struct diag *diag)
+                            bytes text, struct v1_rows *rows, struct diag *diag)
 {
     struct v1_client *v1 = client->v1;
     struct v1_query *query = map_find(&v1->queries, text);
-    bool told;
     if (query != NULL && query->request == v1->request)
         return OK;
     if (v1->reference_count == SUBS_QUERIES_MAX)
         return diag_set(diag, ERR_TOO_LARGE, "a client may hold %d queries", SUBS_QUERIES_MAX);
-    TRY(query_refer(engine, client, text, subscription->kind != KIND_MULTI, rows, &told, &query, diag));
+    TRY(query_refer(engine, client, text, rows, &query, diag));
     query->request = v1->request;
     subscription->queries[subscription->count++] = query;
-    *blocks += told;
     return OK;
 }
 
 /* Each query keeps to the bounds of sub/; this is for all of a request. */
-static err check_request(const struct buf *rows, int64_t started_us, struct diag *diag)
+static err check_request(const struct v1_rows *rows, struct diag *diag)
 {
-    if (rows->size > SUBS_ROWS_SIZE_MAX)
+    if (rows->at_hand.size > SUBS_ROWS_SIZE_MAX)
         return diag_set(diag, ERR_TOO_LARGE, "the rows of these queries are more than one message can hold");
-    if (clock_monotonic_us() - started_us > REQUEST_TIME_MAX_US)
+    if (clock_monotonic_us() - rows->started_us > REQUEST_TIME_MAX_US)
         return diag_set(diag, ERR_OUT_OF_TIME,
                         "these queries take more than %d s together: subscribe to them one by one",
                         REQUEST_TIME_MAX_US / 1000000);
     return OK;
 }
 
-/* L2. The rows of what is to be told are appended to `rows`, *blocks times QueryRows. */
-static err subscription_make(struct engine *engine, struct client *client, const struct v1_msg *msg,
-                             enum subscription_kind kind, struct buf *rows, uint32_t *blocks,
+/* L2. What the queries show is added to `rows`. */
+static err subscription_make(struct engine *engine, struct client *client, const struct v1_msg *msg, struct v1_rows *rows,
                              struct v1_subscription **made, struct diag *diag)
 {
-    const int64_t started_us = clock_monotonic_us();
     struct v1_subscription *subscription = memory_new(sizeof *subscription);
     struct reader left = msg->queries;
     err code = OK;
     client->v1->request++;
-    *subscription = (struct v1_subscription){ .kind = kind, .query_id = msg->query_id };
+    *subscription = (struct v1_subscription){ .kind = rows->kind, .query_id = msg->query_id };
     subscription->queries = memory_new((msg->query_count + 1) * sizeof *subscription->queries);
     for (uint32_t idx = 0; idx < msg->query_count && code == OK; idx++) {
         const bytes text = text_trim(reader_get_sized(&left));
-        code = subscription_add(engine, client, subscription, text, rows, blocks, diag);
+        code = subscription_add(engine, client, subscription, text, rows, diag);
         if (code == OK)
-            code = check_request(rows, started_us, diag);
+            code = check_request(rows, diag);
     }
     subscription->queries =
         memory_resize(subscription->queries, (subscription->count + 1) * sizeof *subscription->queries);
+    if (code == OK && rows->kind == V1_SINGLE) {
+        buf_put_bytes(&rows->table, subscription->queries[0]->table);
+        if (rows->table.size == 0)
+            code = diag_set(diag, ERR_BAD_SQL, "one query is of one table: subscribe to several with SubscribeMulti");
+    }
     if (code != OK) {
-        (void)subscription_end_all(engine, client, subscription, NULL);
+        subscription_end_all(engine, client, subscription, NULL);
         subscription = NULL;
     }
     *made = subscription;
     return code;
 }
 
-static void tell_subscribed(struct engine *engine, struct client *client, const struct v1_msg *msg,
-                            const struct v1_subscription *subscription, bytes rows, uint32_t blocks, int64_t started_us)
-{
-    const struct v1_writer writer = message_begin(engine, client);
-    const int64_t duration_us = clock_monotonic_us() - started_us;
-    switch (subscription->kind) {
-    case KIND_WHOLE:
-        v1_put_initial_subscription(writer.out);
-        v1_update_put_rows(&writer, rows, blocks, true);
-        v1_put_initial_subscription_end(writer.out, msg->request_id, duration_us);
-        break;
-    case KIND_SINGLE:
-        v1_put_single_applied(writer.out, true, msg->request_id, msg->query_id, duration_us);
-        v1_update_put_single(&writer, subscription->queries[0]->table, rows, true);
-        break;
-    case KIND_MULTI:
-        v1_put_multi_applied(writer.out, true, msg->request_id, msg->query_id, duration_us);
-        v1_update_put_rows(&writer, rows, blocks, true);
-        break;
-    }
-    message_end(engine, client);
-}
-
 /* The new whole comes before the old one goes, so that what stands in both lives on. */
 static void keep_subscription(struct engine *engine, struct client *client, struct v1_subscription *subscription)
 {
     struct v1_client *v1 = client->v1;
-    if (subscription->kind != KIND_WHOLE) {
+    if (subscription->kind != V1_WHOLE) {
         map_put(&v1->subscriptions, map_u32_key(&subscription->query_id), subscription);
         return;
     }
     if (v1->whole != NULL)
-        (void)subscription_end_all(engine, client, v1->whole, NULL);
+        subscription_end_all(engine, client, v1->whole, NULL);
     v1->whole = subscription;
 }
 
@@ -464,59 +432,39 @@ static err check_query_id(const struct v1_client *v1, uint32_t query_id, struct 
     return OK;
 }
 
-static void subscribe(struct engine *engine, struct client *client, const struct v1_msg *msg, enum subscription_kind kind)
+static void subscribe(struct engine *engine, struct client *client, const struct v1_msg *msg)
 {
-    const int64_t started_us = clock_monotonic_us();
-    struct v1_subscription *subscription = NULL;
-    struct buf rows = { 0 };
+    struct v1_rows *rows = v1_rows_new(engine, client->v1->form, msg);
+    struct v1_subscription *subscription;
     struct diag diag;
-    uint32_t blocks = 0;
     err code = OK;
-    if (kind != KIND_WHOLE)
+    if (rows->kind != V1_WHOLE)
         code = check_query_id(client->v1, msg->query_id, &diag);
     if (code == OK)
-        code = subscription_make(engine, client, msg, kind, &rows, &blocks, &subscription, &diag);
-    if (code == OK && kind == KIND_SINGLE && subscription->queries[0]->table.size == 0) {
-        (void)subscription_end_all(engine, client, subscription, NULL);
-        code = diag_set(&diag, ERR_BAD_SQL, "one query is of one table: subscribe to several with SubscribeMulti");
+        code = subscription_make(engine, client, msg, rows, &subscription, &diag);
+    if (code != OK) {
+        v1_rows_refuse(rows, engine, client, &diag);
+        return;
     }
-    if (code == OK) {
-        tell_subscribed(engine, client, msg, subscription, buf_bytes(&rows), blocks, started_us);
-        keep_subscription(engine, client, subscription);
-    } else {
-        tell_error(engine, client, msg, started_us, &diag);
-    }
-    buf_deinit(&rows);
+    v1_rows_tell(rows, engine, client);
+    keep_subscription(engine, client, subscription);
 }
 
 static void unsubscribe(struct engine *engine, struct client *client, const struct v1_msg *msg)
 {
-    const int64_t started_us = clock_monotonic_us();
+    struct v1_rows *rows = v1_rows_new(engine, client->v1->form, msg);
     struct v1_subscription *subscription = map_find(&client->v1->subscriptions, map_u32_key(&msg->query_id));
-    const enum subscription_kind kind = msg->kind == V1_UNSUBSCRIBE ? KIND_SINGLE : KIND_MULTI;
-    if (subscription == NULL || subscription->kind != kind) {
+    if (subscription == NULL || subscription->kind != rows->kind) {
         struct diag diag;
         diag_set(&diag, ERR_NOT_FOUND, "there is no such subscription: query id %u", msg->query_id);
-        tell_error(engine, client, msg, started_us, &diag);
+        v1_rows_refuse(rows, engine, client, &diag);
         return;
     }
-    struct buf rows = { 0 }, table = { 0 };
-    if (kind == KIND_SINGLE)
-        buf_put_bytes(&table, subscription->queries[0]->table);
+    if (rows->kind == V1_SINGLE)
+        buf_put_bytes(&rows->table, subscription->queries[0]->table);
     map_remove(&client->v1->subscriptions, map_u32_key(&msg->query_id));
-    const uint32_t blocks = subscription_end_all(engine, client, subscription, &rows);
-    const int64_t duration_us = clock_monotonic_us() - started_us;
-    const struct v1_writer writer = message_begin(engine, client);
-    if (kind == KIND_SINGLE) {
-        v1_put_single_applied(writer.out, false, msg->request_id, msg->query_id, duration_us);
-        v1_update_put_single(&writer, buf_bytes(&table), buf_bytes(&rows), false);
-    } else {
-        v1_put_multi_applied(writer.out, false, msg->request_id, msg->query_id, duration_us);
-        v1_update_put_rows(&writer, buf_bytes(&rows), blocks, false);
-    }
-    message_end(engine, client);
-    buf_deinit(&rows);
-    buf_deinit(&table);
+    subscription_end_all(engine, client, subscription, rows);
+    v1_rows_tell(rows, engine, client);
 }
 
 static bool refers_to_ended(const struct v1_subscription *subscription)
@@ -535,7 +483,7 @@ static void tell_ended(struct engine *engine, struct client *client, struct v1_s
         return;
     subscription->has_ended = client->v1->has_ended = true;
     const struct v1_writer writer = message_begin(engine, client);
-    v1_put_subscription_error(writer.out, 0, NULL, subscription->kind == KIND_WHOLE ? NULL : &subscription->query_id,
+    v1_put_subscription_error(writer.out, 0, NULL, subscription->kind == V1_WHOLE ? NULL : &subscription->query_id,
                               bytes_of_text(diag->text));
     message_end(engine, client);
 }
@@ -579,7 +527,7 @@ void v1_drop_ended(struct engine *engine)
         if (client->v1 == NULL || !client->v1->has_ended)
             continue;
         for (struct v1_subscription *ended; (ended = take_ended(client->v1)) != NULL;)
-            (void)subscription_end_all(engine, client, ended, NULL);
+            subscription_end_all(engine, client, ended, NULL);
         client->v1->has_ended = false;
     }
 }
@@ -620,9 +568,9 @@ static void run_message(struct engine *engine, struct client *client, const stru
 {
     switch (msg->kind) {
     case V1_CALL_REDUCER: run_call(engine, client, msg, is_text); break;
-    case V1_SUBSCRIBE: subscribe(engine, client, msg, KIND_WHOLE); break;
-    case V1_SUBSCRIBE_SINGLE: subscribe(engine, client, msg, KIND_SINGLE); break;
-    case V1_SUBSCRIBE_MULTI: subscribe(engine, client, msg, KIND_MULTI); break;
+    case V1_SUBSCRIBE:
+    case V1_SUBSCRIBE_SINGLE:
+    case V1_SUBSCRIBE_MULTI: subscribe(engine, client, msg); break;
     case V1_UNSUBSCRIBE:
     case V1_UNSUBSCRIBE_MULTI: unsubscribe(engine, client, msg); break;
     case V1_ONE_OFF_QUERY: ask_once(engine, client, msg); break;

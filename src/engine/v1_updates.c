@@ -27,7 +27,6 @@ void v1_updates_deinit(struct v1_updates *updates)
     buf_deinit(&updates->key);
     buf_deinit(&updates->joined);
     buf_deinit(&updates->message);
-    buf_deinit(&updates->text);
 }
 
 /* Equal for equal updates: shared bytes are known by where they are, which nothing else is while the commit lasts. */
@@ -57,16 +56,11 @@ static struct shared *make_message(struct v1_updates *updates, enum v1_form form
                                    const struct update_part *parts, uint32_t count)
 {
     const struct v1_writer writer = { .out = &updates->message, .form = form, .schema = schema };
-    const struct buf *const out = form == V1_TEXT ? &updates->text : &updates->message;
     buf_clear(&updates->message);
-    buf_clear(&updates->text);
     v1_put_light_update(writer.out);
     v1_updates_put(updates, &writer, parts, count);
-    if (form == V1_TEXT)
-        v1_json_print(&updates->text, buf_bytes(&updates->message));
-    struct shared *made = out->size <= UINT32_MAX ? shared_new(buf_bytes(out), bytes_of("", 0)) : NULL;
+    struct shared *made = v1_json_share(form, buf_bytes(&updates->message));
     forget_large(&updates->message);
-    forget_large(&updates->text);
     updates->made_count++;
     return made;
 }

@@ -16,7 +16,7 @@
 struct v1_updates {
     struct map messages; /* form and parts -> struct shared, held */
     struct buf key;      /* the one being looked up */
-    struct buf joined, message, text; /* one being made: its parts in one piece, the message, and that as JSON */
+    struct buf joined, message; /* one being made, and its parts in one piece */
     uint64_t made_count; /* messages, since the start */
 };
 

@@ -136,3 +136,15 @@ void v1_json_print(struct buf *out, bytes message)
     types_once();
     json_print(out, server_message, message, JSON_TYPED);
 }
+
+struct shared *v1_json_share(enum v1_form form, bytes message)
+{
+    struct buf text = { 0 };
+    if (form == V1_TEXT) {
+        v1_json_print(&text, message);
+        message = buf_bytes(&text);
+    }
+    struct shared *made = message.size <= UINT32_MAX ? shared_new(message, bytes_of("", 0)) : NULL;
+    buf_deinit(&text);
+    return made;
+}

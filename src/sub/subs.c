@@ -240,14 +240,19 @@ static void release_gathered(struct subs *subs)
     subs->gathered.count = 0;
 }
 
-/* After a refusal: nobody will wait for them. */
-static void release_wanted(struct subs *subs)
+/* After a refusal: nobody will wait for what was wanted since. */
+static void release_wanted(struct subs *subs, const struct first_rows *since)
 {
-    for (struct first_rows *rows = subs->wanted, *next; rows != NULL; rows = next) {
-        next = rows->next;
+    while (subs->wanted != since) {
+        struct first_rows *rows = subs->wanted;
+        subs->wanted = rows->next;
         first_rows_let_go(rows);
     }
-    subs->wanted = NULL;
+}
+
+void subs_leave_batch(struct subs *subs)
+{
+    release_wanted(subs, NULL);
 }
 
 /* The tables that the wanted rows are read from. */
@@ -319,12 +324,13 @@ err subs_subscribe(struct subs *subs, struct subscriber *subscriber, const struc
         release_gathered(subs);
         return code;
     }
+    const struct first_rows *wanted = subs->wanted;
     struct query_set *set = set_new(subscriber, query_set_id, &subs->gathered);
     code = need_windows(subs, set, store, diag);
     if (code == OK)
         code = initial_rows_put(out, set, store, opening, &subs->wanted, diag);
     if (code != OK) {
-        release_wanted(subs);
+        release_wanted(subs, wanted);
         set_free(subs, set);
         return code;
     }
@@ -344,9 +350,10 @@ err subs_unsubscribe(struct subs *subs, struct subscriber *subscriber, const str
     struct query_set *set = find_set(subscriber, query_set_id);
     if (set == NULL)
         return diag_set(diag, ERR_NOT_FOUND, "there is no query set %u", query_set_id);
+    const struct first_rows *wanted = subs->wanted;
     const err code = out == NULL ? OK : initial_rows_put(out, set, store, opening, &subs->wanted, diag);
     if (code != OK) {
-        release_wanted(subs);
+        release_wanted(subs, wanted);
         return code;
     }
     remove_set(subscriber, set);

@@ -61,9 +61,11 @@ err subs_unsubscribe(struct subs *subs, struct subscriber *subscriber, const str
 
 /* Rows that take long. With `opening` in the two functions above (NULL: all is done on the spot), *opening may be set,
  * and nothing is appended: the rows, as they are now, are still to be worked out. The set is live all the same. The
- * caller takes the batch at once, before anything changes, has it worked on (first_rows.h), and holds back what the
- * client is told until the opening is ready. */
+ * caller takes the batch before anything changes, with what other calls have wanted until then, has it worked on
+ * (first_rows.h), and holds back what the client is told until the opening is ready. */
 struct first_rows_batch *subs_take_batch(struct subs *subs, struct store *store); /* NULL: others work on all of it */
+/* Instead, when a request that wanted rows by several calls is refused after all. */
+void subs_leave_batch(struct subs *subs);
 bool opening_is_ready(const struct opening *opening);
 /* When it is ready: why there are no rows. */
 err opening_check(const struct opening *opening, struct diag *diag);
