@@ -316,6 +316,16 @@ describe("history", function()
         "SELECT * FROM weight WHERE id = 1"))[1].rows)
     end)
 
+    it("is undone from there on only: what may be gone is not left out in silence", function()
+      for _, selection in ipairs { "since 2001-01-01T00:00:00Z", "from 0" } do
+        local answer = world:request { method = "POST", path = "/v1/database/%s/undo", token = world:owner_token(),
+          body = selection .. " reducer lift" }
+        assert.equal(404, answer.status, answer.body)
+        assert.truthy(answer.body:find("the past is kept from offset " .. kept .. " %(20.*Z%) on"), answer.body)
+      end
+      assert.equal(kept, events("--since", "2001-01-01T00:00:00Z")[1].offset)
+    end)
+
     it("is checked from there on", function()
       local output = output_of("check")
       assert.truthy(output:find("replay     from the snapshot at offset " .. kept, 1, true), output)

@@ -385,14 +385,16 @@ static err read_question(struct log_command *command, struct diag *diag)
     return OK;
 }
 
-/* Narrows what is read to what the times leave. */
+/* Narrows what is read to what the times leave; what was given up is not shown. */
 static err seek_times(struct log_command *command, struct history *history, struct diag *diag)
 {
     const struct moment until = { .is_time = true, .time_us = command->selection.until_us };
     uint64_t since, end;
     int64_t begin_us;
-    TRY(history_begin(history, &end, &begin_us, diag));
-    TRY(history_find_since(history, command->selection.since_us, &since, diag));
+    TRY(history_begin(history, &since, &begin_us, diag));
+    end = since;
+    if (command->selection.since_us > begin_us)
+        TRY(history_find_since(history, command->selection.since_us, &since, diag));
     if (command->from_text == NULL || (command->since_text != NULL && since > command->from))
         command->from = since;
     if (command->until_text != NULL && command->selection.until_us >= begin_us)

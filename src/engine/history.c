@@ -416,7 +416,7 @@ err history_find_since(struct history *history, int64_t time_us, uint64_t *offse
     int64_t begin_us;
     TRY(history_begin(history, offset, &begin_us, diag));
     if (time_us <= begin_us)
-        return OK;
+        return *offset == 0 ? OK : refuse_outside(history, diag);
     const struct moment before = { .is_time = true, .time_us = time_us - 1 };
     return history_find(history, &before, offset, diag);
 }

@@ -65,7 +65,7 @@ err history_change_next(const struct history_event *event, struct reader *left, 
 
 /* The offset of the first record that does not belong to the moment any more. */
 err history_find(struct history *history, const struct moment *moment, uint64_t *before, struct diag *diag);
-/* The offset of the first record that is kept and not before the time. */
+/* The offset of the first record that is not before the time. ERR_NOT_FOUND when it may have been given up. */
 err history_find_since(struct history *history, int64_t time_us, uint64_t *offset, struct diag *diag);
 /* Fills an empty image with the state before the record at `before`, or at the end of the log when that is `before`.
  * On failure it is empty again. */

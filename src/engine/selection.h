@@ -25,7 +25,7 @@ void selection_init(struct selection *selection);
 bytes selection_digits(bytes text);
 /* ERR_BAD_REQUEST names the word. The text must stay. */
 err selection_parse(bytes text, struct selection *selection, struct diag *diag);
-/* Where reading begins. */
+/* Where reading begins. ERR_NOT_FOUND when records of the time that was said may have been given up. */
 err selection_begin(const struct selection *selection, struct history *history, uint64_t *begin, struct diag *diag);
 bool selection_matches(const struct selection *selection, const struct history_event *event);
 /* The same, for those who must not mean two: ERR_BAD_REQUEST when the digits do. */
