@@ -1,4 +1,5 @@
 --- tools/verify against this build: kills under load, at starts, in the middle of snapshots, retention and reloads.
+local program = require "spec.support.program"
 local server = require "spec.support.server"
 
 local function verify(...)
@@ -53,6 +54,34 @@ describe("the verifier", function()
     local code, output = verify_with "a 3 1000000 8000001 8000002"
     assert.equal(1, code, output)
     assert.truthy(output:find("writer 3's order 1000000 was acknowledged or shown", 1, true), output)
+  end)
+
+  --- The newest of the owner's remarks that is not undone.
+  local function kept_remark()
+    local newest
+    for number in server.read_file(folder .. "/ledger"):gmatch "\nr (%d+)" do
+      newest = tonumber(number) % 3 > 0 and number or newest
+    end
+    return newest
+  end
+
+  it("reads the records of statements and of undos", function()
+    local runs = 0
+    repeat
+      assert.equal(0, (verify("--cycles", "1", "--disk", "honest", "--kind", "load", "--dir", folder)))
+      runs = runs + 1
+    until runs == 20 or #program.events(folder .. "/server/data", "--kind", "undo") > 0
+    assert.is_true(runs < 20, "nothing has been undone in all the time")
+    assert.is_true(#program.events(folder .. "/server/data", "--kind", "sql") > 0)
+  end)
+
+  it("calls an acknowledged statement lost that the database knows nothing of, and so with an undo", function()
+    local code, output = verify_with "r 1000000"
+    assert.equal(1, code, output)
+    assert.truthy(output:find "remark %d+ was acknowledged or shown, and is not there: lost", output)
+    code, output = verify_with("u " .. kept_remark())
+    assert.equal(1, code, output)
+    assert.truthy(output:find "remark %d+ is there, and its undo was acknowledged", output)
   end)
 
   it("sees when a number of a sequence is acknowledged twice", function()

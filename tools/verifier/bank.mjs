@@ -3,6 +3,7 @@ import { Reader, Writer } from './bsatn.mjs';
 
 export const WRITERS = 9; // the last of them calls over HTTP
 export const ACCOUNTS = 64, OPENING_BALANCE = 1000, KEPT = 100, ALARM_EVERY = 8; // as module.lua has them
+export const REMARKS_KEPT = 20;
 const CHAIN = 2147483647;
 
 const read = {
@@ -20,6 +21,7 @@ export const TABLES = {
   ticket: { id: read.u64, writer: read.u32 },
   rung: { writer: read.u32, sequence: read.u32, times: read.u32 },
   alarm: { id: read.u64, at: from => `${from.u8()} ${from.i64()}`, writer: read.u32, sequence: read.u32 },
+  remark: { number: read.u32, text: read.string },
 };
 
 /** One row from where the reader stands. */
@@ -64,6 +66,10 @@ export function encodeOrder(order) {
   return new Writer().u32(order.writer).u32(order.sequence).u32(order.payer).u32(order.payee).i64(order.amount)
     .u32(order.checksum).string(order.note).done();
 }
+
+/** The owner's remarks: what they say, and which of them are taken back. */
+export const remarkOf = number => `remark ${number}`;
+export const isUndone = number => number % 3 === 0;
 
 export const chained = (chain, order) => (chain * 31 + order.checksum) % CHAIN;
 

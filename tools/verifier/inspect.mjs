@@ -1,5 +1,7 @@
 // After a start: what the server holds, against what it acknowledged and what follows from that.
-import { ACCOUNTS, ALARM_EVERY, KEPT, OPENING_BALANCE, TABLES, WRITERS, orderOf, rowOf } from './bank.mjs';
+import {
+  ACCOUNTS, ALARM_EVERY, KEPT, OPENING_BALANCE, REMARKS_KEPT, TABLES, WRITERS, isUndone, orderOf, remarkOf, rowOf,
+} from './bank.mjs';
 import { DATABASE, sleep } from './server.mjs';
 import { expect } from './violation.mjs';
 import { Client } from './wire.mjs';
@@ -96,6 +98,21 @@ function checkAlarms(tables, model) {
   expect(tables.rung.length === wanted, `${tables.rung.length} alarms have rung in place of ${wanted}`);
 }
 
+/** What the owner did last may have been cut short; all before it is as it was acknowledged. */
+function checkRemarks(tables, ledger) {
+  const { last, undone, cleared } = ledger.remarks, remarks = byKey(tables.remark, 'number');
+  for (const { number, text } of remarks.values()) {
+    expect(text === remarkOf(number), `remark ${number} says ${text}`);
+    expect(number <= last + 1, `there is a remark ${number}, and ${last} was the last to be acknowledged`);
+    expect(number > cleared, `remark ${number} is there, and its deletion was acknowledged`);
+    expect(!undone.has(number), `remark ${number} is there, and its undo was acknowledged`);
+  }
+  for (let number = Math.max(0, last - REMARKS_KEPT) + 1; number <= last; number++) {
+    expect(remarks.has(number) || isUndone(number), `remark ${number} was acknowledged or shown, and is not there: lost`);
+  }
+  ledger.remark(Math.max(0, ...remarks.keys()));
+}
+
 /** Alarms that were due when the server was killed ring soon after it is back. */
 async function waitForAlarms(client) {
   while ((await ask(client, 'SELECT * FROM alarm')).length > 0) await sleep(5);
@@ -130,6 +147,7 @@ export async function inspect(server, ledger, model) {
   checkBank(tables, model);
   checkTickets(tables, ledger, model);
   checkAlarms(tables, model);
+  checkRemarks(tables, ledger);
   await checkQueries(client, tables);
   const audit = await client.call('audit');
   expect(audit && audit.error === undefined, `the module's own audit says: ${audit?.error ?? 'nothing, the connection ended'}`);

@@ -3,6 +3,9 @@
 //   seed 17
 //   a 3 1204 9311 8227      writer 3's order 1204 was acknowledged, with entry 9311 and ticket 8227
 //   s 5 880                 writer 5 was seen at 880: by a confirmed subscriber, or acknowledged over HTTP
+//   r 17                    remark 17 was acknowledged, or found after a start
+//   u 15                    its undo was acknowledged
+//   c 3                     remarks up to 3 were acknowledged to be deleted
 import { closeSync, constants, existsSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { KEPT, WRITERS } from './bank.mjs';
 import { expect } from './violation.mjs';
@@ -12,6 +15,7 @@ export class Ledger {
   #lines = [];
   acknowledged = 0;
   certain = new Array(WRITERS).fill(0); // how far each writer must be
+  remarks = { last: 0, undone: new Set(), cleared: 0 };
   #given = { entry: new Set(), ticket: new Set() }; // all numbers that were ever acknowledged
   #recent = Array.from({ length: WRITERS }, () => new Map()); // sequence to its numbers
 
@@ -31,9 +35,12 @@ export class Ledger {
   }
 
   #take(kind, ...words) {
-    const [writer, sequence, entry, ticket] = words.map(Number);
-    if (kind === 'a') this.#acknowledge(writer, sequence, { entry, ticket });
-    this.certain[writer] = Math.max(this.certain[writer], sequence);
+    const [first, sequence, entry, ticket] = words.map(Number);
+    if (kind === 'r') this.remarks.last = first;
+    else if (kind === 'u') this.remarks.undone.add(first);
+    else if (kind === 'c') this.remarks.cleared = first;
+    else if (kind === 'a') this.#acknowledge(first, sequence, { entry, ticket });
+    if (kind === 'a' || kind === 's') this.certain[first] = Math.max(this.certain[first], sequence);
   }
 
   #acknowledge(writer, sequence, numbers) {
@@ -60,6 +67,23 @@ export class Ledger {
     if (sequence <= this.certain[writer]) return;
     this.#note(`s ${writer} ${sequence}\n`);
     this.#take('s', writer, sequence);
+  }
+
+  #noteRemark(kind, number) {
+    this.#note(`${kind} ${number}\n`);
+    this.#take(kind, number);
+  }
+
+  remark(number) {
+    if (number > this.remarks.last) this.#noteRemark('r', number);
+  }
+
+  undoRemark(number) {
+    this.#noteRemark('u', number);
+  }
+
+  clearRemarks(number) {
+    if (number > this.remarks.cleared) this.#noteRemark('c', number);
   }
 
   /** Stores what was noted since the last time. */

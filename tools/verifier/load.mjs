@@ -1,5 +1,6 @@
-// Eight writers, one more over HTTP, and a watcher, working until the server is killed.
+// Eight writers, one more over HTTP, the owner, and a watcher, working until the server is killed.
 import { WRITERS, chained, encodeOrder, isTried, OPENING_BALANCE, ACCOUNTS, orderOf, rowOf } from './bank.mjs';
+import { Clerk } from './clerk.mjs';
 import { DATABASE, sleep, within } from './server.mjs';
 import { Violation, expect } from './violation.mjs';
 import { Client, call } from './wire.mjs';
@@ -77,14 +78,9 @@ class HttpWriter {
     this.sequence = sequence;
   }
 
-  /** Until the server is gone. */
-  async work(server, fail) {
-    try {
-      for (;;) await this.#give(server, this.sequence + 1);
-    } catch (error) {
-      if (error instanceof Violation) fail(error);
-      else await failUnlessKilled(server, fail);
-    }
+  /** Until the server is gone: it rejects then. */
+  async work(server) {
+    for (;;) await this.#give(server, this.sequence + 1);
   }
 }
 
@@ -158,6 +154,16 @@ async function failUnlessKilled(server, fail) {
   fail(new Violation('the server closed a connection under load'));
 }
 
+/** For what works over HTTP: its connection breaks with the server. */
+async function endOf(work, server, fail) {
+  try {
+    await work;
+  } catch (error) {
+    if (error instanceof Violation) fail(error);
+    else await failUnlessKilled(server, fail);
+  }
+}
+
 /** Runs the load until `until` is over, kills the server, and takes what it has still said. */
 export async function loadAndKill(server, ledger, sequences, until) {
   let fail;
@@ -171,7 +177,7 @@ export async function loadAndKill(server, ledger, sequences, until) {
   const ends = everybody.map(one => one.client.closed);
   for (const end of ends) end.then(() => failUnlessKilled(server, fail));
   for (const writer of writers) writer.send();
-  ends.push(caller.work(server, fail));
+  for (const one of [caller.work(server), new Clerk(server, ledger).work()]) ends.push(endOf(one, server, fail));
   await Promise.race([until(), failed, server.ended]);
   await server.kill();
   await within('the ends of connections', Promise.all(ends));

@@ -8,7 +8,7 @@ import { publishedTables } from './publication.mjs';
 import { expect } from './violation.mjs';
 
 const SEGMENT_HEADER = 64, FRAME_HEADER = 32, ALIGNMENT = 8, MAGIC = 0x4d415246, FIRST_ID = 4097;
-const CALL = 1, CONNECT = 2, DISCONNECT = 3, PUBLISH = 4, RESERVE = 5, TICK = 7;
+const CALL = 1, CONNECT = 2, DISCONNECT = 3, PUBLISH = 4, RESERVE = 5, UNDO = 6, TICK = 7, SQL = 8;
 
 const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
   for (let bit = 0; bit < 8; bit++) byte = byte & 1 ? (byte >>> 1) ^ 0x82f63b78 : byte >>> 1;
@@ -205,7 +205,9 @@ export class LogReader {
       case CALL: record.u16(); record.bytes(); break;
       case CONNECT: record.skip(48); break;
       case DISCONNECT: break;
+      case UNDO: record.skip(32); record.bytes(); break;
       case TICK: record.skip(21); break;
+      case SQL: record.bytes(); record.skip(8); break;
       case PUBLISH: this.#publish(record); break;
       case RESERVE: return;
       default: expect(false, `a record of kind ${kind}`);

@@ -15,7 +15,8 @@ const HELP = `usage: tools/verify [options]
 
 Holds a running stdb-lua to its promise that nothing acknowledged is lost and nothing is half there. Eight writers
 and a subscriber load it over the official protocol, a ninth over HTTP; each order changes six rows in four tables, and
-every eighth sets an alarm that must ring once. Acknowledgements go into a synced file outside of the server's folder.
+every eighth sets an alarm that must ring once. The owner writes remarks by SQL, and undoes every third of them.
+Acknowledgements go into a synced file outside of the server's folder.
 The server is killed with -9 under load, and beside it during recovery, snapshots, retention and reloads; half of the
 time on a disk that loses, tears and reorders what was not synced. After each start all tables are held against the
 acknowledgements, against what must follow from them, against their indexes, and against the log's files as the verifier

@@ -1,5 +1,5 @@
 --- A bank under a verifier's eyes. What each call must leave behind follows from who made it and which it was, so that
---- every table can be worked out from how far each writer is.
+--- every table but the last can be worked out from how far each writer is.
 local stdb = require "stdb"
 local t = stdb.types
 
@@ -60,6 +60,12 @@ local alarm = stdb.table("alarm", { public = true, schedule = "ring",
   { "at", t.schedule_at },
   { "writer", t.u32 },
   { "sequence", t.u32 },
+})
+
+-- What the owner writes and takes back without any reducer.
+stdb.table("remark", { public = true,
+  { "number", t.u32, primary_key = true },
+  { "text", t.string },
 })
 
 stdb.on.init(function(ctx)

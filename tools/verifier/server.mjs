@@ -115,8 +115,19 @@ export class Server {
     });
   }
 
+  #ownerToken() {
+    return readFileSync(join(this.dataDir, 'owner-token'), 'utf8').trim();
+  }
+
+  ownerIdentity() {
+    return JSON.parse(Buffer.from(this.#ownerToken().split('.')[1], 'base64url')).hex_identity;
+  }
+
+  postAsOwner(what, body) {
+    return this.post(what, body, { Authorization: `Bearer ${this.#ownerToken()}` });
+  }
+
   snapshot() {
-    const token = readFileSync(join(this.dataDir, 'owner-token'), 'utf8').trim();
-    return this.post('snapshot', '', { Authorization: `Bearer ${token}` });
+    return this.postAsOwner('snapshot', '');
   }
 }
