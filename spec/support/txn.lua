@@ -60,6 +60,10 @@ function txn:insert(name, row)
 end
 
 --- Updates by the index at this place, from 1.
+function txn:trim()
+    core.txn_trim(self.pointer)
+end
+
 function txn:update(name, index, row)
     local table, ref = self.world:table(name), ffi.new("uint32_t[1]")
     local text = row_of(table, row)

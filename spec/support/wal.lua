@@ -20,6 +20,7 @@ uint64_t driver_byte_count(const struct driver *driver);
 void driver_start(struct driver *driver);
 uint64_t driver_append(struct driver *driver, const uint8_t *data, size_t size);
 bool driver_sync(struct driver *driver);
+void driver_trim(struct driver *driver);
 void driver_flush(struct driver *driver);
 void driver_close(struct driver *driver);
 void driver_free(struct driver *driver);
@@ -121,6 +122,7 @@ function Log:failure_text() return ffi.string(C.driver_failure_text(self.driver)
 function Log:start() C.driver_start(self.driver) return self end
 function Log:append(record) return tonumber(C.driver_append(self.driver, record, #record)) end
 function Log:flush() C.driver_flush(self.driver) end
+function Log:trim() C.driver_trim(self.driver) end
 function Log:sync() return C.driver_sync(self.driver) end
 function Log:durable() return tonumber(C.driver_durable(self.driver)) end
 function Log:durable_told() return tonumber(C.driver_durable_told(self.driver)) end

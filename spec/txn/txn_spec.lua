@@ -1,3 +1,4 @@
+local heap = require "spec.support.memory"
 local store = require "spec.support.store"
 local transactions = require "spec.support.txn"
 
@@ -258,6 +259,34 @@ describe("a transaction", function()
         assert.equal("the transaction changes more than 100 bytes", why)
         small:abort()
         small:free()
+        txn:begin()
+    end)
+
+    it("leaves its memory to the next one, and what none has needed is given back", function()
+        local count, size = 20000, 200
+        local function player_of(id, score) return { id = id, name = ("%05d"):format(id) .. ("x"):rep(size), score = score } end
+        local function change_all(score)
+            for id = 101, 100 + count do assert(txn:update("player", 1, player_of(id, score))) end
+            txn:commit()
+        end
+        for id = 101, 100 + count do assert(txn:insert("player", player_of(id, 0))) end
+        txn:commit()
+        txn:trim()
+        txn:trim()
+        local before = heap.allocated()
+
+        txn:begin()
+        change_all(1)
+        txn:trim()
+        assert.is_true(heap.allocated() > before + count * size)
+        txn:begin()
+        change_all(2)
+        txn:trim()
+        assert.is_true(heap.allocated() > before + count * size)
+        txn:trim()
+        assert.is_true(heap.allocated() < before + 2 ^ 20)
+        txn:begin()
+        change_all(3)
         txn:begin()
     end)
 end)

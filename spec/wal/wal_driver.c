@@ -97,6 +97,11 @@ bool driver_sync(struct driver *driver)
     return wal_wait(driver->wal);
 }
 
+void driver_trim(struct driver *driver)
+{
+    wal_trim(driver->wal);
+}
+
 void driver_flush(struct driver *driver)
 {
     wal_flush(driver->wal);

@@ -19,6 +19,12 @@ void buf_deinit(struct buf *buf)
     buf_init(buf);
 }
 
+void buf_trim(struct buf *buf, size_t most)
+{
+    if (buf->capacity > most)
+        buf_deinit(buf);
+}
+
 /* Doubles, so that the bytes of a growing buf are copied twice on average and not once a write. */
 void buf_grow(struct buf *buf, size_t room)
 {

@@ -14,6 +14,9 @@ void buf_init(struct buf *buf);
 void buf_deinit(struct buf *buf);
 void buf_grow(struct buf *buf, size_t room); /* out of line: makes room for `room` more bytes */
 
+/* Empties a buffer that has had more room than `most` bytes, and gives that back. */
+void buf_trim(struct buf *buf, size_t most);
+
 static inline bytes buf_bytes(const struct buf *buf) { return bytes_of(buf->data, buf->size); }
 static inline void buf_clear(struct buf *buf) { buf->size = 0; }
 

@@ -80,6 +80,7 @@ struct engine {
     uint64_t init_seed;           /* what init's random source was given; for its record */
     uint64_t seeds_drawn;         /* since the start */
     int64_t now_us;               /* wall clock of the post at hand */
+    int64_t trimmed_us;           /* when memory was last given back, monotonic */
 
     uint64_t segment_size;
     bool by_hand;

@@ -19,7 +19,7 @@
 #include "proto/client_msg.h"
 #include "proto/server_msg.h"
 
-enum { CLOSE_INTERNAL = 1011 };
+enum { CLOSE_INTERNAL = 1011, TRIM_EVERY_US = 10000000 };
 
 /* What a finished reducer's answer is written from. */
 struct call_answer {
@@ -118,6 +118,17 @@ static void run_post(struct engine *engine, struct post *post)
     }
 }
 
+/* What large transactions have left is given back when it was not needed again. */
+static void trim_memory(struct engine *engine)
+{
+    const int64_t now_us = clock_monotonic_us();
+    if (now_us - engine->trimmed_us < TRIM_EVERY_US)
+        return;
+    engine->trimmed_us = now_us;
+    txn_trim(engine->txn);
+    wal_trim(engine->wal);
+}
+
 void turn_run(struct engine *engine, int64_t wait_us)
 {
     struct block *blocks = port_receive(engine->port, schedule_wait_us(engine->schedule, wait_us));
@@ -142,4 +153,5 @@ void turn_run(struct engine *engine, int64_t wait_us)
     port_send_flush(engine->port);
     wal_flush(engine->wal); /* last: waking its thread takes time, and not all answers wait for it */
     port_done(engine->port, blocks);
+    trim_memory(engine);
 }

@@ -5,7 +5,7 @@
 #include "store/key.h"
 #include "txn/writes.h"
 
-enum { KEPT_BYTES_MAX = 1 << 20 }; /* a larger buffer is given back at the end of its transaction */
+enum { KEPT_BYTES_MIN = 1 << 20 }; /* so much is never given back */
 
 enum txn_state {
     TXN_IDLE,
@@ -25,6 +25,7 @@ struct txn {
     uint32_t writes_count;
     uint32_t writes_capacity;
     struct buf old_rows; /* rows as they were before they were changed in place */
+    size_t old_rows_peak; /* the most there have been since txn_trim() */
     struct buf filled;   /* the row at hand, with its sequences' values and settled floats */
     struct delta delta;
     struct delta_table *delta_tables; /* owned: as many as writes_capacity */
@@ -372,17 +373,14 @@ const struct delta *txn_commit(struct txn *txn)
     return txn->delta.table_count > 0 ? &txn->delta : NULL;
 }
 
-/* Forgets all; what was large is given back. */
 static void forget(struct txn *txn)
 {
     for (uint32_t idx = 0; idx < txn->writes_count; idx++) {
         txn->writes[idx]->table->writes = NULL;
         writes_reset(txn->writes[idx]);
     }
-    if (txn->old_rows.capacity > KEPT_BYTES_MAX)
-        buf_deinit(&txn->old_rows);
-    if (txn->filled.capacity > KEPT_BYTES_MAX)
-        buf_deinit(&txn->filled);
+    if (txn->old_rows.size > txn->old_rows_peak)
+        txn->old_rows_peak = txn->old_rows.size;
     buf_clear(&txn->old_rows);
     txn->writes_count = 0;
     txn->row_count = txn->byte_count = 0;
@@ -404,4 +402,14 @@ void txn_end(struct txn *txn)
     for (uint32_t idx = 0; idx < txn->writes_count; idx++)
         writes_sweep(txn->writes[idx]); /* P3, N3 */
     forget(txn);
+}
+
+void txn_trim(struct txn *txn)
+{
+    check(txn->state == TXN_IDLE);
+    buf_trim(&txn->old_rows, txn->old_rows_peak * 2 + KEPT_BYTES_MIN);
+    buf_trim(&txn->filled, KEPT_BYTES_MIN);
+    txn->old_rows_peak = 0;
+    for (uint32_t idx = 0; idx < txn->writes_capacity; idx++)
+        writes_trim(txn->writes[idx]);
 }

@@ -55,3 +55,6 @@ const struct delta *txn_commit(struct txn *txn);
 void txn_abort(struct txn *txn);
 /* After commit: frees what the delta still showed. */
 void txn_end(struct txn *txn);
+/* Gives back the memory that no transaction has needed since the last call; not while one is open. What a large one has
+ * used is kept until then: the next is often as large, and fresh memory costs more than all that is done with it. */
+void txn_trim(struct txn *txn);

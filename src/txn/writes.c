@@ -2,8 +2,8 @@
 
 #include "txn/cancel.h"
 
-/* What is larger is given back at the end of its transaction. */
-enum { KEPT_CHANGES_MAX = 4096, KEPT_SCRATCH_MAX = 65536 };
+/* So much is never given back. */
+enum { KEPT_CHANGES_MIN = 4096, KEPT_SCRATCH_MIN = 65536 };
 
 struct writes *writes_new(void)
 {
@@ -26,14 +26,23 @@ void writes_free(struct writes *writes)
 
 void writes_reset(struct writes *writes)
 {
-    if (writes->capacity > KEPT_CHANGES_MAX || writes->scratch.capacity > KEPT_SCRATCH_MAX) {
-        lists_free(writes);
-        *writes = (struct writes){ 0 };
-    }
+    if (writes->count > writes->peak_count)
+        writes->peak_count = writes->count;
     writes->table = NULL;
     writes->updated_by = NULL;
     writes->is_mixed = writes->is_repeated = false;
     writes->count = writes->fresh_count = writes->gone_count = 0;
+}
+
+void writes_trim(struct writes *writes)
+{
+    check(writes->table == NULL);
+    buf_trim(&writes->scratch, KEPT_SCRATCH_MIN);
+    if (writes->capacity > (uint64_t)writes->peak_count * 2 + KEPT_CHANGES_MIN) {
+        lists_free(writes);
+        *writes = (struct writes){ 0 };
+    }
+    writes->peak_count = 0;
 }
 
 static void changes_grow(struct writes *writes)

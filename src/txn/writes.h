@@ -32,6 +32,7 @@ struct writes {
     struct writes_entry *entries; /* owned */
     uint32_t count;
     uint32_t capacity;
+    uint32_t peak_count;  /* the most entries there have been since writes_trim() */
     uint32_t fresh_count; /* rows that came */
     uint32_t gone_count;  /* rows that went, also of those that came */
     const struct index *updated_by; /* borrowed: the index of updates in place */
@@ -45,8 +46,10 @@ struct writes {
 
 struct writes *writes_new(void);
 void writes_free(struct writes *writes);
-/* Readies the list for the next table; gives back what an unusually large transaction has left. */
+/* Readies the list for the next table. */
 void writes_reset(struct writes *writes);
+/* Gives back the memory that no table has needed since the last call; between transactions. */
+void writes_trim(struct writes *writes);
 
 /* Rows coming and going, with their index entries. False when the table is full. */
 bool writes_insert(struct writes *writes, bytes row, rowref *ref);

@@ -15,12 +15,16 @@
 #include <signal.h>
 #include <time.h>
 
-enum { SEGMENT_SIZE_DEFAULT = 64 << 20, BACKLOG_MAX = 256 << 20, IDLE_BUFFER_MAX = 16 << 20 };
+enum { SEGMENT_SIZE_DEFAULT = 64 << 20, BACKLOG_MAX = 256 << 20 };
+/* So much of a buffer is never given back. */
+enum { KEPT_BYTES_MIN = 16 << 20 };
 /* What has gathered before the end of a turn is handed over from this size on. */
 enum { FILLING_ENOUGH = 16 << 20 };
 /* So long nothing is appended before the log counts as idle (W2). A client that calls, waits for its answer
  * and calls again must not find the thread in the middle of syncing a mark. */
 enum { IDLE_AFTER_NS = 10 * 1000 * 1000 };
+/* And so long before the thread of an idle log gives back a large buffer: the next group may be as large. */
+#define REST_AFTER_NS (10ll * 1000 * 1000 * 1000)
 /* A frame counts its body in 32 bits. Three quarters of that for the largest record, with what is appended before it is
  * handed over, leave room for what may already be waiting. */
 #define FILLING_MAX (UINT32_MAX / 4 * 3)
@@ -33,6 +37,7 @@ struct wal {
     struct buf filling;
     uint32_t filling_count;
     size_t record_start; /* of the record being written, 0 between records */
+    size_t filling_peak; /* the most that was handed over at once since wal_trim() */
     uint64_t next_offset;
     bool started;
     pthread_t thread;
@@ -219,13 +224,6 @@ static err group_store(struct wal *wal, struct diag *diag)
     return frame_store(wal, diag);
 }
 
-static void buf_reuse(struct buf *buf)
-{
-    buf_clear(buf);
-    if (buf->capacity > IDLE_BUFFER_MAX)
-        buf_deinit(buf);
-}
-
 /* Who has waited for it (wal_wait()) may rely on that it was told. */
 static void durable_publish(struct wal *wal)
 {
@@ -251,22 +249,20 @@ static void failure_publish(struct wal *wal, const struct diag *diag)
         wal->options.on_failure(wal->options.context, diag);
 }
 
-enum work { WORK_GROUP, WORK_MARK, WORK_STOP };
+enum work { WORK_GROUP, WORK_MARK, WORK_REST, WORK_STOP };
 
-/* Waits for something to be appended; true when the time of an unmarked log is up first. */
+/* Waits for something to be appended; true when it is time for what an idle log does. */
 static bool idle_wait(struct wal *wal)
 {
-    if (wal->marked) {
+    if (wal->marked && wal->writing.capacity <= KEPT_BYTES_MIN) {
         pthread_cond_wait(&wal->work, &wal->lock);
         return false;
     }
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += IDLE_AFTER_NS;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_nsec -= 1000000000;
-        until.tv_sec++;
-    }
+    const int64_t nanoseconds = until.tv_nsec + (wal->marked ? REST_AFTER_NS : IDLE_AFTER_NS);
+    until.tv_sec += nanoseconds / 1000000000;
+    until.tv_nsec = nanoseconds % 1000000000;
     return pthread_cond_timedwait(&wal->work, &wal->lock, &until) == ETIMEDOUT;
 }
 
@@ -285,17 +281,19 @@ static void group_take(struct wal *wal)
 static enum work work_take(struct wal *wal, bool wait)
 {
     pthread_mutex_lock(&wal->lock);
-    bool idle = !wait;
-    while (wal->waiting_count == 0 && !wal->stopping && !idle)
+    bool idle = false;
+    while (wait && wal->waiting_count == 0 && !wal->stopping && !idle)
         idle = idle_wait(wal);
 
     enum work work = WORK_GROUP;
-    if (wal->failed || (wal->waiting_count == 0 && wal->marked))
+    if (wal->failed)
         work = WORK_STOP;
-    else if (wal->waiting_count == 0)
+    else if (wal->waiting_count > 0)
+        group_take(wal);
+    else if (!wal->marked)
         work = WORK_MARK;
     else
-        group_take(wal);
+        work = idle ? WORK_REST : WORK_STOP;
     pthread_mutex_unlock(&wal->lock);
     return work;
 }
@@ -303,12 +301,16 @@ static enum work work_take(struct wal *wal, bool wait)
 static bool work_do(struct wal *wal, enum work work)
 {
     struct diag diag;
+    if (work == WORK_REST) {
+        buf_deinit(&wal->writing);
+        return true;
+    }
     const err code = work == WORK_MARK ? mark_store(wal, &diag) : group_store(wal, &diag);
     if (code != OK) {
         failure_publish(wal, &diag);
         return false;
     }
-    buf_reuse(&wal->writing);
+    buf_clear(&wal->writing);
     if (work == WORK_GROUP)
         durable_publish(wal);
     return true;
@@ -411,6 +413,8 @@ void wal_flush(struct wal *wal)
     check(wal->record_start == 0);
     if (wal->filling_count == 0)
         return;
+    if (wal->filling.size > wal->filling_peak)
+        wal->filling_peak = wal->filling.size;
     pthread_mutex_lock(&wal->lock);
     if (!wal->failed)
         filling_hand_over(wal);
@@ -419,10 +423,22 @@ void wal_flush(struct wal *wal)
     pthread_mutex_unlock(&wal->lock);
     pthread_cond_signal(&wal->work);
 
-    buf_reuse(&wal->filling);
+    buf_clear(&wal->filling);
     wal->filling_count = 0;
     if (is_far_ahead)
         backlog_wait(wal);
+}
+
+void wal_trim(struct wal *wal)
+{
+    const size_t most = wal->filling_peak * 2 + KEPT_BYTES_MIN;
+    if (wal->filling_count == 0 && wal->record_start == 0)
+        buf_trim(&wal->filling, most);
+    pthread_mutex_lock(&wal->lock);
+    if (wal->waiting_count == 0)
+        buf_trim(&wal->waiting, most);
+    pthread_mutex_unlock(&wal->lock);
+    wal->filling_peak = 0;
 }
 
 uint64_t wal_next_offset(const struct wal *wal)

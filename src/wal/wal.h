@@ -100,6 +100,9 @@ uint64_t wal_append_end(struct wal *wal);
 /* Hands all appended records to the log's thread. Waits when more than 256 MiB are not yet durable. */
 void wal_flush(struct wal *wal);
 
+/* Gives back memory that no group has needed since the last call. The engine's thread, at any time. */
+void wal_trim(struct wal *wal);
+
 uint64_t wal_next_offset(const struct wal *wal);    /* engine's thread */
 uint64_t wal_durable_offset(const struct wal *wal); /* any thread: records below it are on disk */
 /* Blocks until everything flushed is durable; false when the log has failed before that. Without the thread it does

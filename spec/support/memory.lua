@@ -1,0 +1,24 @@
+--- What the process holds of the heap, for specs about what is given back.
+local ffi = require "ffi"
+
+ffi.cdef [[
+struct mallinfo_sizes { size_t arena, ordblks, smblks, hblks, hblkhd, usmblks, fsmblks, uordblks, fordblks, keepcost; };
+struct mallinfo_sizes mallinfo2(void);
+size_t __sanitizer_get_current_allocated_bytes(void);
+]]
+
+local memory = {}
+
+local function sanitizer_bytes()
+  return tonumber(ffi.C.__sanitizer_get_current_allocated_bytes())
+end
+
+--- Bytes that are allocated by C in this process. LuaJIT's own memory is elsewhere.
+function memory.allocated()
+  local sanitized, bytes = pcall(sanitizer_bytes)
+  if sanitized then return bytes end
+  local sizes = ffi.C.mallinfo2()
+  return tonumber(sizes.uordblks + sizes.hblkhd)
+end
+
+return memory
