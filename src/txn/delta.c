@@ -14,8 +14,7 @@ static size_t rows_size(const bytes *rows, uint32_t count)
 static uint8_t *rows_copy(uint8_t *to, const bytes *rows, uint32_t count)
 {
     for (uint32_t idx = 0; idx < count; idx++) {
-        if (rows[idx].size > 0)
-            memcpy(to, rows[idx].at, rows[idx].size);
+        bytes_copy(to, rows[idx]);
         to += rows[idx].size;
     }
     return to;

@@ -79,8 +79,7 @@ static struct row *row_writable(struct writes *writes, const struct writes_entry
 static void row_fill(struct row *row, bytes from, uint32_t flags)
 {
     row->head = (uint32_t)from.size | flags;
-    if (from.size > 0)
-        memcpy(row->data, from.at, from.size);
+    bytes_copy(row->data, from);
 }
 
 /* --- Changing --- */
@@ -153,7 +152,7 @@ static void keep_old(struct writes *writes, rowref ref, bytes old, struct buf *o
     struct writes_entry *entry = entry_add(writes, ref);
     entry->old_size = (uint32_t)old.size;
     entry->old_place = old_rows->size;
-    buf_put_bytes(old_rows, old);
+    bytes_copy(buf_extend(old_rows, old.size), old);
 }
 
 static void note_update(struct writes *writes, const struct index *same)
