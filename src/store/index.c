@@ -7,6 +7,7 @@
 #include "store/hashindex.h"
 
 enum { KEYS_AHEAD = 8 }; /* the work of so many finds takes longer than memory */
+enum { FOUND_KEPT = 2 }; /* a call that moves something from one row to another finds both, then changes both */
 
 enum structure { STRUCTURE_BTREE, STRUCTURE_HASH, STRUCTURE_DIRECT };
 
@@ -17,6 +18,8 @@ struct index {
     struct key key;
     struct hashindex hash; /* a hash index's, or beside a unique B-tree */
     uint64_t last_key;     /* of finds by hash: a memory of the search, not of the index */
+    rowref found[FOUND_KEPT]; /* by index_find() on a unique index, the last ones; likewise */
+    uint32_t found_count;
     union {
         struct btree btree;
         struct direct direct;
@@ -56,6 +59,8 @@ struct index *index_new(const struct index_def *def, const struct table_def *tab
     index->pages = pages;
     index->structure = structure_for(def, table);
     key_init(&index->key, def, table, seed);
+    for (uint32_t idx = 0; idx < FOUND_KEPT; idx++)
+        index->found[idx] = ROWREF_NONE;
     if (has_hash(index))
         hashindex_init(&index->hash);
     switch (index->structure) {
@@ -231,6 +236,45 @@ static uint64_t value_in_row(const struct index *index, const uint8_t *row)
     return value_at(index, key_row_column(index->key.table, row, index->key.columns[0]));
 }
 
+/* --- What was found last --- */
+
+static inline bool same_block(const struct key *key, const uint8_t *left, const uint8_t *right)
+{
+    switch (key->shape) {
+    case KEY_FOUR: return memcmp(left, right, 4) == 0;
+    case KEY_EIGHT: return memcmp(left, right, 8) == 0;
+    default: return memcmp(left, right, key->size) == 0;
+    }
+}
+
+static inline rowref found_keep(const struct index *index, rowref ref)
+{
+    struct index *remembering = (struct index *)index;
+    if (ref != ROWREF_NONE)
+        remembering->found[remembering->found_count++ % FOUND_KEPT] = ref;
+    return ref;
+}
+
+static void found_forget(struct index *index, rowref ref)
+{
+    for (uint32_t idx = 0; idx < FOUND_KEPT; idx++)
+        if (index->found[idx] == ref)
+            index->found[idx] = ROWREF_NONE;
+}
+
+/* The row with the key of `row`, if it is one of those: who changes a row has mostly just found it. */
+static inline rowref found_again(const struct index *index, const uint8_t *row)
+{
+    if (index->key.shape == KEY_WALKED)
+        return ROWREF_NONE;
+    for (uint32_t idx = 0; idx < FOUND_KEPT; idx++) {
+        const rowref ref = index->found[idx];
+        if (ref != ROWREF_NONE && same_block(&index->key, block_in_row(index, ref), row + index->key.offset))
+            return ref;
+    }
+    return ROWREF_NONE;
+}
+
 /* --- Changing and finding --- */
 
 void index_add(struct index *index, rowref ref)
@@ -248,6 +292,7 @@ void index_add(struct index *index, rowref ref)
 void index_remove(struct index *index, rowref ref)
 {
     const uint8_t *row = pages_row(index->pages, ref)->data;
+    found_forget(index, ref);
     if (has_hash(index))
         hashindex_remove(&index->hash, hash_of_row(index, row), ref);
     switch (index->structure) {
@@ -289,18 +334,21 @@ static rowref find_unique(const struct index *index, const uint8_t *probe, const
 rowref index_find(const struct index *index, bytes key)
 {
     switch (index->structure) {
-    case STRUCTURE_HASH: return hash_find(index, key.at, NULL);
+    case STRUCTURE_HASH: return found_keep(index, hash_find(index, key.at, NULL));
     case STRUCTURE_DIRECT: return direct_find(&index->direct, value_at(index, key.at));
     case STRUCTURE_BTREE: break;
     }
     if (has_hash(index))
-        return find_unique(index, key.at, NULL);
+        return found_keep(index, find_unique(index, key.at, NULL));
     const struct key_at at = key_in_probe(&index->key, key.at, index->key.column_count);
     return btree_find(&index->btree, &at);
 }
 
 rowref index_find_row(const struct index *index, const uint8_t *row)
 {
+    const rowref again = found_again(index, row);
+    if (again != ROWREF_NONE)
+        return again;
     switch (index->structure) {
     case STRUCTURE_HASH: return hash_find(index, row + index->key.offset, row);
     case STRUCTURE_DIRECT: return direct_find(&index->direct, value_in_row(index, row));
@@ -323,7 +371,7 @@ bool index_same_key(const struct index *index, const uint8_t *left, const uint8_
 {
     const struct key *key = &index->key;
     if (key->shape != KEY_WALKED)
-        return memcmp(left + key->offset, right + key->offset, key->size) == 0;
+        return same_block(key, left + key->offset, right + key->offset);
     const struct key_at left_at = key_in_row(key, left);
     const struct key_at right_at = key_in_row(key, right);
     return key_equal(key, &left_at, &right_at);
