@@ -49,7 +49,7 @@ return function(self, $values)
   if vm.in_call == 0 then outside() end
   local at, size = key($values)
   local found = C.stdb_find(vm, place, index, at, size)
-  if found == 1 then return (read()) end
+  if found == 1 then return (read(vm.row)) end
   if found < 0 then failed() end
   return nil
 end]]
@@ -60,12 +60,11 @@ return function(self, $values)
 end]]
 
 -- A table of the module's own changes the columns that it names, a row from the database is written whole.
-UNIQUE.replace = [[
-return function(row)
+local REPLACE = [[
   local at, size = write_whole(row)
   if not at then misfit(row) end
   if C.stdb_update(vm, place, index, at, size) < 0 then failed() end
-  return (read())
+  return (read(vm.row))
 end]]
 
 UNIQUE.update = [[
@@ -75,8 +74,7 @@ return function(self, row)
     check_names(row)
     row = merge(get(self, $row_values), row)
   end
-  return (replace(row))
-end]]
+]] .. REPLACE
 
 UNIQUE.upsert = [[
 return function(self, row)
@@ -88,8 +86,7 @@ return function(self, row)
     check_names(row)
     row = merge(stored, row)
   end
-  return (replace(row))
-end]]
+]] .. REPLACE
 
 UNIQUE.insert_or_get = [[
 return function(self, row)

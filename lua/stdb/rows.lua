@@ -47,11 +47,6 @@ local function row_writer(made, defaults)
   })
 end
 
-local READ = [[
-return function()
-  return (read(vm.row))
-end]]
-
 local function refuse_stranger(made, row)
   local stranger = types.stranger(made.row, row)
   if stranger ~= nil then
@@ -89,7 +84,7 @@ return function(self, row)
   local at, size = write(row)
   if not at then misfit(row) end
   if C.stdb_insert(vm, place, at, size) < 0 then failed() end
-  return (read())
+  return (read(vm.row))
 end]]
 
 TEXTS.delete = [[
@@ -115,7 +110,7 @@ return function(scan)
   if vm.in_call == 0 then outside() end
   if owners[scan] ~= place then lost() end
   local found = C.stdb_scan_next(vm, scan)
-  if found == 1 then return (read()) end
+  if found == 1 then return (read(vm.row)) end
   if found < 0 then failed() end
   owners[scan], owners.open = nil, owners.open - 1
   return nil
@@ -162,7 +157,7 @@ local function row_functions(made, place)
     check_names = function() return name_checker(made, raise_misfit) end,
     write = function() return row_writer(made, made.defaults) end, -- for new rows
     write_whole = function() return row_writer(made) end, -- for rows that are there: a column left out is a mistake
-    read = function() return source.compile("read " .. made.name, READ, { read = codec.reader(made.row) }) end,
+    read = function() return codec.reader(made.row) end,
   }
   for name, text in pairs(TEXTS) do
     makers[name] = function() return source.compile(name .. " " .. made.name, text, functions) end
