@@ -128,16 +128,17 @@ static err zeros_write(struct disk_file *file, uint64_t from, uint64_t to, struc
     return OK;
 }
 
-static err real_reserve(void *self, struct disk_file *file, uint64_t size, struct diag *diag)
+static err real_reserve(void *self, struct disk_file *file, uint64_t zeros_from, uint64_t size, struct diag *diag)
 {
     uint64_t present;
     TRY(real_size(self, file, &present, diag));
     if (present >= size)
         return OK;
     /* One request for all of the space gives it in few pieces; file systems without it still take zeros. */
-    if (fallocate(file->fd, 0, (off_t)present, (off_t)(size - present)) != 0 && errno != EOPNOTSUPP && errno != EINTR)
+    const bool allocated = fallocate(file->fd, 0, (off_t)present, (off_t)(size - present)) == 0;
+    if (!allocated && errno != EOPNOTSUPP && errno != EINTR)
         return refuse(diag, "cannot reserve space for", file->path);
-    return zeros_write(file, present, size, diag);
+    return zeros_write(file, allocated && zeros_from > present ? zeros_from : present, size, diag);
 }
 
 static err real_rename(void *self, const char *from, const char *to, struct diag *diag)

@@ -82,7 +82,8 @@ err segment_reserve(struct segment *segment, uint64_t size, uint64_t size_limit,
     uint64_t wanted = needed + SEGMENT_RESERVE_STEP;
     if (wanted > size_limit)
         wanted = needed > size_limit ? needed : size_limit;
-    TRY(segment->disk->reserve(segment->disk->self, segment->file, wanted, diag));
+    const uint64_t zeros_from = size > SEGMENT_RESERVE_STEP ? needed : segment->size;
+    TRY(segment->disk->reserve(segment->disk->self, segment->file, zeros_from, wanted, diag));
     segment->size = wanted;
     return OK;
 }

@@ -1,7 +1,8 @@
 /* segment — one file of the log, and the place in it where the next frame goes.
  *
  * A file is longer than what is written in it: zeros are stored ahead of the frames in steps, so that
- * most syncs change no metadata and no single one has to wait for a whole segment of zeros. */
+ * most syncs change no metadata and no single one has to wait for a whole segment of zeros. A frame that is longer
+ * than a step is written as it is: bytes written twice would cost more than its one change of metadata. */
 #pragma once
 
 #include "base/disk.h"
@@ -32,7 +33,7 @@ err segment_create(struct segment *segment, const struct disk *disk, const char 
                    const struct segment_header *header, uint64_t size_limit, struct diag *diag);
 void segment_close(struct segment *segment); /* closed or half-open is fine */
 
-/* Zeros ahead: room for `size` bytes at `position`, and a step more below `size_limit`. */
+/* Room for `size` bytes at `position`, which are about to be written, and zeros ahead: a step more below `size_limit`. */
 err segment_reserve(struct segment *segment, uint64_t size, uint64_t size_limit, struct diag *diag);
 /* Writes a whole frame at `position`, syncs it, and moves on. */
 err segment_append(struct segment *segment, bytes frame, uint64_t size_limit, struct diag *diag);
