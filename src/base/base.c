@@ -1,6 +1,7 @@
 /* Broken rules, the order of bytes, and allocation that does not fail. */
 #include "base/base.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -72,4 +73,11 @@ void *memory_copy(const void *from, size_t size)
 void memory_free(void *memory)
 {
     free(memory);
+}
+
+void memory_trim(void)
+{
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
 }

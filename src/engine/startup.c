@@ -139,6 +139,7 @@ err startup_read(struct engine *engine, struct map *clients, struct progress *pr
         port_set_durable(engine->port, wal_durable_offset(engine->wal));
     }
     image_deinit(&image);
+    memory_trim(); /* indexes have grown through many sizes */
     return code;
 }
 
