@@ -1,19 +1,18 @@
---- From the save of a module to the first call that its new version runs, with clients connected.
+--- From the save of a module to the first call that its new version runs, with clients connected; and calls beside saves.
 local process = require "process"
 local servers = require "servers"
 
 local reload = {
-  title = "a module of 1,000 lines is saved, clients connected",
+  title = "a module of 1,000 lines is saved, clients connected; calls beside saves",
   measure = "ms",
+  peers = { "quiet" },
   columns = { { field = "ms", title = "ms", format = "%.2f" } },
 }
 
-local LINES, VERSIONS = 1000, 20
+local LINES, VERSIONS, PLAYERS = 1000, 20, 100000
 
+-- Behind it stand the players of bulk.lua, for calls beside saves.
 local HEAD = [[
-local stdb = require "stdb"
-local t = stdb.types
-
 local VERSION = %d
 
 stdb.reducer("is_before", { { "number", t.u32 } }, function(ctx, number)
@@ -46,7 +45,7 @@ end)
 ]]
 
 local function text_of(version)
-  local parts = { HEAD:format(version) }
+  local parts = { process.read_file "tools/load/bulk.lua" .. HEAD:format(version) }
   local _, head_lines = parts[1]:gsub("\n", "")
   local _, part_lines = PART:gsub("\n", "")
   for number = 1, math.floor((LINES - head_lines) / part_lines) do
@@ -75,6 +74,17 @@ local function measure(bench, server, file, round)
   end
 end
 
+local CALLS = { "--accounts", PLAYERS, "--connections", 4, "--window", 1 }
+
+--- p99 of calls, quiet and while the module is saved ten times a second.
+local function calls_beside(bench, server, file, round)
+  bench.load("v3", server, "call", { "--function", "insert", "--number", PLAYERS })
+  local save = ("echo '-- saved' >> %s; sleep 0.1"):format(process.quote(file))
+  local quiet, busy = bench.beside(server, { "sh", "-c", save }, CALLS)
+  bench.note("p99 of calls beside", "quiet", round, { ms = quiet.p99_us / 1e3 })
+  bench.note("p99 of calls beside", "saves", round, { ms = busy.p99_us / 1e3 })
+end
+
 function reload.run(bench)
   local folder = process.output_of "mktemp -d /tmp/stdb-bench.XXXXXX"
   local file = folder .. "/module.lua"
@@ -84,6 +94,7 @@ function reload.run(bench)
     prepare(file, 1, VERSIONS)
     local server = servers.start("stdb", { file = file })
     measure(bench, server, file, round)
+    calls_beside(bench, server, file, round)
     servers.stop(server)
   end
   process.run { "rm", "-rf", folder }
