@@ -414,7 +414,7 @@ static err sim_truncate(void *self, struct disk_file *file, uint64_t size, struc
     return code;
 }
 
-static err sim_reserve(void *self, struct disk_file *file, uint64_t zeros_from, uint64_t size, struct diag *diag)
+static err sim_reserve(void *self, struct disk_file *file, uint64_t size, struct diag *diag)
 {
     struct disk_sim *sim = self;
     bool dying;

@@ -26,9 +26,8 @@ struct disk {
     err (*write_at)(void *self, struct disk_file *file, uint64_t offset, const void *from, size_t size, struct diag *diag);
     err (*sync)(void *self, struct disk_file *file, struct diag *diag);
     err (*truncate)(void *self, struct disk_file *file, uint64_t size, struct diag *diag);
-    /* Reserves space up to `size`. From `zeros_from` on it is filled with zeros, so that later syncs journal no metadata;
-     * what lies before is about to be written in one go, and reads as zeros until then. */
-    err (*reserve)(void *self, struct disk_file *file, uint64_t zeros_from, uint64_t size, struct diag *diag);
+    /* Reserves space up to `size`, which reads as zeros until it is written. */
+    err (*reserve)(void *self, struct disk_file *file, uint64_t size, struct diag *diag);
     err (*rename)(void *self, const char *from, const char *to, struct diag *diag);
     err (*remove)(void *self, const char *path, struct diag *diag);
     err (*make_dir)(void *self, const char *path, struct diag *diag); /* exists: OK; parents are made too */

@@ -115,30 +115,21 @@ static err real_truncate(void *self, struct disk_file *file, uint64_t size, stru
     return OK;
 }
 
-/* Blocks that are only allocated are still marked unwritten, and the first write to each would change
- * metadata. So the zeros are written. */
-static err zeros_write(struct disk_file *file, uint64_t from, uint64_t to, struct diag *diag)
+static err real_reserve(void *self, struct disk_file *file, uint64_t size, struct diag *diag)
 {
     static const uint8_t zeros[1 << 16];
-    while (from < to) {
-        const size_t size = to - from < sizeof zeros ? (size_t)(to - from) : sizeof zeros;
-        TRY(real_write_at(NULL, file, from, zeros, size, diag));
-        from += size;
-    }
-    return OK;
-}
-
-static err real_reserve(void *self, struct disk_file *file, uint64_t zeros_from, uint64_t size, struct diag *diag)
-{
     uint64_t present;
     TRY(real_size(self, file, &present, diag));
-    if (present >= size)
+    if (present >= size || fallocate(file->fd, 0, (off_t)present, (off_t)(size - present)) == 0)
         return OK;
-    /* One request for all of the space gives it in few pieces; file systems without it still take zeros. */
-    const bool allocated = fallocate(file->fd, 0, (off_t)present, (off_t)(size - present)) == 0;
-    if (!allocated && errno != EOPNOTSUPP && errno != EINTR)
+    if (errno != EOPNOTSUPP && errno != EINTR)
         return refuse(diag, "cannot reserve space for", file->path);
-    return zeros_write(file, allocated && zeros_from > present ? zeros_from : present, size, diag);
+    /* A file system that cannot promise space takes zeros. */
+    for (size_t piece; present < size; present += piece) {
+        piece = size - present < sizeof zeros ? (size_t)(size - present) : sizeof zeros;
+        TRY(real_write_at(NULL, file, present, zeros, piece, diag));
+    }
+    return OK;
 }
 
 static err real_rename(void *self, const char *from, const char *to, struct diag *diag)

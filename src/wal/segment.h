@@ -1,14 +1,19 @@
 /* segment — one file of the log, and the place in it where the next frame goes.
  *
- * A file is longer than what is written in it: zeros are stored ahead of the frames in steps, so that
- * most syncs change no metadata and no single one has to wait for a whole segment of zeros. A frame that is longer
- * than a step is written as it is: bytes written twice would cost more than its one change of metadata. */
+ * A file is longer than what is written in it:
+ *
+ *     header | frames | zeros | space that is only promised |
+ *                     position        zeroed                size
+ *
+ * The first write to promised space changes metadata, which a sync has to journal. Small frames find zeros written
+ * ahead in steps, so that most of their syncs change none. Large ones are not worth writing twice: they go into
+ * promised space as they are. */
 #pragma once
 
 #include "base/disk.h"
 #include "wal/frame.h"
 
-enum { SEGMENT_PATH_MAX = 4096, SEGMENT_RESERVE_STEP = 4 << 20 };
+enum { SEGMENT_PATH_MAX = 4096 };
 
 struct segment {
     const struct disk *disk;
@@ -17,6 +22,7 @@ struct segment {
     uint64_t first_offset;
     uint32_t salt;     /* as the header says; 0 before it was read */
     uint64_t position; /* where the next frame begins */
+    uint64_t zeroed;   /* zeros are written up to here, if that is behind `position` */
     uint64_t size;     /* of the file */
 };
 
@@ -33,7 +39,7 @@ err segment_create(struct segment *segment, const struct disk *disk, const char 
                    const struct segment_header *header, uint64_t size_limit, struct diag *diag);
 void segment_close(struct segment *segment); /* closed or half-open is fine */
 
-/* Room for `size` bytes at `position`, which are about to be written, and zeros ahead: a step more below `size_limit`. */
+/* Room for the `size` bytes that are about to be written at `position`, and a step more below `size_limit`. */
 err segment_reserve(struct segment *segment, uint64_t size, uint64_t size_limit, struct diag *diag);
 /* Writes a whole frame at `position`, syncs it, and moves on. */
 err segment_append(struct segment *segment, bytes frame, uint64_t size_limit, struct diag *diag);
