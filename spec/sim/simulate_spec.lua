@@ -57,16 +57,26 @@ describe("the engine in a simulated world", function()
       local lines = {}
       local _, _, why = run.history(seed, { trace = lines })
       assert.is_nil(why)
-      assert.is_true(#lines > 10)
       return lines
     end
+    local line_count = 0
     for seed = 301, is_sanitized and 302 or 306 do
-      assert.same(trace(seed), trace(seed))
+      local lines = trace(seed)
+      assert.same(lines, trace(seed))
+      line_count = line_count + #lines
     end
+    assert.is_true(line_count > 20)
     assert.are_not.same(trace(301), trace(302))
     simulation.forget_modules()
   end)
 end)
+
+local function says_one_of(why, sentences)
+  for _, sentence in ipairs(sentences) do
+    if why:find(sentence, 1, true) then return true end
+  end
+  return false
+end
 
 describe("the simulation", function()
   for name, plant in pairs(plants) do
@@ -79,7 +89,7 @@ describe("the simulation", function()
       end
       simulation.forget_modules()
       assert.is_string(why)
-      assert.is_truthy(why:find(plant.says, 1, true) or plant.says_too and why:find(plant.says_too, 1, true), why)
+      assert.is_true(says_one_of(why, plant.says), why)
     end)
   end
 end)
