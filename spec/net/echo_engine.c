@@ -108,7 +108,7 @@ static void send_big(struct engine *engine, struct session *session, size_t size
 
 static void send_shared(struct engine *engine, struct session *session, int count)
 {
-    struct shared *shared = shared_new(BYTES_LITERAL("shared "), BYTES_LITERAL("part"));
+    struct shared *shared = shared_new(BYTES_LITERAL("shared part"));
     struct packet *packet = packet_new(PACKET_MESSAGES, session);
     for (int idx = 0; idx < count; idx++) {
         char text[16];

@@ -57,18 +57,19 @@ void buf_put_format(struct buf *buf, const char *format, ...)
     buf->size += (size_t)length;
 }
 
-struct shared *shared_new(bytes parts_first, bytes parts_second)
+struct shared *shared_reserve(size_t size)
 {
-    const size_t size = parts_first.size + parts_second.size;
-    check(size >= parts_first.size && size <= UINT32_MAX);
-
+    check(size <= UINT32_MAX);
     struct shared *shared = memory_resize(NULL, sizeof *shared + size);
     shared->holders = 1;
     shared->size = (uint32_t)size;
-    if (parts_first.size > 0)
-        memcpy(shared->data, parts_first.at, parts_first.size);
-    if (parts_second.size > 0)
-        memcpy(shared->data + parts_first.size, parts_second.at, parts_second.size);
+    return shared;
+}
+
+struct shared *shared_new(bytes from)
+{
+    struct shared *shared = shared_reserve(from.size);
+    bytes_copy(shared->data, from);
     return shared;
 }
 

@@ -125,6 +125,7 @@ struct shared {
     uint8_t data[];
 };
 
-struct shared *shared_new(bytes parts_first, bytes parts_second); /* one holder; second may be empty */
+struct shared *shared_new(bytes from);       /* a copy, with one holder */
+struct shared *shared_reserve(size_t size); /* to be filled in before anybody else holds it */
 struct shared *shared_ref(struct shared *shared);
 void shared_unref(struct shared *shared); /* NULL is fine */

@@ -1,13 +1,12 @@
 #include "engine/checkpoint.h"
 
+#include "base/background.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "engine/schedule.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { KEPT_MIN = 2, WAIT_STEP_US = 1000, RETRY_US = 60000000 };
@@ -56,6 +55,7 @@ struct checkpoint {
 static bool go_on(void *context, uint64_t rows_done, uint64_t rows_all)
 {
     const struct checkpoint *checkpoint = context;
+    background_stand_back();
     return !atomic_load(&checkpoint->stopping);
 }
 
@@ -158,15 +158,6 @@ static err retire(struct checkpoint *checkpoint, struct diag *diag)
     return code;
 }
 
-/* A snapshot has time, calls have not: where both want a processor or the disk, calls go first. On Linux a thread's
- * priority is its own. */
-static void yield_to_calls(void)
-{
-    enum { NICE = 10, IOPRIO_WHO_PROCESS = 1, IOPRIO_BEST_EFFORT_LAST = 2 << 13 | 7 };
-    (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE);
-    (void)syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_BEST_EFFORT_LAST);
-}
-
 /* C1: what cannot be read back must not stand for one of those that are kept. */
 static err verify_snapshot(struct checkpoint *checkpoint, struct job *job)
 {
@@ -207,7 +198,7 @@ bool checkpoint_step(struct checkpoint *checkpoint)
 static void *work(void *context)
 {
     struct checkpoint *checkpoint = context;
-    yield_to_calls();
+    background_begin();
     while (!atomic_load(&checkpoint->job->done)) {
         if (!checkpoint_step(checkpoint))
             usleep(WAIT_STEP_US);

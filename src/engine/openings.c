@@ -1,5 +1,6 @@
 #include "engine/openings.h"
 
+#include "base/background.h"
 #include "engine/answer.h"
 #include "sub/first_rows.h"
 
@@ -77,6 +78,7 @@ static void work(struct openings *openings, struct batch *batch)
 static void *run(void *context)
 {
     struct openings *openings = context;
+    background_begin();
     for (struct batch *batch; (batch = take(openings)) != NULL;) {
         work(openings, batch);
         pthread_mutex_lock(&openings->lock);

@@ -144,7 +144,7 @@ struct shared *v1_json_share(enum v1_form form, bytes message)
         v1_json_print(&text, message);
         message = buf_bytes(&text);
     }
-    struct shared *made = message.size <= UINT32_MAX ? shared_new(message, bytes_of("", 0)) : NULL;
+    struct shared *made = message.size <= UINT32_MAX ? shared_new(message) : NULL;
     buf_deinit(&text);
     return made;
 }

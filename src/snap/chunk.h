@@ -5,7 +5,8 @@
 
 #include "store/frozen.h"
 
-enum { CHUNK_SIZE = 128 << 10 };
+/* Eight pages of LMDB's, with room for its header and for the row that crosses the size. */
+enum { CHUNK_SIZE = (32 << 10) - 512 };
 
 /* Appends the rows that follow *ref, up to CHUNK_SIZE and the row that crosses it; returns how many. At
  * the end it may begin anew: the caller counts. */

@@ -1,8 +1,8 @@
 /* content — the LMDB environment inside a snapshot's file, and nothing of what it means.
  *
  * Written once, front to back: values are appended in the order of their keys, in transactions of bounded size,
- * each synced (M5). Read once, front to back. No lock file: the folder has one writer, and a file does not change
- * once it has its name.
+ * each handed to the disk (M5). Read once, front to back. No lock file: the folder has one writer, and a file does
+ * not change once it has its name.
  *
  * Values are sealed: 4 bytes of crc32c over key and value come first (M4). The functions here put and check them;
  * callers leave 4 bytes of room in front when writing, and get what stands behind them when reading. */

@@ -1,5 +1,6 @@
 #include "snap/label.h"
 
+#include "base/background.h"
 #include "base/buf.h"
 #include "base/hash.h"
 
@@ -87,6 +88,7 @@ static err sums_make(const struct disk *disk, struct disk_file *file, const char
     err code = OK;
     for (uint64_t position = 0; code == OK && position < label->content_size; position += PIECE_SIZE) {
         const size_t size = piece_at(label, position);
+        background_stand_back();
         code = bytes_read(disk, file, path, position, piece, size, diag);
         for (size_t start = 0; code == OK && start < size; start += SNAP_BLOCK_SIZE)
             buf_put_u32(sums, block_sum(piece, size, start));
@@ -170,6 +172,7 @@ err label_check(const struct disk *disk, struct disk_file *file, const char *pat
     err code = sums_read(disk, file, path, label, &sums, diag);
     for (uint64_t position = 0; code == OK && position < label->content_size; position += PIECE_SIZE) {
         const size_t size = piece_at(label, position);
+        background_stand_back();
         code = bytes_read(disk, file, path, position, piece, size, diag);
         if (code == OK)
             code = piece_check(piece, size, sums.data + 4 * (position / SNAP_BLOCK_SIZE), path, position, diag);

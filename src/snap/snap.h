@@ -30,7 +30,8 @@
  *       kept until then.
  *   M4  No value is believed before its checksum matches, and no page is given to LMDB before its block's does;
  *       sizes and counts are checked against what is there.
- *   M5  What is written is synced piece by piece, so that the log's own syncs never wait for all of it.
+ *   M5  What is written is handed to the disk piece by piece and synced once, at the end: the log's own syncs never wait
+ *       for all of it.
  *
  * Threads  any thread; one that writes at a time for a folder.
  * Cost     writing and reading take a few MiB of memory, however large the database is. */

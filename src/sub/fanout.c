@@ -50,7 +50,7 @@ static void encode_query(struct fanout *fanout, struct shared_query *query)
     }
     buf_clear(&fanout->large);
     put_update(&fanout->large, query);
-    query->update = shared_new(buf_bytes(&fanout->large), bytes_of("", 0));
+    query->update = shared_new(buf_bytes(&fanout->large));
 }
 
 /* The first thing for a client in this commit puts it among those concerned. */

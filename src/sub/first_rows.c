@@ -1,10 +1,11 @@
 #include "sub/first_rows.h"
 
+#include "base/background.h"
 #include "sub/row_index.h"
 #include "sub/subs.h"
 #include "sub/table_watch.h"
 
-enum { LOOK_EVERY = 1024 };
+enum { LOOK_EVERY = 512 }; /* rows, between looks at who else wants something */
 /* For one join: it may have far more pairs than rows that come out. */
 static const int64_t JOIN_TIME_MAX_US = 60 * 1000000;
 
@@ -55,9 +56,13 @@ struct worker {
     uint64_t row_number;
 };
 
-static bool goes_on(const struct worker *worker, const struct task *task)
+/* Once a row. */
+static bool goes_on(struct worker *worker)
 {
-    return task->rows->code == OK && !atomic_load_explicit(worker->stops, memory_order_relaxed);
+    if (++worker->row_number % LOOK_EVERY != 0)
+        return true;
+    background_stand_back();
+    return !atomic_load_explicit(worker->stops, memory_order_relaxed);
 }
 
 static void add_row(struct task *task, bytes row)
@@ -94,7 +99,7 @@ static void read_table(struct worker *worker, const struct table_watch *watch, u
     rowref ref = ROWREF_NONE;
     for (const struct row *row; (row = frozen_next(worker->frozen, table, &ref)) != NULL;) {
         struct arrival arrival = { worker, row_bytes(row) };
-        if (++worker->row_number % LOOK_EVERY == 0 && atomic_load_explicit(worker->stops, memory_order_relaxed))
+        if (!goes_on(worker))
             return;
         for (uint32_t place = 0; place < watch->whole.post_count; place++)
             offer(&arrival, table_watch_standing(&watch->whole, place));
@@ -126,14 +131,14 @@ static uint32_t place_of(const struct worker *worker, const struct table_def *ta
     return (uint32_t)(table - frozen_schema(worker->frozen)->tables);
 }
 
-static void index_side(const struct worker *worker, const struct task *task, uint32_t side, struct row_index *index,
+static void index_side(struct worker *worker, const struct task *task, uint32_t side, struct row_index *index,
                        struct budget *budget)
 {
     const struct query_join *join = task->query->join;
     rowref ref = ROWREF_NONE;
     for (const struct row *row;
          (row = frozen_next(worker->frozen, place_of(worker, join->tables[side]), &ref)) != NULL;) {
-        if (!goes_on(worker, task) || !budget_take_row(budget))
+        if (!goes_on(worker) || !budget_take_row(budget))
             return;
         if (query_side_matches(task->query, side, row->data))
             row_index_add(index, row_bytes(row), partners_value(join->tables[side], row->data, join->columns[side]),
@@ -154,7 +159,7 @@ static void pair_row(struct task *task, const struct row_index *index, bytes row
     }
 }
 
-static void run_join(const struct worker *worker, struct task *task)
+static void run_join(struct worker *worker, struct task *task)
 {
     struct row_index index = { 0 };
     struct budget budget = {
@@ -165,7 +170,7 @@ static void run_join(const struct worker *worker, struct task *task)
     rowref ref = ROWREF_NONE;
     for (const struct row *row;
          (row = frozen_next(worker->frozen, place_of(worker, task->query->join->tables[0]), &ref)) != NULL;) {
-        if (!goes_on(worker, task) || budget.code != OK || !budget_take_row(&budget))
+        if (!goes_on(worker) || task->rows->code != OK || budget.code != OK || !budget_take_row(&budget))
             break;
         if (query_side_matches(task->query, 0, row->data))
             pair_row(task, &index, row_bytes(row), &budget);
@@ -177,6 +182,16 @@ static void run_join(const struct worker *worker, struct task *task)
 
 /* Together ------------------------------------------------------------------------------------------------------ */
 
+static void copy_large(uint8_t *to, bytes from)
+{
+    enum { PIECE_SIZE = 128 << 10 };
+    for (size_t at = 0, size; at < from.size; at += size) {
+        size = from.size - at < PIECE_SIZE ? from.size - at : PIECE_SIZE;
+        memcpy(to + at, from.at + at, size);
+        background_stand_back();
+    }
+}
+
 static void encode(struct task *task)
 {
     struct first_rows *rows = task->rows;
@@ -184,7 +199,9 @@ static void encode(struct task *task)
     buf_init(&head);
     buf_put_sized(&head, task->query->table->name);
     row_list_encode_head(&head, &rows->rows);
-    rows->encoded = shared_new(buf_bytes(&head), buf_bytes(&rows->rows.rows));
+    rows->encoded = shared_reserve(head.size + rows->rows.rows.size);
+    memcpy(rows->encoded->data, head.data, head.size);
+    copy_large(rows->encoded->data + head.size, buf_bytes(&rows->rows.rows));
     buf_deinit(&head);
 }
 

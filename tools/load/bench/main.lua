@@ -184,12 +184,12 @@ function bench.load(system, server, command, arguments)
 end
 
 --- What calls notice of something that goes on beside them: the load generator's result, quiet, and while `words` are
--- run again and again.
+-- run again and again. That process would be on another machine: it takes what the server and the calls leave of this one.
 function bench.beside(server, words, arguments)
   local quoted = {}
   for place, word in ipairs(words) do quoted[place] = process.quote(word) end
   local quiet = bench.load("v3", server, "run", arguments)
-  local other = process.start({ "sh", "-c", "while " .. table.concat(quoted, " ") .. "; do :; done" }, dir .. "/beside.log")
+  local other = process.start({ "sh", "-c", "while chrt --idle 0 " .. table.concat(quoted, " ") .. "; do :; done" }, dir .. "/beside.log")
   local busy = bench.load("v3", server, "run", arguments)
   process.stop(other)
   return quiet, busy
