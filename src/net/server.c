@@ -1,5 +1,8 @@
 /* The loop of the network thread and what libwebsockets reports in it.
  *
+ * The loop is libuv's: that of libwebsockets itself asks the system about all sockets at each turn, so that ten thousand
+ * connections on which nothing happens would cost each call milliseconds.
+ *
  * One beat: libwebsockets reads and parses what has arrived, our callbacks turn it into posts; these go to the
  * engines with one lock and at most one wake-up each; then the engines' packets are taken, and what may leave
  * is written straight to the sockets. */
@@ -11,6 +14,7 @@
 #include "net/link.h"
 
 #include <pthread.h>
+#include <uv.h>
 #include <strings.h>
 
 enum {
@@ -41,6 +45,7 @@ struct change {
 };
 
 struct server {
+    uv_loop_t loop;
     struct lws_context *context;
     struct listener listener;
     struct directory directory;
@@ -177,11 +182,13 @@ static int64_t sweep_interval(const struct ws *ws)
 
 static struct lws_context *context_new(struct server *server)
 {
+    void *loops[] = { &server->loop };
     const struct lws_context_creation_info info = {
         .port = CONTEXT_PORT_NO_LISTEN,
         .protocols = protocols,
         .user = server,
-        .options = LWS_SERVER_OPTION_SKIP_SERVER_CANONICAL_NAME,
+        .options = LWS_SERVER_OPTION_SKIP_SERVER_CANONICAL_NAME | LWS_SERVER_OPTION_LIBUV,
+        .foreign_loops = loops,
         .alpn = "http/1.1",
         .pt_serv_buf_size = READ_SIZE,
         .max_http_header_data2 = HEAD_SIZE_MAX,
@@ -205,11 +212,15 @@ err server_new(struct server **out, const struct server_options *options, struct
     server->ws.ping_interval_us = options->ping_interval_us > 0 ? options->ping_interval_us : PING_INTERVAL_US;
     server->ws.idle_timeout_us = options->idle_timeout_us > 0 ? options->idle_timeout_us : IDLE_TIMEOUT_US;
     server->sweep_us = sweep_interval(&server->ws);
+    check(uv_loop_init(&server->loop) == 0);
     server->context = context_new(server);
-    check(server->context != NULL);
-
-    struct lws_vhost *vhost = lws_get_vhost_by_name(server->context, "default");
-    const err code = listener_open(&server->listener, vhost, listener_protocol, options->listen_addr, diag);
+    err code = OK;
+    if (server->context == NULL)
+        code = diag_set(diag, ERR_BAD_USAGE, "libwebsockets does not start: is its part for libuv installed? On Debian that "
+                                          "is the package libwebsockets-evlib-uv");
+    if (code == OK)
+        code = listener_open(&server->listener, lws_get_vhost_by_name(server->context, "default"), listener_protocol,
+                             options->listen_addr, diag);
     if (code != OK) {
         server_free(server);
         return code;
@@ -254,7 +265,10 @@ void server_free(struct server *server)
 {
     if (server == NULL)
         return;
-    lws_context_destroy(server->context); /* its callbacks still post to the ports */
+    if (server->context != NULL)
+        lws_context_destroy(server->context); /* its callbacks still post to the ports */
+    uv_run(&server->loop, UV_RUN_DEFAULT);    /* until all that it has closed is gone */
+    check(uv_loop_close(&server->loop) == 0);
     http_deinit(&server->http);
     ws_deinit(&server->ws);
     while (take_change(server)) {}
@@ -393,8 +407,10 @@ static void send_last(struct server *server)
     const int64_t until_us = clock_monotonic_us() + LAST_WRITES_US;
     beat(server);
     lws_sul_schedule(server->context, 0, &server->last_writes, on_last_writes, LAST_WRITES_US);
-    while (server->http.sending > 0 && clock_monotonic_us() < until_us && lws_service(server->context, 0) >= 0)
+    while (server->http.sending > 0 && clock_monotonic_us() < until_us) {
+        uv_run(&server->loop, UV_RUN_ONCE);
         beat(server);
+    }
     lws_sul_cancel(&server->last_writes);
 }
 
@@ -402,8 +418,10 @@ void server_run(struct server *server)
 {
     take_changes(server);
     lws_sul_schedule(server->context, 0, &server->sweep, on_sweep, server->sweep_us);
-    while (!atomic_load(&server->stopping) && lws_service(server->context, 0) >= 0)
+    while (!atomic_load(&server->stopping)) {
+        uv_run(&server->loop, UV_RUN_ONCE);
         beat(server);
+    }
     lws_sul_cancel(&server->sweep);
     lws_sul_cancel(&server->resume);
     send_last(server);
