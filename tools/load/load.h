@@ -128,6 +128,7 @@ struct run_options {
     uint64_t calls;    /* for run_calls() */
     const char *hold;  /* live queries that are held meanwhile: their text, with %u for their number */
     uint32_t holds;
+    uint32_t idle;     /* connections that are there meanwhile, and on which nothing happens */
 };
 
 struct run_result {

@@ -33,6 +33,7 @@ static const char usage[] =
     "  --calls COUNT        default 100000 (calls)\n"
     "  --function NAME, --number COUNT, --file FILE, --query TEXT\n"
     "  --hold COUNT         live queries that are held during a run: the text of --query\n"
+    "  --idle COUNT         connections that are there during a run, and on which nothing happens\n"
     "  --entities COUNT     that move in a fan-out; default 1000\n"
     "  --areas COUNT        they are in; 0, the default: listeners hear of all, else of one area each\n"
     "  --rate COUNT         ticks a second; default 20\n"
@@ -72,7 +73,8 @@ static const struct option known[] = {
     { "alpha", 1, 0, 'z' },    { "warm", 1, 0, 'W' },     { "seconds", 1, 0, 't' },     { "server-pid", 1, 0, 'P' },
     { "calls", 1, 0, 'C' },    { "function", 1, 0, 'f' }, { "number", 1, 0, 'N' },      { "file", 1, 0, 'F' },
     { "query", 1, 0, 'q' },    { "hold", 1, 0, 'H' },     { "entities", 1, 0, 'e' },    { "areas", 1, 0, 'A' },
-    { "rate", 1, 0, 'r' },     { "row-size", 1, 0, 'R' }, { "by-row", 0, 0, 'b' },      { 0 },
+    { "rate", 1, 0, 'r' },     { "row-size", 1, 0, 'R' }, { "by-row", 0, 0, 'b' },      { "idle", 1, 0, 'i' },
+    { 0 },
 };
 
 static bool read_option(struct chore *chore, int letter, const char *value)
@@ -97,6 +99,7 @@ static bool read_option(struct chore *chore, int letter, const char *value)
     case 'N': chore->number = (uint32_t)atoi(value); return true;
     case 'F': chore->file = value; return true;
     case 'q': chore->query = value; return true;
+    case 'i': run->idle = (uint32_t)atoi(value); return true;
     case 'H': run->holds = (uint32_t)atoi(value); return true;
     case 'e': scene->entities = (uint32_t)atoi(value); return true;
     case 'A': scene->areas = (uint32_t)atoi(value); return true;

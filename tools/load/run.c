@@ -9,6 +9,8 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+enum { FILES_BESIDE = 512 }; /* of this process, beside idle connections */
+
 void latencies_add(struct latencies *latencies, int64_t micros)
 {
     uint64_t value = micros < 0 ? 0 : (uint64_t)micros;
@@ -187,9 +189,25 @@ static void hold_queries(struct conn *conn, const struct target *target, const s
     websocket_subscribe(conn, options->hold, 0, options->holds);
 }
 
+static struct conn *open_idle(const struct target *target, uint32_t count)
+{
+    struct conn *conns = calloc(count, sizeof *conns);
+    allow_many_files(count + FILES_BESIDE);
+    for (uint32_t i = 0; i < count; i++)
+        conn_open(&conns[i], target, 1);
+    return conns;
+}
+
+static void close_idle(struct conn *conns, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        conn_close(&conns[i]);
+    free(conns);
+}
+
 void run_load(const struct target *target, const struct run_options *options, struct run_result *result)
 {
-    struct conn *holder = calloc(1, sizeof *holder);
+    struct conn *holder = calloc(1, sizeof *holder), *idle = open_idle(target, options->idle);
     if (options->holds > 0)
         hold_queries(holder, target, options);
     struct run *run = run_new(target, options, UINT64_MAX);
@@ -200,6 +218,7 @@ void run_load(const struct target *target, const struct run_options *options, st
     if (options->holds > 0)
         conn_close(holder);
     free(holder);
+    close_idle(idle, options->idle);
 }
 
 void run_calls(const struct target *target, const struct run_options *options)

@@ -1,9 +1,10 @@
---- What is held for those who do nothing: connections, and databases without rows.
+--- What is held for those who do nothing: connections, and databases without rows; and what calls notice of them.
 local process = require "process"
 local servers = require "servers"
+local transfer = require "workloads.transfer"
 
 local idle = {
-  title = "memory of idle connections and of empty databases",
+  title = "memory of idle connections and of empty databases, and calls beside them",
   measure = "bytes_each",
   peers = { "redis", "tarantool" },
   columns = {
@@ -11,6 +12,15 @@ local idle = {
     { field = "opened_per_second", title = "opened/s", format = "%.0f" },
   },
 }
+
+idle.forms = {}
+for _, case in ipairs { "no idle connections", "idle connections" } do
+  idle.forms[case] = { measure = "p50_us", peers = idle.peers, columns = {
+    { field = "p50_us", title = "p50 us", format = "%.0f" },
+    { field = "p99_us", title = "p99 us", format = "%.0f" },
+    { field = "server_cpu_us", title = "server us", format = "%.1f" },
+  } }
+end
 
 local SYSTEMS = { "v3", "redis", "tarantool" }
 local DATABASES = 20
@@ -25,6 +35,16 @@ local function connections(bench, round)
     end
   end
   bench.stop(started)
+end
+
+local CALLS = { "--connections", 1, "--window", 1 }
+
+--- One call in flight on one connection, with and without the others.
+local function calls_beside(bench, round)
+  transfer.with_accounts(bench, SYSTEMS, false, function(started)
+    transfer.measure_case(bench, started, SYSTEMS, round, "no idle connections", CALLS)
+    transfer.measure_case(bench, started, SYSTEMS, round, "idle connections", { "--idle", bench.options.idle, unpack(CALLS) })
+  end)
 end
 
 --- Started again, so that nothing is left of the making of the databases.
@@ -47,6 +67,7 @@ end
 function idle.run(bench)
   for round = 1, bench.options.runs do
     connections(bench, round)
+    calls_beside(bench, round)
     databases(bench, round)
   end
 end
