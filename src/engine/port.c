@@ -1,12 +1,17 @@
 #include "engine/port.h"
 
+#include "base/clock.h"
+
 #include <pthread.h>
+#include <sched.h>
 #include <time.h>
+#include <unistd.h>
 
 enum {
     BLOCK_SIZE = 64 << 10, /* about what one read of a busy socket brings */
     SPARE_BLOCKS_MAX = 64, /* 4 MiB wait for reuse; a burst's blocks beyond it go back to the system */
     POST_ALIGNMENT = 8,
+    LOOK_OUT_US = 120, /* O5: longer than from an answer to the next call of a client beside it */
 };
 
 struct port {
@@ -21,7 +26,6 @@ struct port {
     struct block *spare;
     uint32_t spare_count;
     bool engine_waits;
-    bool interrupted;
     bool net_woken; /* since net last looked: one wake-up is enough */
     uint64_t awaited; /* the highest `needs` of all packets */
 
@@ -31,7 +35,10 @@ struct port {
     /* The engine's alone. */
     struct packet *made, *made_last;
     uint64_t needs_min, needs_max; /* of those */
+    bool may_look_out;
+    bool looks_out; /* O5: the last wait was short */
 
+    atomic_bool has_news; /* for the engine: set with the lock held when something came, and cleared so when it is taken */
     _Atomic uint64_t durable;
 };
 
@@ -50,6 +57,7 @@ struct port *port_new(void (*wake_net)(void *context), void *context)
     pthread_condattr_t attributes;
     port->wake_net = wake_net;
     port->context = context;
+    port->may_look_out = sysconf(_SC_NPROCESSORS_ONLN) > 1;
     check(pthread_mutex_init(&port->lock, NULL) == 0);
     check(pthread_condattr_init(&attributes) == 0);
     check(pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0);
@@ -144,6 +152,7 @@ void port_flush(struct port *port)
     else
         port->down = port->gathered;
     port->down_last = port->open;
+    atomic_store_explicit(&port->has_news, true, memory_order_relaxed);
     if (port->reusable == NULL) {
         port->reusable = port->spare;
         port->spare = NULL;
@@ -184,21 +193,44 @@ static struct timespec moment_after(int64_t timeout_us)
     return moment;
 }
 
+static bool has_news(const struct port *port)
+{
+    return atomic_load_explicit(&port->has_news, memory_order_relaxed);
+}
+
+/* Others go first: who runs on this processor may be the one that is waited for. */
+static void look_out(const struct port *port, int64_t until_us)
+{
+    while (!has_news(port) && clock_monotonic_us() < until_us)
+        sched_yield();
+}
+
+/* Under the lock. */
+static void sleep_until_news(struct port *port, int64_t timeout_us)
+{
+    const struct timespec until = moment_after(timeout_us);
+    port->engine_waits = true;
+    while (!has_news(port))
+        if (pthread_cond_timedwait(&port->arrived, &port->lock, &until) != 0)
+            break;
+    port->engine_waits = false;
+}
+
 struct block *port_receive(struct port *port, int64_t timeout_us)
 {
+    const bool waits = timeout_us > 0 && !has_news(port);
+    const int64_t begin_us = waits ? clock_monotonic_us() : 0;
+    if (waits && port->looks_out)
+        look_out(port, begin_us + (timeout_us < LOOK_OUT_US ? timeout_us : LOOK_OUT_US));
     pthread_mutex_lock(&port->lock);
-    if (port->down == NULL && !port->interrupted && timeout_us > 0) {
-        const struct timespec until = moment_after(timeout_us);
-        port->engine_waits = true;
-        while (port->down == NULL && !port->interrupted)
-            if (pthread_cond_timedwait(&port->arrived, &port->lock, &until) != 0)
-                break;
-        port->engine_waits = false;
-    }
+    if (waits && !has_news(port))
+        sleep_until_news(port, timeout_us);
     struct block *blocks = port->down;
     port->down = port->down_last = NULL;
-    port->interrupted = false;
+    atomic_store_explicit(&port->has_news, false, memory_order_relaxed);
     pthread_mutex_unlock(&port->lock);
+    if (waits)
+        port->looks_out = port->may_look_out && clock_monotonic_us() - begin_us < LOOK_OUT_US;
     return blocks;
 }
 
@@ -264,7 +296,7 @@ void port_send_flush(struct port *port)
 void port_interrupt(struct port *port)
 {
     pthread_mutex_lock(&port->lock);
-    port->interrupted = true;
+    atomic_store_explicit(&port->has_news, true, memory_order_relaxed);
     pthread_mutex_unlock(&port->lock);
     pthread_cond_signal(&port->arrived);
 }

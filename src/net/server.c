@@ -46,6 +46,7 @@ struct change {
 
 struct server {
     uv_loop_t loop;
+    uv_async_t awake; /* ends the loop's wait, from any thread */
     struct lws_context *context;
     struct listener listener;
     struct directory directory;
@@ -178,6 +179,11 @@ static int64_t sweep_interval(const struct ws *ws)
     return interval < SWEEP_MIN_US ? SWEEP_MIN_US : interval > SWEEP_MAX_US ? SWEEP_MAX_US : interval;
 }
 
+/* Likewise. */
+static void on_awake(uv_async_t *awake)
+{
+}
+
 /* Life */
 
 static struct lws_context *context_new(struct server *server)
@@ -212,7 +218,7 @@ err server_new(struct server **out, const struct server_options *options, struct
     server->ws.ping_interval_us = options->ping_interval_us > 0 ? options->ping_interval_us : PING_INTERVAL_US;
     server->ws.idle_timeout_us = options->idle_timeout_us > 0 ? options->idle_timeout_us : IDLE_TIMEOUT_US;
     server->sweep_us = sweep_interval(&server->ws);
-    check(uv_loop_init(&server->loop) == 0);
+    check(uv_loop_init(&server->loop) == 0 && uv_async_init(&server->loop, &server->awake, on_awake) == 0);
     server->context = context_new(server);
     err code = OK;
     if (server->context == NULL)
@@ -267,7 +273,8 @@ void server_free(struct server *server)
         return;
     if (server->context != NULL)
         lws_context_destroy(server->context); /* its callbacks still post to the ports */
-    uv_run(&server->loop, UV_RUN_DEFAULT);    /* until all that it has closed is gone */
+    uv_close((uv_handle_t *)&server->awake, NULL);
+    uv_run(&server->loop, UV_RUN_DEFAULT); /* until all that is closed is gone */
     check(uv_loop_close(&server->loop) == 0);
     http_deinit(&server->http);
     ws_deinit(&server->ws);
@@ -286,7 +293,7 @@ void server_free(struct server *server)
 static void wake(void *context)
 {
     struct server *server = context;
-    lws_cancel_service(server->context);
+    uv_async_send(&server->awake);
 }
 
 struct port *server_port_new(struct server *server)
@@ -316,7 +323,7 @@ static void leave_change(struct server *server, struct database *added, struct p
     *server->last_change = change;
     server->last_change = &change->next;
     pthread_mutex_unlock(&server->lock);
-    lws_cancel_service(server->context);
+    uv_async_send(&server->awake);
 }
 
 void server_add(struct server *server, const char *name, struct engine *engine, const identity *owner,
@@ -432,5 +439,5 @@ void server_run(struct server *server)
 void server_stop(struct server *server)
 {
     atomic_store(&server->stopping, true);
-    lws_cancel_service(server->context);
+    uv_async_send(&server->awake);
 }
