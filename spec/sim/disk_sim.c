@@ -400,6 +400,10 @@ static err sim_sync(void *self, struct disk_file *file, struct diag *diag)
     return code;
 }
 
+static void sim_release(void *self, struct disk_file *file, uint64_t from, uint64_t to)
+{
+}
+
 static err sim_truncate(void *self, struct disk_file *file, uint64_t size, struct diag *diag)
 {
     struct disk_sim *sim = self;
@@ -564,6 +568,7 @@ struct disk_sim *disk_sim_new(uint64_t seed)
         .read_at = sim_read_at,
         .write_at = sim_write_at,
         .sync = sim_sync,
+        .release = sim_release,
         .truncate = sim_truncate,
         .reserve = sim_reserve,
         .rename = sim_rename,

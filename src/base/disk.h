@@ -25,6 +25,8 @@ struct disk {
     err (*read_at)(void *self, struct disk_file *file, uint64_t offset, void *out, size_t size, size_t *done, struct diag *diag);
     err (*write_at)(void *self, struct disk_file *file, uint64_t offset, const void *from, size_t size, struct diag *diag);
     err (*sync)(void *self, struct disk_file *file, struct diag *diag);
+    /* What stands there, synced, is not going to be read soon: the system need not keep it in memory. */
+    void (*release)(void *self, struct disk_file *file, uint64_t from, uint64_t to);
     err (*truncate)(void *self, struct disk_file *file, uint64_t size, struct diag *diag);
     /* Reserves space up to `size`, which reads as zeros until it is written. */
     err (*reserve)(void *self, struct disk_file *file, uint64_t size, struct diag *diag);

@@ -108,6 +108,11 @@ static err real_sync(void *self, struct disk_file *file, struct diag *diag)
     return OK;
 }
 
+static void real_release(void *self, struct disk_file *file, uint64_t from, uint64_t to)
+{
+    (void)posix_fadvise(file->fd, (off_t)from, (off_t)(to - from), POSIX_FADV_DONTNEED);
+}
+
 static err real_truncate(void *self, struct disk_file *file, uint64_t size, struct diag *diag)
 {
     if (ftruncate(file->fd, (off_t)size) != 0)
@@ -318,6 +323,7 @@ const struct disk *disk_real(void)
         .read_at = real_read_at,
         .write_at = real_write_at,
         .sync = real_sync,
+        .release = real_release,
         .truncate = real_truncate,
         .reserve = real_reserve,
         .rename = real_rename,

@@ -110,6 +110,18 @@ err segment_reserve(struct segment *segment, uint64_t size, uint64_t size_limit,
     return size <= SMALL_FRAME_MAX ? write_zeros(segment, needed, diag) : OK;
 }
 
+/* Nobody reads the log while it is written, as a rule. What stayed in memory of it would push out what is needed, and each
+ * group would meet fresh pages. */
+static void release_written(struct segment *segment)
+{
+    enum { STEP = 1 << 20, PAGE = 4096 };
+    const uint64_t to = segment->position & ~(uint64_t)(PAGE - 1); /* the next frame may begin in the last page */
+    if (to < segment->released + STEP)
+        return;
+    segment->disk->release(segment->disk->self, segment->file, segment->released, to);
+    segment->released = to;
+}
+
 err segment_append(struct segment *segment, bytes frame, uint64_t size_limit, struct diag *diag)
 {
     const struct disk *disk = segment->disk;
@@ -118,5 +130,6 @@ err segment_append(struct segment *segment, bytes frame, uint64_t size_limit, st
     TRY(disk->write_at(disk->self, segment->file, segment->position, frame.at, frame.size, diag));
     TRY(disk->sync(disk->self, segment->file, diag));
     segment->position += frame.size;
+    release_written(segment);
     return OK;
 }

@@ -24,6 +24,7 @@ struct segment {
     uint64_t position; /* where the next frame begins */
     uint64_t zeroed;   /* zeros are written up to here, if that is behind `position` */
     uint64_t size;     /* of the file */
+    uint64_t released; /* what stands below need not be in memory */
 };
 
 /* Opens the file of that name and measures it; `position` stands behind the header. */
