@@ -82,12 +82,14 @@ function methods:add(text, ...)
   self.lines[#self.lines + 1] = select("#", ...) > 0 and text:format(...) or text
 end
 
---- Compiles the text and returns what it returns. It becomes one line: traces have a safepoint wherever the line changes
--- (see host/guard.h), and each of them keeps alive what would otherwise never be made.
+--- Compiles the text and returns what it returns. It becomes one line (so a text has no comments): traces have a
+-- safepoint wherever the line changes (see host/guard.h), and each of them keeps alive what would otherwise never be
+-- made.
 function methods:compile()
   prelude = prelude or write_prelude()
   local text = prelude .. table.concat(self.head) .. table.concat(self.lines, "\n")
-  return assert(loadstring((text:gsub("\n", " ")), "=stdb/" .. self.name))(common, self.values)
+  text = text:gsub("\\\n", "\\n"):gsub("\n", " ") -- a line break in a quoted name stays one
+  return assert(loadstring(text, "=stdb/" .. self.name))(common, self.values)
 end
 
 --- Compiles a text that is complete as it stands; `bindings` are values by the names it uses for them. Others are not

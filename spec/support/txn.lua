@@ -59,11 +59,11 @@ function txn:insert(name, row)
     return outcome(table, core.txn_insert(self.pointer, table.pointer, store.bytes(text), ref, diag), ref)
 end
 
---- Updates by the index at this place, from 1.
 function txn:trim()
     core.txn_trim(self.pointer)
 end
 
+--- Updates by the index at this place, from 1.
 function txn:update(name, index, row)
     local table, ref = self.world:table(name), ffi.new("uint32_t[1]")
     local text = row_of(table, row)

@@ -262,6 +262,22 @@ describe("a transaction", function()
         txn:begin()
     end)
 
+    it("does not update a row that was found and is gone", function()
+        local players = world:table "player"
+        local _, why
+        assert.equal(row("player", ann), players:find(1, { 1 }))
+        txn:delete("player", ann)
+        _, why = txn:update("player", 1, { id = 1, name = "ann", score = 11 })
+        assert.equal("table `player` has no row to update with id = 1", why)
+
+        txn:insert("player", { id = 3, name = "carl", score = 5 })
+        assert.is_string(players:find(1, { 3 }))
+        txn:abort()
+        txn:begin()
+        _, why = txn:update("player", 1, { id = 3, name = "carl", score = 6 })
+        assert.equal("table `player` has no row to update with id = 3", why)
+    end)
+
     it("leaves its memory to the next one, and what none has needed is given back", function()
         local count, size = 20000, 200
         local function player_of(id, score) return { id = id, name = ("%05d"):format(id) .. ("x"):rep(size), score = score } end

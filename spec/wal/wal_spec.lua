@@ -123,6 +123,27 @@ describe("wal", function()
     assert.same(records, reopened(disk, { segment_size = 8192 }).records)
     assert.is_true(disk:largest_read() <= 8192)
   end)
+
+  it("keeps the memory of a large group for the next one, and gives it back when none is as large", function()
+    local MIB = 2 ^ 20
+    local log = wal.disk():open { segment_size = 128 * MIB }
+    log:append(("x"):rep(40 * MIB))
+    log:flush()
+    log:step()
+    log:append "small" -- brings the large buffer back from the log's side
+    log:flush()
+    log:step()
+    local before = memory.allocated()
+    log:trim()
+    assert.is_true(memory.allocated() > before - MIB)
+    log:trim()
+    assert.is_true(memory.allocated() < before - 40 * MIB)
+    log:append "and it goes on"
+    log:flush()
+    log:step()
+    assert.equal(3, log:durable())
+    log:close()
+  end)
 end)
 
 describe("wal on the disk of this machine", function()
@@ -549,27 +570,6 @@ describe("wal on a failing disk", function()
       assert.equal(wal.OK, log.code, log.text)
       assert.is_true(#log.records >= durable)
     end
-  end)
-
-  it("keeps the memory of a large group for the next one, and gives it back when none is as large", function()
-    local MIB = 2 ^ 20
-    local log = wal.disk():open { segment_size = 128 * MIB }
-    log:append(("x"):rep(40 * MIB))
-    log:flush()
-    log:step()
-    log:append "small" -- brings the large buffer back from the log's side
-    log:flush()
-    log:step()
-    local before = memory.allocated()
-    log:trim()
-    assert.is_true(memory.allocated() > before - MIB)
-    log:trim()
-    assert.is_true(memory.allocated() < before - 40 * MIB)
-    log:append "and it goes on"
-    log:flush()
-    log:step()
-    assert.equal(3, log:durable())
-    log:close()
   end)
 
   it("refuses to open when the first segment cannot be made", function()

@@ -5,7 +5,7 @@
  * idle priority would do that, and a snapshot that does not end keeps the log from getting shorter. */
 #pragma once
 
-/* This thread is one of the background: calls go first for a processor and for the disk, where the system can do that. */
+/* This thread is one of the background: calls go first for a processor and for the disk, where the system can. */
 void background_begin(void);
 /* Lets go first who waits for this processor. For every piece of work of about 50 us; costs less than one of them when
  * nobody waits. */

@@ -82,5 +82,6 @@ void *memory_new(size_t size);                    /* zeroed */
 void *memory_resize(void *memory, size_t size);   /* realloc */
 void *memory_copy(const void *from, size_t size); /* malloc + memcpy */
 void memory_free(void *memory);
-/* Gives the system what has been freed in small pieces. It takes a while: for the end of work that will not come again. */
+/* Gives the system what has been freed in small pieces. All threads' allocation stands still meanwhile, so it is for the
+ * end of large work that will not come again. */
 void memory_trim(void);

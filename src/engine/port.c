@@ -5,7 +5,6 @@
 #include <pthread.h>
 #include <sched.h>
 #include <time.h>
-#include <unistd.h>
 
 enum {
     BLOCK_SIZE = 64 << 10, /* about what one read of a busy socket brings */
@@ -38,7 +37,7 @@ struct port {
     bool may_look_out;
     bool looks_out; /* O5: the last wait was short */
 
-    atomic_bool has_news; /* for the engine: set with the lock held when something came, and cleared so when it is taken */
+    atomic_bool has_news; /* for the engine: under the lock it is set when something comes, cleared when it is taken */
     _Atomic uint64_t durable;
 };
 
@@ -51,13 +50,20 @@ void packet_free(struct packet *packet)
     memory_free(packet);
 }
 
+/* Of those this process may use. */
+static int processor_count(void)
+{
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
 struct port *port_new(void (*wake_net)(void *context), void *context)
 {
     struct port *port = memory_new(sizeof *port);
     pthread_condattr_t attributes;
     port->wake_net = wake_net;
     port->context = context;
-    port->may_look_out = sysconf(_SC_NPROCESSORS_ONLN) > 1;
+    port->may_look_out = processor_count() > 1;
     check(pthread_mutex_init(&port->lock, NULL) == 0);
     check(pthread_condattr_init(&attributes) == 0);
     check(pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0);
@@ -180,19 +186,6 @@ uint64_t port_durable(struct port *port)
     return atomic_load_explicit(&port->durable, memory_order_acquire);
 }
 
-static struct timespec moment_after(int64_t timeout_us)
-{
-    struct timespec moment;
-    clock_gettime(CLOCK_MONOTONIC, &moment);
-    moment.tv_sec += timeout_us / 1000000;
-    moment.tv_nsec += timeout_us % 1000000 * 1000;
-    if (moment.tv_nsec >= 1000000000) {
-        moment.tv_sec++;
-        moment.tv_nsec -= 1000000000;
-    }
-    return moment;
-}
-
 static bool has_news(const struct port *port)
 {
     return atomic_load_explicit(&port->has_news, memory_order_relaxed);
@@ -206,9 +199,9 @@ static void look_out(const struct port *port, int64_t until_us)
 }
 
 /* Under the lock. */
-static void sleep_until_news(struct port *port, int64_t timeout_us)
+static void sleep_until_news(struct port *port, int64_t until_us)
 {
-    const struct timespec until = moment_after(timeout_us);
+    const struct timespec until = { .tv_sec = until_us / 1000000, .tv_nsec = until_us % 1000000 * 1000 };
     port->engine_waits = true;
     while (!has_news(port))
         if (pthread_cond_timedwait(&port->arrived, &port->lock, &until) != 0)
@@ -224,13 +217,13 @@ struct block *port_receive(struct port *port, int64_t timeout_us)
         look_out(port, begin_us + (timeout_us < LOOK_OUT_US ? timeout_us : LOOK_OUT_US));
     pthread_mutex_lock(&port->lock);
     if (waits && !has_news(port))
-        sleep_until_news(port, timeout_us);
+        sleep_until_news(port, begin_us + timeout_us);
     struct block *blocks = port->down;
     port->down = port->down_last = NULL;
     atomic_store_explicit(&port->has_news, false, memory_order_relaxed);
     pthread_mutex_unlock(&port->lock);
     if (waits)
-        port->looks_out = port->may_look_out && clock_monotonic_us() - begin_us < LOOK_OUT_US;
+        port->looks_out = port->may_look_out && blocks != NULL && clock_monotonic_us() - begin_us < LOOK_OUT_US;
     return blocks;
 }
 

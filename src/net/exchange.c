@@ -442,7 +442,7 @@ void http_sweep(struct http *http)
         char byte;
         if (recv(lws_get_socket_fd(exchange->wsi), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
             lws_set_timeout(exchange->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
-    }
+    } /* who sweeps tells libwebsockets to look at its times */
 }
 
 /* A connection that is gone from its errand is answered here; the errand waits for an answer that may never come. */

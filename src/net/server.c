@@ -1,7 +1,7 @@
 /* The loop of the network thread and what libwebsockets reports in it.
  *
- * The loop is libuv's: that of libwebsockets itself asks the system about all sockets at each turn, so that ten thousand
- * connections on which nothing happens would cost each call milliseconds.
+ * The loop is libuv's: that of libwebsockets itself asks the system about all sockets at each turn, so that ten
+ * thousand connections on which nothing happens would cost each call milliseconds.
  *
  * One beat: libwebsockets reads and parses what has arrived, our callbacks turn it into posts; these go to the
  * engines with one lock and at most one wake-up each; then the engines' packets are taken, and what may leave
@@ -14,6 +14,7 @@
 #include "net/link.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <uv.h>
 #include <strings.h>
 
@@ -25,10 +26,10 @@ enum {
     KEEPALIVE_S = 60,
     PING_INTERVAL_US = 15000000,
     IDLE_TIMEOUT_US = 30000000,
-    SWEEP_MIN_US = 5000,
-    SWEEP_MAX_US = 1000000,
-    RESUME_US = 2000, /* until paused clients are looked at again */
-    LAST_WRITES_US = 2000000, /* for clients to take what they still get when the server stops */
+    SWEEP_MIN_MS = 5,
+    SWEEP_MAX_MS = 1000,
+    RESUME_MS = 2, /* until paused clients are looked at again */
+    LAST_WRITES_MS = 2000, /* for clients to take what they still get when the server stops */
     CLOSE_GOING_AWAY = 1001,
 };
 
@@ -57,8 +58,8 @@ struct server {
     struct port_entry *ports;                /* under the lock */
     struct change *changes, **last_change;   /* under the lock; owned, in order */
     struct token_keys *keys; /* borrowed */
-    lws_sorted_usec_list_t sweep, resume, last_writes;
-    int64_t sweep_us;
+    uv_timer_t sweep, resume, last_writes;
+    uint64_t sweep_ms;
     atomic_bool stopping;
 };
 
@@ -151,40 +152,68 @@ static struct lws_protocols protocols[] = {
     { 0 },
 };
 
+/* What it said last, for the error when it does not start. */
+static char last_complaint[200] = "it does not say why";
+
 static void on_library_log(int level, const char *line)
 {
+    snprintf(last_complaint, sizeof last_complaint, "%.*s", (int)strcspn(line, "\n"), line);
     log_debug("libwebsockets: %.*s", (int)strcspn(line, "\n"), line);
 }
 
 /* Time */
 
-static void on_sweep(lws_sorted_usec_list_t *entry)
+/* libwebsockets looks at its own times after it has met a socket, and no later than here. */
+static void on_sweep(uv_timer_t *timer)
 {
-    struct server *server = container_of(entry, struct server, sweep);
+    struct server *server = container_of(timer, struct server, sweep);
     ws_sweep(&server->ws, clock_monotonic_us());
     http_sweep(&server->http);
     listener_resume(&server->listener);
-    lws_sul_schedule(server->context, 0, &server->sweep, on_sweep, server->sweep_us);
+    lws_cancel_service(server->context);
 }
 
-/* Only ends the wait: the beat that follows looks at the paused clients. */
-static void on_resume(lws_sorted_usec_list_t *entry)
+/* These only end the wait: the beat that follows does what there is to do. */
+static void on_time(uv_timer_t *timer)
 {
 }
 
-static int64_t sweep_interval(const struct ws *ws)
-{
-    const int64_t shorter = ws->ping_interval_us < ws->idle_timeout_us ? ws->ping_interval_us : ws->idle_timeout_us;
-    const int64_t interval = shorter / 10;
-    return interval < SWEEP_MIN_US ? SWEEP_MIN_US : interval > SWEEP_MAX_US ? SWEEP_MAX_US : interval;
-}
-
-/* Likewise. */
 static void on_awake(uv_async_t *awake)
 {
 }
 
+static uint64_t sweep_interval(const struct ws *ws)
+{
+    const int64_t shorter = ws->ping_interval_us < ws->idle_timeout_us ? ws->ping_interval_us : ws->idle_timeout_us;
+    const int64_t interval = shorter / 10000;
+    return interval < SWEEP_MIN_MS ? SWEEP_MIN_MS : interval > SWEEP_MAX_MS ? SWEEP_MAX_MS : (uint64_t)interval;
+}
+
 /* Life */
+
+static void loop_init(struct server *server)
+{
+    check(uv_loop_init(&server->loop) == 0 && uv_async_init(&server->loop, &server->awake, on_awake) == 0);
+    uv_timer_init(&server->loop, &server->sweep);
+    uv_timer_init(&server->loop, &server->resume);
+    uv_timer_init(&server->loop, &server->last_writes);
+}
+
+/* libwebsockets leaves a loop that is not its own in two steps: it closes what it has in there, and when that is gone it
+ * frees the rest. */
+static void loop_deinit(struct server *server)
+{
+    if (server->context != NULL)
+        lws_context_destroy(server->context);
+    uv_close((uv_handle_t *)&server->awake, NULL);
+    uv_close((uv_handle_t *)&server->sweep, NULL);
+    uv_close((uv_handle_t *)&server->resume, NULL);
+    uv_close((uv_handle_t *)&server->last_writes, NULL);
+    uv_run(&server->loop, UV_RUN_DEFAULT);
+    if (server->context != NULL)
+        lws_context_destroy(server->context);
+    check(uv_loop_close(&server->loop) == 0);
+}
 
 static struct lws_context *context_new(struct server *server)
 {
@@ -217,13 +246,14 @@ err server_new(struct server **out, const struct server_options *options, struct
     ws_init(&server->ws, options->keys, &server->directory);
     server->ws.ping_interval_us = options->ping_interval_us > 0 ? options->ping_interval_us : PING_INTERVAL_US;
     server->ws.idle_timeout_us = options->idle_timeout_us > 0 ? options->idle_timeout_us : IDLE_TIMEOUT_US;
-    server->sweep_us = sweep_interval(&server->ws);
-    check(uv_loop_init(&server->loop) == 0 && uv_async_init(&server->loop, &server->awake, on_awake) == 0);
+    server->sweep_ms = sweep_interval(&server->ws);
+    loop_init(server);
     server->context = context_new(server);
     err code = OK;
     if (server->context == NULL)
-        code = diag_set(diag, ERR_BAD_USAGE, "libwebsockets does not start: is its part for libuv installed? On Debian that "
-                                          "is the package libwebsockets-evlib-uv");
+        code = diag_set(diag, ERR_BAD_USAGE,
+                        "libwebsockets does not start: %s. Is its part for libuv installed? (On Debian: the package "
+                        "libwebsockets-evlib-uv)", last_complaint);
     if (code == OK)
         code = listener_open(&server->listener, lws_get_vhost_by_name(server->context, "default"), listener_protocol,
                              options->listen_addr, diag);
@@ -271,11 +301,7 @@ void server_free(struct server *server)
 {
     if (server == NULL)
         return;
-    if (server->context != NULL)
-        lws_context_destroy(server->context); /* its callbacks still post to the ports */
-    uv_close((uv_handle_t *)&server->awake, NULL);
-    uv_run(&server->loop, UV_RUN_DEFAULT); /* until all that is closed is gone */
-    check(uv_loop_close(&server->loop) == 0);
+    loop_deinit(server); /* libwebsockets' callbacks still post to the ports */
     http_deinit(&server->http);
     ws_deinit(&server->ws);
     while (take_change(server)) {}
@@ -399,38 +425,34 @@ static void beat(struct server *server)
         take_packets(database);
     ws_send(&server->ws);
     if (ws_resume(&server->ws))
-        lws_sul_schedule(server->context, 0, &server->resume, on_resume, RESUME_US);
+        uv_timer_start(&server->resume, on_time, RESUME_MS, 0);
     flush_posts(server); /* what ended while packets were delivered */
-}
-
-static void on_last_writes(lws_sorted_usec_list_t *entry)
-{
 }
 
 /* The engines have stopped before us: what they have answered is all there will be. Followed logs end with their last
  * lines, and answers leave whole, for clients that read them in time. */
 static void send_last(struct server *server)
 {
-    const int64_t until_us = clock_monotonic_us() + LAST_WRITES_US;
+    const int64_t until_us = clock_monotonic_us() + LAST_WRITES_MS * 1000;
     beat(server);
-    lws_sul_schedule(server->context, 0, &server->last_writes, on_last_writes, LAST_WRITES_US);
+    uv_timer_start(&server->last_writes, on_time, LAST_WRITES_MS, 0);
     while (server->http.sending > 0 && clock_monotonic_us() < until_us) {
         uv_run(&server->loop, UV_RUN_ONCE);
         beat(server);
     }
-    lws_sul_cancel(&server->last_writes);
+    uv_timer_stop(&server->last_writes);
 }
 
 void server_run(struct server *server)
 {
     take_changes(server);
-    lws_sul_schedule(server->context, 0, &server->sweep, on_sweep, server->sweep_us);
+    uv_timer_start(&server->sweep, on_sweep, server->sweep_ms, server->sweep_ms);
     while (!atomic_load(&server->stopping)) {
         uv_run(&server->loop, UV_RUN_ONCE);
         beat(server);
     }
-    lws_sul_cancel(&server->sweep);
-    lws_sul_cancel(&server->resume);
+    uv_timer_stop(&server->sweep);
+    uv_timer_stop(&server->resume);
     send_last(server);
     ws_close_all(&server->ws, CLOSE_GOING_AWAY, BYTES_LITERAL("the server is stopping"));
     flush_posts(server);

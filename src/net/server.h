@@ -3,8 +3,8 @@
  * Databases come and go while it runs. Requests about the server itself, to fork a database or to delete one, go to
  * its desk: a port of which somebody else takes the engine's side.
  *
- * All of it runs on one thread, in a loop of libuv's that libwebsockets takes part in. Frames become posts, packets become
- * frames; what a message means is not known here.
+ * All of it runs on one thread, in a loop of libuv's that libwebsockets takes part in. Frames become posts, packets
+ * become frames; what a message means is not known here.
  *
  * Life     server_new (binds), server_port_new and server_add for each database, server_run on a thread of its
  *          choice, server_stop, server_free. The engines are stopped before server_free.

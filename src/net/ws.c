@@ -97,12 +97,20 @@ static void part(struct link *link)
         link_free(link); /* the engine has never heard of it */
 }
 
+/* libwebsockets looks at times and at what it has kept after it has met a socket: what is said to it elsewhere than in
+ * its callbacks it would find late. */
+static void tell_library(struct lws *wsi)
+{
+    lws_cancel_service(lws_get_context(wsi));
+}
+
 /* Ends the connection at once, without a close frame. */
 static void drop(struct link *link)
 {
     struct lws *wsi = link->wsi;
     part(link);
     lws_set_timeout(wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
+    tell_library(wsi);
 }
 
 static struct buf *begin_frames(struct ws *ws)
@@ -133,6 +141,7 @@ static void close_link(struct link *link, uint16_t code, bytes reason)
         return;
     part(link);
     lws_set_timer_usecs(wsi, CLOSE_WAIT_US);
+    tell_library(wsi);
 }
 
 /* In */
@@ -251,6 +260,7 @@ bool ws_resume(struct ws *ws)
         *place = link->next_paused;
         link->is_paused = false;
         lws_rx_flow_control(link->wsi, 1);
+        tell_library(link->wsi);
     }
     return ws->paused != NULL;
 }

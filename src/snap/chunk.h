@@ -5,7 +5,7 @@
 
 #include "store/frozen.h"
 
-/* Eight pages of LMDB's, with room for its header and for the row that crosses the size. */
+/* Eight pages of LMDB's, where those have 4 KiB, with room for its header and for the row that crosses the size. */
 enum { CHUNK_SIZE = (32 << 10) - 512 };
 
 /* Appends the rows that follow *ref, up to CHUNK_SIZE and the row that crosses it; returns how many. At

@@ -86,7 +86,8 @@ void content_close(struct content *content)
 /* --- Writing --- */
 
 /* M5. Has the system write what it still keeps of the file, without a sync: that would also flush the disk's cache and
- * the file system's journal, and the log's syncs would stand behind both. Where there is no such call, it is a sync. */
+ * the file system's journal, and the log's syncs would stand behind both. Where there is no such call, it is a sync;
+ * any other error is the end of this file, since the next sync would no longer tell of it (D3). */
 static int push_out(struct content *content)
 {
     enum { PUSH = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER };
@@ -94,7 +95,8 @@ static int push_out(struct content *content)
     mdb_env_get_fd(content->env, &file);
     if (sync_file_range(file, 0, 0, PUSH) == 0)
         return 0;
-    return errno == EIO || errno == ENOSPC ? errno : mdb_env_sync(content->env, 1);
+    const bool is_missing = errno == ENOSYS || errno == EINVAL || errno == ESPIPE || errno == EOPNOTSUPP;
+    return is_missing ? mdb_env_sync(content->env, 1) : errno;
 }
 
 static err commit(struct content *content, struct diag *diag)

@@ -344,11 +344,14 @@ rowref index_find(const struct index *index, bytes key)
     return btree_find(&index->btree, &at);
 }
 
-rowref index_find_row(const struct index *index, const uint8_t *row)
+rowref index_find_again(const struct index *index, const uint8_t *row)
 {
     const rowref again = found_again(index, row);
-    if (again != ROWREF_NONE)
-        return again;
+    return again != ROWREF_NONE ? again : index_find_row(index, row);
+}
+
+rowref index_find_row(const struct index *index, const uint8_t *row)
+{
     switch (index->structure) {
     case STRUCTURE_HASH: return hash_find(index, row + index->key.offset, row);
     case STRUCTURE_DIRECT: return direct_find(&index->direct, value_in_row(index, row));

@@ -41,7 +41,8 @@ void index_rebind(struct index *index, const struct index_def *def, const struct
 /* The row's bytes must be the indexed ones: remove before they change, add after it. */
 void index_add(struct index *index, rowref ref);
 void index_remove(struct index *index, rowref ref);
-/* Any row with this full key, or ROWREF_NONE. For unique indexes: the row. */
+/* Any row with this full key, or ROWREF_NONE. For unique indexes: the row. An index remembers what it found last, so it
+ * is asked on one thread only, that of who changes it. */
 rowref index_find(const struct index *index, bytes key);
 /* For who knows a key some time before it needs the row: brings into the cache what index_find() will look at first,
  * and later, when that has come, the row. Only where index_foresees(): hash indexes whose keys have one size. */
@@ -50,6 +51,8 @@ void index_ask_entry(const struct index *index, const uint8_t *key);
 void index_ask_row(const struct index *index, const uint8_t *key);
 /* The row that would collide with `row` (bytes of a whole row) in a unique index; ROWREF_NONE if none. */
 rowref index_find_row(const struct index *index, const uint8_t *row);
+/* The same, for who has mostly just found that row by index_find(). */
+rowref index_find_again(const struct index *index, const uint8_t *row);
 /* The key of a whole row, appended to `out` (BSATN of the index's columns). */
 void index_key(const struct index *index, const uint8_t *row, struct buf *out);
 /* Whether two whole rows have the same key here. */

@@ -310,7 +310,7 @@ err txn_update(struct txn *txn, struct table *table, struct index *index, bytes 
     TRY(check_row(txn, table, row, diag));
     if (table->float_key_count > 0)
         TRY(settle_floats(txn, table, &row, diag));
-    *stored = index_find_row(index, row.at);
+    *stored = index_find_again(index, row.at);
     if (*stored == ROWREF_NONE)
         return refuse_missing(table, index, row.at, diag);
     if (table->sequence_count > 0)

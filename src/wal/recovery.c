@@ -139,16 +139,17 @@ static err frame_settle(struct recovery *recovery)
 }
 
 /* Zeros from the end of the log to the end of the file. They take no room that the file does not have. */
-static err rest_settle(const struct recovery *recovery)
+static err rest_settle(struct recovery *recovery)
 {
     static const uint8_t zeros[1 << 16];
-    const struct segment *segment = &recovery->walk.segment;
+    struct segment *segment = &recovery->walk.segment;
     const struct disk *disk = segment->disk;
     for (uint64_t at = segment->position; at < segment->size; at += sizeof zeros) {
         const uint64_t left = segment->size - at;
         const size_t size = left < sizeof zeros ? (size_t)left : sizeof zeros;
         TRY(disk->write_at(disk->self, segment->file, at, zeros, size, recovery->diag));
     }
+    segment->zeroed = segment->size;
     return disk->sync(disk->self, segment->file, recovery->diag);
 }
 

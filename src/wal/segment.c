@@ -107,7 +107,8 @@ err segment_reserve(struct segment *segment, uint64_t size, uint64_t size_limit,
 {
     const uint64_t needed = segment->position + size;
     TRY(promise_room(segment, needed, size_limit, diag));
-    return size <= SMALL_FRAME_MAX ? write_zeros(segment, needed, diag) : OK;
+    const bool is_mark = size <= FRAME_HEADER_SIZE; /* the last one on a full disk must need no more than itself (W5) */
+    return is_mark || size > SMALL_FRAME_MAX ? OK : write_zeros(segment, needed, diag);
 }
 
 /* Nobody reads the log while it is written, as a rule. What stayed in memory of it would push out what is needed, and each

@@ -184,7 +184,8 @@ function bench.load(system, server, command, arguments)
 end
 
 --- What calls notice of something that goes on beside them: the load generator's result, quiet, and while `words` are
--- run again and again. That process would be on another machine: it takes what the server and the calls leave of this one.
+-- run again and again. That process would be on another machine: it takes what the server and the calls leave of this
+-- one.
 function bench.beside(server, words, arguments)
   local quoted = {}
   for place, word in ipairs(words) do quoted[place] = process.quote(word) end
