@@ -190,7 +190,8 @@ function bench.beside(server, words, arguments)
   local quoted = {}
   for place, word in ipairs(words) do quoted[place] = process.quote(word) end
   local quiet = bench.load("v3", server, "run", arguments)
-  local other = process.start({ "sh", "-c", "while chrt --idle 0 " .. table.concat(quoted, " ") .. "; do :; done" }, dir .. "/beside.log")
+  local again = ("while chrt --idle 0 %s; do :; done"):format(table.concat(quoted, " "))
+  local other = process.start({ "sh", "-c", again }, dir .. "/beside.log")
   local busy = bench.load("v3", server, "run", arguments)
   process.stop(other)
   return quiet, busy
