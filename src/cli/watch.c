@@ -12,7 +12,7 @@
 #include <uv.h>
 
 enum {
-    QUIET_MS = 2,          /* editors' bursts of events are closer together than this */
+    QUIET_MS = 1,          /* the events of one save are closer together than this */
     EMPTY_QUIET_MS = 60,   /* a file that is empty is most likely being written */
     CONTENT_MAX = 8 << 20, /* a larger file is no module */
 };
