@@ -50,6 +50,7 @@ static struct wal_options options_make(struct disk_sim *disk, const char *dir, u
         .disk = disk != NULL ? disk_sim_disk(disk) : disk_real(),
         .dir = dir,
         .segment_size = segment_size,
+        .rest_after_ms = 20,
     };
     memset(options.database_id, database, sizeof options.database_id);
     return options;

@@ -1,5 +1,6 @@
 local bit = require "bit"
 local memory = require "spec.support.memory"
+local socket = require "socket"
 local wal = require "spec.support.wal"
 
 local HEADER, FRAME = 64, 32
@@ -122,6 +123,27 @@ describe("wal", function()
     local disk = written(records, { segment_size = 8192 })
     assert.same(records, reopened(disk, { segment_size = 8192 }).records)
     assert.is_true(disk:largest_read() <= 8192)
+  end)
+
+  it("gives back the memory of its thread, too, when it has been idle for a while", function()
+    local MIB = 2 ^ 20
+    local dir = os.tmpname()
+    os.remove(dir)
+    local log = wal.open_real(dir .. "/log", { segment_size = 128 * MIB }):start()
+    local before = memory.allocated()
+    log:append(("x"):rep(40 * MIB))
+    assert.is_true(memory.allocated() > before + 40 * MIB)
+    assert.is_true(log:sync())
+    local give_up = os.time() + 30
+    repeat
+      socket.sleep(0.01)
+    until memory.allocated() < before + MIB or os.time() > give_up
+    assert.is_true(memory.allocated() < before + MIB)
+    log:append "and it goes on"
+    assert.is_true(log:sync())
+    assert.equal(2, log:durable())
+    log:close()
+    os.execute("rm -r " .. dir)
   end)
 
   it("keeps the memory of a large group for the next one, and gives it back when none is as large", function()

@@ -24,7 +24,7 @@ enum { FILLING_ENOUGH = 16 << 20 };
  * and calls again must not find the thread in the middle of syncing a mark. */
 enum { IDLE_AFTER_NS = 10 * 1000 * 1000 };
 /* And so long before the thread of an idle log gives back a large buffer: the next group may be as large. */
-#define REST_AFTER_NS (10ll * 1000 * 1000 * 1000)
+enum { REST_AFTER_MS = 10000 };
 /* A frame counts its body in 32 bits. Three quarters of that for the largest record, with what is appended before it is
  * handed over, leave room for what may already be waiting. */
 #define FILLING_MAX (UINT32_MAX / 4 * 3)
@@ -95,6 +95,8 @@ static struct wal_options options_settle(const struct wal_options *options)
     struct wal_options settled = *options;
     if (settled.segment_size == 0)
         settled.segment_size = SEGMENT_SIZE_DEFAULT;
+    if (settled.rest_after_ms == 0)
+        settled.rest_after_ms = REST_AFTER_MS;
     return settled;
 }
 
@@ -260,7 +262,7 @@ static bool idle_wait(struct wal *wal)
     }
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
-    const int64_t nanoseconds = until.tv_nsec + (wal->marked ? REST_AFTER_NS : IDLE_AFTER_NS);
+    const int64_t nanoseconds = until.tv_nsec + (wal->marked ? wal->options.rest_after_ms * 1000000ll : IDLE_AFTER_NS);
     until.tv_sec += nanoseconds / 1000000000;
     until.tv_nsec = nanoseconds % 1000000000;
     return pthread_cond_timedwait(&wal->work, &wal->lock, &until) == ETIMEDOUT;

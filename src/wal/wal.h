@@ -56,6 +56,7 @@ struct wal_options {
     const char *dir;
     uint8_t database_id[16];
     uint64_t segment_size; /* bytes after which a new segment is begun; 0: the default of 64 MiB */
+    uint32_t rest_after_ms; /* of idleness, after which the thread gives back a large buffer; 0: the default of 10 s */
     /* The first record to replay; a snapshot stands for those before it. Segments that hold none from here on are
      * not read and need not be there. */
     uint64_t from;

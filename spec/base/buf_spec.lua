@@ -1,0 +1,16 @@
+local ffi = require "ffi"
+local core = require "spec.support.core"
+
+describe("a shared copy", function()
+  it("holds what it was made from, whatever its size", function()
+    local from, text = ffi.new "struct bytes", {}
+    for size = 0, 200 do
+      local whole = table.concat(text)
+      from.at, from.size = ffi.cast("const uint8_t *", whole), size
+      local shared = core.shared_new(from)
+      assert.equal(whole, ffi.string(shared.data, shared.size))
+      core.shared_unref(shared)
+      text[size + 1] = string.char((size * 37 + 11) % 256)
+    end
+  end)
+end)
