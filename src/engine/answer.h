@@ -2,9 +2,9 @@
  *
  * Rules
  *   M1  Whatever a client is told, an answer, an update, a refusal, a greeting or a farewell, may follow from all that
- *       was committed when it was made. So its packet needs the log up to there, and net holds it back until that much is
- *       durable (O2 of port.h): a confirmed client never learns of what a crash could undo. With nothing under way
- *       nobody waits. */
+ *       was committed when it was made. So the packet of a confirmed client needs the log up to there, and net holds it
+ *       back until that much is durable (O2 of port.h): such a client never learns of what a crash could undo. Others are
+ *       told at once, and with nothing under way nobody waits. */
 #pragma once
 
 #include "engine/state.h"

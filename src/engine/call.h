@@ -16,8 +16,8 @@ err call_check_args(struct engine *engine, uint32_t reducer, bytes *args, struct
 /* The same for those that come as JSON: appends them as bytes. */
 err call_parse_args(struct engine *engine, uint32_t reducer, bytes text, struct buf *args, struct diag *diag);
 
-/* Runs, commits, logs and publishes, or changes nothing and says why. Every subscriber but `client` (may be NULL) is told here; what the
- * commit brings `client` is left to `tell`, which is called exactly once on success with the parts of its
+/* Runs, commits, logs and publishes, or changes nothing and says why. Every subscriber but `client` (may be NULL) is told
+ * here; what the commit brings `client` is left to `tell`, which is called exactly once on success with the parts of its
  * update (none when nothing concerns it). */
 typedef void call_tell_fn(void *context, const struct update_part *parts, uint32_t count);
 err call_run(struct engine *engine, const struct caller *caller, struct client *client, uint32_t reducer, bytes args,

@@ -71,7 +71,8 @@ static void work(struct openings *openings, struct batch *batch)
 {
     if (batch->rows != NULL)
         first_rows_work(batch->rows, &openings->stopping);
-    if (batch->answer->kind->prepare != NULL)
+    background_stand_back();
+    if (batch->answer->kind->prepare != NULL && !atomic_load(&openings->stopping)) /* nobody is told any more then */
         batch->answer->kind->prepare(batch->answer);
 }
 

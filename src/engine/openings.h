@@ -2,7 +2,8 @@
  *
  * A thread of its own reads the rows from a frozen view (sub/first_rows.h), one batch after the other, and makes of them
  * what their asker is told, where that takes long as well. The engine goes on; what it has to tell the client meanwhile
- * waits behind the rows, so that a client sees everything in the order in which it happened. Nobody else waits.
+ * waits behind the rows, so that a client sees everything in the order in which it happened. Who has no
+ * opening never waits.
  *
  * Rules
  *   U1  Packets of a client that has an opening leave in the order they were made (O2), and none before what the

@@ -253,6 +253,7 @@ static int64_t advance(struct schedule *schedule, struct timer *timer, const str
 static void run_tick(struct schedule *schedule, struct timer *timer)
 {
     struct engine *engine = schedule->engine;
+    check(engine->module != NULL); /* an engine that opens has one, and no turn runs before */
     const struct schedule_def *const def = def_of(engine, timer);
     const uint64_t row_id = timer->row_id;
     const bool repeats = timer->repeats;

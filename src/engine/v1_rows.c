@@ -1,5 +1,6 @@
 #include "engine/v1_rows.h"
 
+#include "base/background.h"
 #include "base/clock.h"
 #include "engine/answer.h"
 #include "proto/v1_json.h"
@@ -56,6 +57,7 @@ static err add_opening(struct v1_rows *rows, const struct opening *opening)
 static err add_openings(struct v1_rows *rows)
 {
     for (uint32_t idx = 0; idx < rows->opening_count; idx++) {
+        background_stand_back();
         const size_t size = rows->at_hand.size;
         const uint32_t block_count = rows->block_count;
         const err code = add_opening(rows, rows->openings[idx]);

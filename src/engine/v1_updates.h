@@ -17,7 +17,7 @@ struct v1_updates {
     struct map messages; /* form and parts -> struct shared, held */
     struct buf key;      /* the one being looked up */
     struct buf joined, message; /* one being made, and its parts in one piece */
-    uint64_t made_count; /* messages, since the start */
+    uint64_t made_count; /* messages, since the start; for specs */
 };
 
 /* Appends a DatabaseUpdate of these parts: a part of a message that is one client's alone. */
