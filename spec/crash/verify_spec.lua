@@ -33,11 +33,13 @@ describe("kill -9", function()
 end)
 
 describe("the verifier", function()
+  -- A run that drew what the run before it drew would kill at once with this one, again and again: see "reads the records".
+  local SEED = "7664"
   local folder
 
   setup(function()
     folder = server.new_folder()
-    assert.equal(0, (verify("--cycles", "1", "--seconds", "0.1", "--dir", folder)))
+    assert.equal(0, (verify("--cycles", "1", "--seconds", "0.1", "--seed", SEED, "--dir", folder)))
   end)
   teardown(function() server.remove_folder(folder) end)
 

@@ -74,9 +74,9 @@ export class Run {
     execFileSync('cc', ['-shared', '-fPIC', '-O1', '-Wall', '-Wextra', '-o', this.library, join(HERE, 'lossy_disk.c'), '-ldl'], { stdio: 'inherit' });
   }
 
-  /** Chance, the same for a seed; when a kill falls it does not decide alone. */
+  /** Chance, the same for a seed and the how-manieth run it is; when a kill falls it does not decide alone. */
   below(limit) {
-    return mix(this.seed, 0x5eed, ++this.draws) % limit;
+    return mix(this.seed, 0x5eed, this.ledger.runs, ++this.draws) % limit;
   }
 
   #environment(isLossy, slowMs = 80) {

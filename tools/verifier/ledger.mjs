@@ -1,6 +1,7 @@
 // What the server has acknowledged or shown, in a file of its own that is on disk before the verifier goes on.
 //
 //   seed 17
+//   b 2                     the verifier began its second run on this folder
 //   a 3 1204 9311 8227      writer 3's order 1204 was acknowledged, with entry 9311 and ticket 8227
 //   s 5 880                 writer 5 was seen at 880: by a confirmed subscriber, or acknowledged over HTTP
 //   r 17                    remark 17 was acknowledged, or found after a start
@@ -14,6 +15,7 @@ export class Ledger {
   #file;
   #lines = [];
   acknowledged = 0;
+  runs = 0; // of the verifier, this one with them
   certain = new Array(WRITERS).fill(0); // how far each writer must be
   remarks = { last: 0, undone: new Set(), cleared: 0 };
   #given = { entry: new Set(), ticket: new Set() }; // all numbers that were ever acknowledged
@@ -27,6 +29,7 @@ export class Ledger {
     this.#file = openSync(path, constants.O_CREAT | constants.O_WRONLY | constants.O_APPEND | constants.O_DSYNC);
     if (this.isNew) this.#write(`seed ${seed}\n`);
     for (const line of lines.slice(1)) this.#take(...line.split(' '));
+    this.#write(`b ${++this.runs}\n`);
   }
 
   #write(text) {
@@ -36,7 +39,8 @@ export class Ledger {
 
   #take(kind, ...words) {
     const [first, sequence, entry, ticket] = words.map(Number);
-    if (kind === 'r') this.remarks.last = first;
+    if (kind === 'b') this.runs = first;
+    else if (kind === 'r') this.remarks.last = first;
     else if (kind === 'u') this.remarks.undone.add(first);
     else if (kind === 'c') this.remarks.cleared = first;
     else if (kind === 'a') this.#acknowledge(first, sequence, { entry, ticket });
