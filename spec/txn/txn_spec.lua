@@ -262,6 +262,24 @@ describe("a transaction", function()
         txn:begin()
     end)
 
+    it("does not count what it was refused", function()
+        local pages = world:table("player").pointer.pages
+        local vacant = pages.first_vacant
+        local small = transactions.new(world, { rows = 100, bytes = 2000 })
+        txn:abort()
+        small:begin()
+        pages.first_vacant = 2 ^ 18 - 1 -- as if all page numbers were in use: no row can move
+        for _ = 1, 200 do
+            local _, why = small:update("player", 1, { id = 1, name = ("ann"):rep(500), score = 11 })
+            assert.equal("table `player` is full", why)
+        end
+        pages.first_vacant = vacant
+        assert(small:update("player", 1, { id = 1, name = ("ann"):rep(500), score = 11 }))
+        small:abort()
+        small:free()
+        txn:begin()
+    end)
+
     it("does not update a row that was found and is gone", function()
         local players = world:table "player"
         local _, why

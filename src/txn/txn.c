@@ -284,19 +284,18 @@ err txn_insert(struct txn *txn, struct table *table, bytes row, rowref *stored, 
     return *stored != ROWREF_NONE ? OK : add_row(txn, table, row, stored, diag);
 }
 
-/* A row that no longer fits its slot goes and comes anew; or neither, since the module may catch the refusal. */
-static err move_row(struct txn *txn, struct table *table, rowref from, bytes row, rowref *stored, struct diag *diag)
+/* New bytes for a row. One that no longer fits its slot goes and comes anew; or neither, since the module may catch the
+ * refusal. `same` is the index in which it keeps its key, NULL if it does not. */
+static err replace_row(struct txn *txn, struct table *table, const struct index *same, bytes row, rowref *stored,
+                       struct diag *diag)
 {
-    if (!writes_move(writes_of(txn, table), from, row, stored))
+    const size_t old_size = row_bytes(pages_row(&table->pages, *stored)).size;
+    TRY(check_room(txn, row.size + old_size, diag));
+    if (pages_fits(&table->pages, *stored, row.size))
+        writes_overwrite(writes_of(txn, table), *stored, row, same, &txn->old_rows);
+    else if (!writes_move(writes_of(txn, table), *stored, row, stored))
         return refuse_full(table, diag);
-    count_change(txn, row.size);
-    return OK;
-}
-
-static err overwrite_row(struct txn *txn, struct table *table, const struct index *same, bytes row, rowref ref)
-{
-    writes_overwrite(writes_of(txn, table), ref, row, same, &txn->old_rows);
-    count_change(txn, row.size);
+    count_change(txn, row.size + old_size);
     return OK;
 }
 
@@ -317,14 +316,10 @@ err txn_update(struct txn *txn, struct table *table, struct index *index, bytes 
         TRY(fill_sequences(txn, table, &row, &filled, diag));
     const struct index *same = filled ? NULL : index; /* it was found by its key, which a sequence may be part of */
     const struct row *before = pages_row(&table->pages, *stored);
-    const size_t old_size = row_bytes(before).size;
     if (bytes_equal(row_bytes(before), row))
         return OK;
     TRY(check_successor(table, same, row.at, before, diag));
-    TRY(check_room(txn, row.size + old_size, diag));
-    txn->byte_count += old_size;
-    return pages_fits(&table->pages, *stored, row.size) ? overwrite_row(txn, table, same, row, *stored)
-                                                        : move_row(txn, table, *stored, row, stored, diag);
+    return replace_row(txn, table, same, row, stored, diag);
 }
 
 err txn_delete(struct txn *txn, struct table *table, rowref ref, struct diag *diag)
