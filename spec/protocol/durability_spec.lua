@@ -6,6 +6,11 @@ local ws_client = require "spec.support.ws_client"
 
 local SLOW = 0.3
 
+local MODULE = [[
+local stdb = require "stdb"
+stdb.table("%s", { public = true, { "id", stdb.types.u32 } })
+]]
+
 -- Under sanitizers the library that is loaded first is not theirs.
 local PRELUDE = [[
 export STDB_DISK='%s/disk' LD_PRELOAD='%s/faulty_disk.so' ASAN_OPTIONS="verify_asan_link_order=0:$ASAN_OPTIONS";]]
@@ -194,6 +199,20 @@ describe("with a disk that can be told to fail", function()
       end)
     end)
 
+    it("a saved version of the module does its work at once, and is said to be in force when it is on disk", function()
+      world:remove()
+      world = server.start { module = MODULE:format "first", prelude = options().prelude }
+      local from = #world:output() + 1
+      set_disk "sync_ms 60000"
+      world:save(MODULE:format "second")
+      server.wait("the new version", function()
+        return world:request({ method = "POST", path = "/v1/database/%s/sql?confirmed=false",
+          body = "SELECT * FROM second" }).status == 200
+      end)
+      socket.sleep(0.02)
+      assert.is_nil(world:output():find("in force", from, true))
+    end)
+
     it("a server that stops still answers the calls that wait", function()
       local caller = assert(ws_client.open { port = world.port })
       make_slow()
@@ -233,6 +252,19 @@ describe("with a disk that can be told to fail", function()
       end)
     end)
   end
+
+  it("a version of the module that does not get to the disk is never said to be in force", function()
+    world:remove()
+    world = server.start { module = MODULE:format "first", prelude = options().prelude }
+    assert.truthy(world:reload(MODULE:format "second"):find "new version in force")
+    local from = #world:output() + 1
+    set_disk "sync_error"
+    world:save(MODULE:format "third")
+    server.wait("the server's end", function() return not world:is_running() end)
+    local said = world:output():sub(from)
+    assert.truthy(said:find("Input/output error", 1, true), said)
+    assert.is_nil(said:find("in force", 1, true))
+  end)
 
   it("a start on a full disk is refused with the reason", function()
     set_disk "write_error"

@@ -198,6 +198,20 @@ err fleet_publish(struct fleet *fleet, struct module *module, struct diag *diag)
     return diag_set(diag, code, "%s has stopped", fleet->first->name);
 }
 
+/* Nothing is waited for: while an engine is closed and opened anew the answer is open. */
+enum version_fate fleet_version_fate(struct fleet *fleet)
+{
+    enum version_fate fate = VERSION_ON_ITS_WAY;
+    if (pthread_mutex_trylock(&fleet->changing) != 0)
+        return fate;
+    if (!fleet->first->is_served)
+        fate = VERSION_LOST;
+    else if (engine_version_is_durable(fleet->first->engine))
+        fate = VERSION_DURABLE;
+    pthread_mutex_unlock(&fleet->changing);
+    return fate;
+}
+
 void fleet_print_others(struct fleet *fleet, struct buf *out)
 {
     for (const struct member *member = fleet->members; member != NULL; member = member->next)

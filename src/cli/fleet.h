@@ -6,8 +6,8 @@
  *
  * When the log of one fails, that database stops (W3) and the others serve on; the last one takes the process with it.
  *
- * Threads  fleet_open, fleet_start, fleet_tend, fleet_publish, fleet_stop and fleet_close from one, the others from the
- *          keeper's (keeper.h) in between. */
+ * Threads  fleet_open, fleet_start, fleet_tend, fleet_publish, fleet_version_fate, fleet_stop and fleet_close from one,
+ *          the others from the keeper's (keeper.h) in between. */
 #pragma once
 
 #include "cli/archive.h"
@@ -48,6 +48,9 @@ void fleet_start(struct fleet *fleet);
 bool fleet_tend(struct fleet *fleet);
 /* engine_publish() to the first database. */
 err fleet_publish(struct fleet *fleet, struct module *module, struct diag *diag);
+/* What has become of the version that was published last. */
+enum version_fate { VERSION_ON_ITS_WAY, VERSION_DURABLE, VERSION_LOST };
+enum version_fate fleet_version_fate(struct fleet *fleet);
 void fleet_stop(struct fleet *fleet);
 /* After it `has_failed` is final: the logs' threads have ended. */
 void fleet_close(struct fleet *fleet);

@@ -18,8 +18,10 @@
 #include <sys/stat.h>
 #include <uv.h>
 
-/* The system's limit is 4,096 bytes, and below these folders the program adds to it. */
-enum { PATH_SIZE_MAX = DATA_DIR_MAX };
+enum {
+    PATH_SIZE_MAX = DATA_DIR_MAX, /* the system's limit is 4,096 bytes, and below these folders the program adds to it */
+    LOOK_AGAIN_MS = 1,            /* until a new version is looked at again that is not on disk yet */
+};
 
 struct run {
     /* as asked */
@@ -35,6 +37,8 @@ struct run {
     uv_signal_t interrupt, terminate;
     uv_async_t failed;
     struct watch *watch;
+    uv_timer_t announcing;
+    struct buf unsaid; /* texts that end in a zero: what is said once the version in force is on disk */
 };
 
 static const char *last_part(const char *path)
@@ -180,6 +184,20 @@ static void say_refusal(const char *before, const struct diag *diag)
     buf_deinit(&lines);
 }
 
+/* A version that a crash could take back is not announced yet. Its database serves it already. */
+static void announce(uv_timer_t *timer)
+{
+    struct run *run = container_of(timer, struct run, announcing);
+    const enum version_fate fate = fleet_version_fate(&run->fleet);
+    if (fate == VERSION_ON_ITS_WAY)
+        return;
+    uv_timer_stop(timer);
+    for (const char *text = (const char *)run->unsaid.data, *end = text + run->unsaid.size;
+         fate == VERSION_DURABLE && text < end; text += strlen(text) + 1)
+        log_info("%s", text);
+    buf_clear(&run->unsaid);
+}
+
 static void reload(void *context)
 {
     struct run *run = context;
@@ -190,11 +208,14 @@ static void reload(void *context)
     err code = load(run, &module, &diag);
     if (code == OK)
         code = fleet_publish(&run->fleet, module, &diag);
-    if (code == OK)
-        log_info("%s: new version in force after %.1f ms: %s", run->name, (double)(clock_monotonic_us() - start_us) / 1e3,
-                 diag.text);
-    else
+    if (code != OK) {
         say_refusal("the old version serves on: ", &diag);
+        return;
+    }
+    buf_put_format(&run->unsaid, "%s: new version in force after %.1f ms: %s", run->name,
+                   (double)(clock_monotonic_us() - start_us) / 1e3, diag.text);
+    buf_put_u8(&run->unsaid, '\0');
+    uv_timer_start(&run->announcing, announce, LOOK_AGAIN_MS, LOOK_AGAIN_MS);
 }
 
 static void on_failure(void *context)
@@ -230,6 +251,7 @@ static void prepare_loop(struct run *run)
     uv_signal_start(&run->interrupt, stop_loop_signal, SIGINT);
     uv_signal_start(&run->terminate, stop_loop_signal, SIGTERM);
     uv_async_init(&run->loop, &run->failed, tend_async);
+    uv_timer_init(&run->loop, &run->announcing);
     run->watch = watch_new(&run->loop, reload, run);
     watch_add(run->watch, run->module_path);
 }
@@ -240,8 +262,10 @@ static void drop_loop(struct run *run)
     uv_close((uv_handle_t *)&run->interrupt, NULL);
     uv_close((uv_handle_t *)&run->terminate, NULL);
     uv_close((uv_handle_t *)&run->failed, NULL);
+    uv_close((uv_handle_t *)&run->announcing, NULL);
     uv_run(&run->loop, UV_RUN_DEFAULT);
     uv_loop_close(&run->loop);
+    buf_deinit(&run->unsaid);
 }
 
 static err open_databases(struct run *run, struct diag *diag)

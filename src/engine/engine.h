@@ -63,3 +63,5 @@ err engine_snapshot(struct engine *engine, uint64_t *offset, struct diag *diag);
 /* Any thread: puts a new version of the module in force between two calls. Takes the module over. Waits for
  * the outcome: OK and a one-line summary in diag->text, or the reason; the old one serves on then. */
 err engine_publish(struct engine *engine, struct module *module, struct diag *diag);
+/* The publishing thread: whether the version in force is on disk. A version is at work before that, like any change. */
+bool engine_version_is_durable(const struct engine *engine);

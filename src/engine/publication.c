@@ -225,6 +225,11 @@ void publication_run(struct engine *engine)
     pthread_mutex_unlock(&engine->publication_lock);
 }
 
+bool engine_version_is_durable(const struct engine *engine)
+{
+    return wal_durable_offset(engine->wal) > engine->publish_offset;
+}
+
 err engine_publish(struct engine *engine, struct module *module, struct diag *diag)
 {
     struct publication publication = { .module = module, .diag = diag };
