@@ -183,6 +183,7 @@ Runs one SQL statement, and prints a table, or JSON:
   UPDATE table SET column = value, ... [WHERE ...]
   DELETE FROM table [WHERE ...]
   SET row_limit = n       SHOW row_limit       EXPLAIN statement
+A value is read at its column's type; one out of the type's range is refused, in a condition, too.
 Tables st_table, st_column, st_client and others tell about the database itself. Only the owner changes rows or asks
 about the past; `stdb-lua log` shows which moments there are. With --data-dir no server is needed to read.]==],
   options = server.with_options {

@@ -197,7 +197,17 @@ describe("a query", function()
                 assert_where_refused("the value cannot be read as", condition)
             end
             assert_where_refused("Unexpected type: (expected) u32 != bool (inferred)", "id = TRUE")
-            assert_where_refused("the value cannot be read as u32, at character 33, near `-1`", "id = -1")
+            assert_where_refused("the value cannot be read as string, at character 35, near `0x12`", "name = 0x12")
+        end)
+
+        it("that is out of an integer's range is refused with the range, whatever it is compared by", function()
+            local range = "the value cannot be read as %s: it takes whole numbers from %s, at character %d, near `%s`"
+            for _, operator in ipairs { "=", "<>", "<", "<=", ">", ">=" } do
+                assert_where_refused(range:format("u32", "0 to 4294967295", 32 + #operator, "-19"), "id " .. operator .. " -19")
+            end
+            assert_where_refused(range:format("i8", "-128 to 127", 36, "128"), "small = 128")
+            assert_where_refused(range:format("u256", "0 to 2^256 - 1", 34, "-1"), "big = -1")
+            assert_where_refused(range:format("i16", "-32768 to 32767", 36, "1e5"), "level < 1e5")
         end)
     end)
 

@@ -9,7 +9,9 @@
  *     array<u8>          0x… or X'…', byte by byte
  *     Uuid               '01234567-89ab-…'
  *
- * Text in quotes does for every type: '5' is a number where the column is one. */
+ * Text in quotes does for every type: '5' is a number where the column is one. What is no value of the column's type is
+ * refused, in a comparison too: `level < -19` of a u32 names the range of a u32 and is no condition that nothing meets,
+ * since a value out of range is most often a mistake, and SpacetimeDB refuses it as well. */
 #pragma once
 
 #include "sql/ast.h"

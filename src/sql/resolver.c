@@ -201,6 +201,21 @@ static err read_sender(struct resolver *resolver, const struct ast_operand *oper
     return OK;
 }
 
+/* ": it takes …" for an integer, nothing for other types. */
+static bytes range_text(struct resolver *resolver, const struct type *type)
+{
+    if (!type_is_integer(type))
+        return BYTES_LITERAL("");
+    const int bits = 8 * (int)type->fixed_size - type_is_signed(type);
+    if (bits > 32)
+        return type_is_signed(type)
+                   ? arena_format(resolver->scratch, ": it takes whole numbers from -2^%d to 2^%d - 1", bits, bits)
+                   : arena_format(resolver->scratch, ": it takes whole numbers from 0 to 2^%d - 1", bits);
+    const long long end = 1ll << bits;
+    return arena_format(resolver->scratch, ": it takes whole numbers from %lld to %lld",
+                        type_is_signed(type) ? -end : 0ll, end - 1);
+}
+
 static err read_literal(struct resolver *resolver, const struct ast_operand *operand, const struct type *type,
                         bytes *value)
 {
@@ -213,8 +228,8 @@ static err read_literal(struct resolver *resolver, const struct ast_operand *ope
         return OK;
     if (operand->literal.kind == LITERAL_BOOL)
         return refuse_types(resolver, &operand->token, type, "bool");
-    return sql_refuse(resolver->diag, resolver->sql, &operand->token, "the value cannot be read as %.*s",
-                      BYTES_FORMAT(resolver_type_text(resolver, type)));
+    return sql_refuse(resolver->diag, resolver->sql, &operand->token, "the value cannot be read as %.*s%.*s",
+                      BYTES_FORMAT(resolver_type_text(resolver, type)), BYTES_FORMAT(range_text(resolver, type)));
 }
 
 err resolver_value(struct resolver *resolver, const struct ast_operand *operand, const struct type *type, bytes *value)
