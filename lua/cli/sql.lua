@@ -184,6 +184,7 @@ Runs one SQL statement, and prints a table, or JSON:
   DELETE FROM table [WHERE ...]
   SET row_limit = n       SHOW row_limit       EXPLAIN statement
 A value is read at its column's type; one out of the type's range is refused, in a condition, too.
+A table holds no row twice: INSERT counts the rows that came, UPDATE those it found, though some may have become one.
 Tables st_table, st_column, st_client and others tell about the database itself. Only the owner changes rows or asks
 about the past; `stdb-lua log` shows which moments there are. With --data-dir no server is needed to read.]==],
   options = server.with_options {

@@ -98,8 +98,8 @@ describe("SQL over HTTP", function()
     end)
 
     it("of an identical row changes nothing, and of another with a taken key is refused as a whole", function()
-      stats_of "INSERT INTO plain (a, b) VALUES (1, 2)"
-      stats_of "INSERT INTO plain (a, b) VALUES (1, 2)"
+      assert.same({ 1, 0, 0 }, stats_of "INSERT INTO plain (a, b) VALUES (1, 2)")
+      assert.same({ 0, 0, 0 }, stats_of "INSERT INTO plain (a, b) VALUES (1, 2)")
       assert.equal(1, #rows_of "SELECT * FROM plain")
       stats_of "INSERT INTO item (id, name) VALUES (9, 'lamp')"
       assert_refused("Unique constraint violation 'item_name_idx_btree' in table 'item': column(s): 'name' value: \"lamp\"",
@@ -127,6 +127,13 @@ describe("SQL over HTTP", function()
         local row = rows_of("SELECT COUNT(*), MIN(b), MAX(b) FROM plain")[1]
         return { { row[1], row[2][2], row[3][2] } }
       end)())
+    end)
+
+    it("count the rows that matched, also when some become equal to each other and are one from then on", function()
+      assert.same({ 3, 0, 0 }, stats_of "INSERT INTO plain (a, b) VALUES (1, 1), (2, 1), (3, 1), (2, 1)")
+      assert.same({ 0, 0, 3 }, stats_of "UPDATE plain SET a = 9")
+      assert.same({ { 9, 1 } }, rows_of "SELECT * FROM plain")
+      assert.same({ 0, 0, 1 }, stats_of "UPDATE plain SET a = 9")
     end)
 
     it("are refused as a whole when one row is", function()

@@ -26,6 +26,8 @@ struct change {
     struct change_value *values;
 };
 
+/* A row that is there already is not inserted a second time. Updated are the rows that matched, though some may become
+ * equal to each other and so one. */
 struct change_counts {
     uint64_t inserted, deleted, updated;
 };

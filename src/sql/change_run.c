@@ -35,11 +35,12 @@ static err insert_rows(const struct change *change, struct txn *txn, struct budg
                        struct change_counts *counts)
 {
     struct table *table = store_find(txn_store(txn), change->table->id);
+    const uint64_t before = table->pages.row_count;
     for (uint32_t idx = 0; idx < change->row_count; idx++) {
         rowref stored;
         TRY(txn_insert(txn, table, change->rows[idx], &stored, budget->diag));
     }
-    counts->inserted = change->row_count;
+    counts->inserted = table->pages.row_count - before;
     return OK;
 }
 
