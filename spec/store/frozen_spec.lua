@@ -214,6 +214,59 @@ describe("a frozen view", function()
             view:drop()
         end)
 
+        describe("that is passed", function()
+            local view
+
+            local function place_of(number) return tostring(world:table("note").pointer.pages.pages[number]) end
+            local function change(id)
+                write(function() assert(txn:update("note", 1, { id = id, text = ("y"):rep(40000) })) end)
+            end
+
+            before_each(function()
+                write(function()
+                    for id = 1, 4 do txn:insert("note", { id = id, text = ("x"):rep(40000) }) end
+                end)
+                view = world:freeze()
+            end)
+            after_each(function() view:drop() end)
+
+            it("shows its moment once more, and holds nothing then", function()
+                local rows = view:rows "note"
+                for id = 1, 4 do change(id) end
+                local place, memory = 0, view:memory()
+                for row in view:pass "note" do
+                    place = place + 1
+                    assert.equal(rows[place], row)
+                    assert.equal(memory * (5 - place) / 4, view:memory())
+                end
+                assert.equal(4, place)
+                assert.equal(0, view:memory())
+                assert.same({}, view:rows "note")
+            end)
+
+            it("costs no copy of what lies behind", function()
+                local passed = view:pass "note"
+                local first, second = place_of(0), place_of(1)
+                passed()
+                passed()
+                change(1)
+                assert.equal(first, place_of(0))
+                change(2)
+                assert.not_equal(second, place_of(1))
+            end)
+
+            it("leaves memory to the next copies", function()
+                local passed = view:pass "note"
+                local left = place_of(0)
+                change(1)
+                passed()
+                passed()
+                change(3)
+                change(4)
+                assert.is_true(left == place_of(2) or left == place_of(3))
+            end)
+        end)
+
         it("keeps large rows that the table has let go", function()
             local text = ("large"):rep(100000)
             write(function() txn:insert("note", { id = 1, text = text }) end)

@@ -155,6 +155,15 @@ function frozen:memory()
     return tonumber(core.frozen_memory(self.pointer))
 end
 
+--- An iterator over the rows of a table in the order of pages, which lets go of them (frozen_pass).
+function frozen:pass(name)
+    local ref = ffi.new("uint32_t[1]", store.NONE)
+    return function()
+        local row = core.frozen_pass(self.pointer, self.places[name], ref)
+        return row ~= nil and store.row_text(row) or nil
+    end
+end
+
 --- All rows of a table in the order of pages.
 function frozen:rows(name)
     local rows, ref = {}, ffi.new("uint32_t[1]", store.NONE)

@@ -2,12 +2,12 @@
 
 #include "sats/bsatn.h"
 
-uint32_t chunk_fill(struct buf *out, const struct frozen *frozen, uint32_t table, rowref *ref)
+uint32_t chunk_fill(struct buf *out, struct frozen *frozen, uint32_t table, rowref *ref)
 {
     const size_t start = out->size;
     uint32_t count = 0;
     buf_put_u32(out, 0);
-    for (const struct row *row; out->size - start < CHUNK_SIZE && (row = frozen_next(frozen, table, ref)) != NULL;) {
+    for (const struct row *row; out->size - start < CHUNK_SIZE && (row = frozen_pass(frozen, table, ref)) != NULL;) {
         buf_put_bytes(out, row_bytes(row));
         count++;
     }

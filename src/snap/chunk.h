@@ -8,9 +8,9 @@
 /* Eight pages of LMDB's, where those have 4 KiB, with room for its header and for the row that crosses the size. */
 enum { CHUNK_SIZE = (32 << 10) - 512 };
 
-/* Appends the rows that follow *ref, up to CHUNK_SIZE and the row that crosses it; returns how many. At
- * the end it may begin anew: the caller counts. */
-uint32_t chunk_fill(struct buf *out, const struct frozen *frozen, uint32_t table, rowref *ref);
+/* Appends the rows that follow *ref, up to CHUNK_SIZE and the row that crosses it, and lets go of what is
+ * behind them (frozen_pass); returns how many. At the end it may begin anew: the caller counts. */
+uint32_t chunk_fill(struct buf *out, struct frozen *frozen, uint32_t table, rowref *ref);
 
 /* Checks every row by its type and its place in the table, and stores it; with `table` NULL it checks the types only.
  * *rows gets their number. ERR_CORRUPT, and some rows may be stored then. */

@@ -84,7 +84,7 @@ struct snap_options {
 
 /* Writes a snapshot under its temporary name, synced. On any failure nothing is left behind. The folder is made
  * when it is absent. */
-err snap_write(const struct snap_options *options, const struct frozen *frozen, const struct snap_head *head,
+err snap_write(const struct snap_options *options, struct frozen *frozen, const struct snap_head *head,
                struct diag *diag);
 /* Gives it its final name (M1: the caller has seen the log durable up to `offset`). */
 err snap_publish(const struct snap_options *options, uint64_t offset, struct diag *diag);

@@ -11,7 +11,7 @@
 
 struct writing {
     const struct snap_options *options;
-    const struct frozen *frozen;
+    struct frozen *frozen;
     const struct snap_head *head;
     char *path; /* owned: the temporary name */
     struct scratch scratch;
@@ -165,7 +165,7 @@ static err write_file(struct writing *writing, struct diag *diag)
     return seal_file(writing, diag);
 }
 
-err snap_write(const struct snap_options *options, const struct frozen *frozen, const struct snap_head *head,
+err snap_write(const struct snap_options *options, struct frozen *frozen, const struct snap_head *head,
                struct diag *diag)
 {
     struct writing writing = {

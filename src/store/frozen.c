@@ -23,6 +23,7 @@ static void table_freeze(struct table *table, struct frozen_table *frozen)
 static struct frozen *frozen_new(const struct store *store)
 {
     struct frozen *frozen = memory_new(sizeof *frozen);
+    block_view_begins();
     frozen->schema = schema_ref(store->schema); /* F3 */
     frozen->table_count = store->table_count;
     frozen->tables = memory_new(store->table_count * sizeof *frozen->tables);
@@ -58,6 +59,7 @@ void frozen_drop(struct frozen *frozen)
         pages_drop(&frozen->tables[idx].pages); /* F2 */
         memory_free(frozen->tables[idx].sequences);
     }
+    block_view_ends();
     memory_free(frozen->tables);
     schema_free(frozen->schema);
     memory_free(frozen);
@@ -87,6 +89,12 @@ uint64_t frozen_row_count(const struct frozen *frozen, uint32_t table)
 const struct row *frozen_next(const struct frozen *frozen, uint32_t table, rowref *ref)
 {
     return pages_next(&table_at(frozen, table)->pages, ref);
+}
+
+const struct row *frozen_pass(struct frozen *frozen, uint32_t table, rowref *ref)
+{
+    check(table < frozen->table_count);
+    return pages_pass(&frozen->tables[table].pages, ref);
 }
 
 __int128 frozen_sequence(const struct frozen *frozen, uint32_t table, uint32_t place)

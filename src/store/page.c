@@ -1,7 +1,6 @@
 #include "store/page.h"
 
 #include <stdatomic.h>
-#include <sys/mman.h>
 
 enum {
     HEAD_SIZE = 4,
@@ -87,45 +86,11 @@ static bool slot_is_live(const struct page *page, uint32_t slot)
     return page->live[slot / 64] >> (slot % 64) & 1;
 }
 
-static size_t mapped_size(size_t size)
-{
-    return (size + PAGE_SIZE_BYTES - 1) & ~(size_t)(PAGE_SIZE_BYTES - 1);
-}
-
-/* Memory from the system in whole pages, aligned to their size. A heap would need room beside each block to
- * align it. The system puts mappings side by side, so after the first one the plain call is aligned and all of
- * them together count as one mapping. `more` is for mmap() as well. */
-static void *block_map(size_t mapped, int more)
-{
-    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | more;
-    uint8_t *at = mmap(NULL, mapped, PROT_READ | PROT_WRITE, flags, -1, 0);
-    check(at != MAP_FAILED);
-    if ((uintptr_t)at % PAGE_SIZE_BYTES == 0)
-        return at;
-    munmap(at, mapped);
-
-    at = mmap(NULL, mapped + PAGE_SIZE_BYTES, PROT_READ | PROT_WRITE, flags, -1, 0);
-    check(at != MAP_FAILED);
-    const size_t before = -(uintptr_t)at % PAGE_SIZE_BYTES;
-    if (before > 0)
-        munmap(at, before);
-    munmap(at + before + mapped, PAGE_SIZE_BYTES - before);
-    return at + before;
-}
-
-/* A process may have so many mappings that the system will not cut one in two; its memory goes back all the same. */
-static void block_unmap(struct page *page)
-{
-    const size_t mapped = mapped_size(block_size(page));
-    if (munmap(page, mapped) != 0)
-        madvise(page, mapped, MADV_DONTNEED);
-}
-
 /* The last holder that lets go of a page frees it. All that the others have read happens before that. */
 static void page_release(struct page *page, uint32_t holder)
 {
     if (atomic_fetch_sub_explicit(&page->holders, holder, memory_order_acq_rel) == holder)
-        block_unmap(page);
+        block_free(page, block_size(page));
 }
 
 static void pages_release(struct pages *pages, uint32_t holder)
@@ -206,7 +171,7 @@ static struct page *page_new(struct pages *pages, uint32_t class, uint32_t slot_
                                .slot_count = slot_count,
                                .first_slot = slots_begin(slot_count) };
     const size_t size = block_size(&head);
-    struct page *page = block_map(mapped_size(size), 0);
+    struct page *page = block_new(size);
     *page = head; /* the rest is zero: no slot is live */
     pages->pages[number] = page;
     pages->notes[number] = (struct page_note){ PAGE_NONE, PAGE_NONE, false };
@@ -259,12 +224,11 @@ uint64_t pages_left_behind(const struct pages *view)
     return size;
 }
 
-/* All of the copy is written at once: its memory comes with one call instead of a fault every 4 KiB. Views may be
- * letting go of the page meanwhile, so its count of holders is not read along. */
+/* Views may be letting go of the page meanwhile, so its count of holders is not read along. */
 static struct page *page_copy(const struct page *page)
 {
     const size_t size = block_size(page), skipped = offsetof(struct page, number);
-    struct page *copy = block_map(mapped_size(size), MAP_POPULATE);
+    struct page *copy = block_new_for_copy(size);
     memcpy((uint8_t *)copy + skipped, (const uint8_t *)page + skipped, size - skipped);
     atomic_init(&copy->holders, HELD_BY_WRITER);
     return copy;
@@ -404,6 +368,22 @@ const struct row *pages_next(const struct pages *pages, rowref *ref)
     }
     *ref = ROWREF_NONE;
     return NULL;
+}
+
+const struct row *pages_pass(struct pages *view, rowref *ref)
+{
+    check(view->notes == NULL);
+    const struct row *row = pages_next(view, ref);
+    const uint32_t reached = row != NULL ? *ref >> ROWREF_PAGE_SHIFT : view->count;
+    for (; view->passed < reached; view->passed++) {
+        struct page *page = view->pages[view->passed];
+        if (page == NULL)
+            continue;
+        view->pages[view->passed] = NULL;
+        page_release(page, 1);
+        block_prepare_spares();
+    }
+    return row;
 }
 
 static bool page_is_roomy(const struct pages *pages, const struct page *page)

@@ -1,4 +1,4 @@
-/* page — 64 KiB of rows of one size.
+/* page — a block of 64 KiB with rows of one size.
  *
  * Rows are found by a 32-bit reference instead of a pointer: indexes are half as large, and a table's
  * pages may move or be copied behind a reader's back: readers on other threads hold views of the pages of one
@@ -24,13 +24,13 @@
  *       running one has changed stays where it is until the end. */
 #pragma once
 
-#include "base/base.h"
+#include "store/block.h"
 
 typedef uint32_t rowref; /* page number << 14 | slot offset in 4-byte units; ROWREF_NONE for none */
 
 #define ROWREF_NONE UINT32_MAX
 
-enum { PAGE_SIZE_BYTES = 65536, ROW_SIZE_MAX = 1 << 24, ROWREF_PAGE_SHIFT = 14 };
+enum { PAGE_SIZE_BYTES = BLOCK_SIZE, ROW_SIZE_MAX = 1 << 24, ROWREF_PAGE_SHIFT = 14 };
 
 enum row_flag {
     ROW_FRESH = 1u << 28,   /* inserted by the running transaction */
@@ -61,6 +61,7 @@ struct pages {
     uint32_t count;
     uint32_t capacity;
     uint32_t first_vacant; /* no page number below it is unused */
+    uint32_t passed;       /* in a view: the pages below were let go of */
     uint64_t row_count;    /* rows that can be read: live slots less hidden ones */
     uint64_t byte_count;   /* memory taken */
     uint32_t *roomy;       /* owned: per size class, the first of its pages with a free slot */
@@ -80,6 +81,9 @@ void pages_hide(struct pages *pages, rowref ref);
 void pages_show(struct pages *pages, rowref ref);
 /* The next live row after *ref in page order that is not hidden; start with ROWREF_NONE; NULL at the end. */
 const struct row *pages_next(const struct pages *pages, rowref *ref);
+/* The same for the last reading of a view, which lets go of each page behind it: the writer need not copy that one any
+ * more. A row is good until the next one is asked for. */
+const struct row *pages_pass(struct pages *view, rowref *ref);
 /* Verifies P1 and the pages' own counts; check() on failure. */
 void pages_check(const struct pages *pages);
 
@@ -87,7 +91,7 @@ void pages_check(const struct pages *pages);
  * pages until pages_drop(). Its pages may go before or after those it was made from. */
 void pages_freeze(struct pages *pages, struct pages *view);
 void pages_drop(struct pages *view);
-/* Memory of the view's pages that are no longer the writer's. Any thread. */
+/* Memory of the view's pages that are no longer the writer's. */
 uint64_t pages_left_behind(const struct pages *view);
 /* Gives the list a page of its own in place of one that views hold. */
 void pages_part(struct pages *pages, uint32_t number);

@@ -49,7 +49,7 @@ struct task {
 };
 
 struct worker {
-    const struct frozen *frozen;
+    struct frozen *frozen;
     const atomic_bool *stops;
     struct task *tasks; /* owned */
     uint32_t task_count;
@@ -97,7 +97,7 @@ static void offer(void *context, struct watcher *watcher)
 static void read_table(struct worker *worker, const struct table_watch *watch, uint32_t table)
 {
     rowref ref = ROWREF_NONE;
-    for (const struct row *row; (row = frozen_next(worker->frozen, table, &ref)) != NULL;) {
+    for (const struct row *row; (row = frozen_pass(worker->frozen, table, &ref)) != NULL;) {
         struct arrival arrival = { worker, row_bytes(row) };
         if (!goes_on(worker))
             return;
@@ -108,6 +108,7 @@ static void read_table(struct worker *worker, const struct table_watch *watch, u
     }
 }
 
+/* Passes the table (frozen_pass): nobody reads it after this. */
 static void run_singles(struct worker *worker, uint32_t table)
 {
     const struct table_def *def = &frozen_schema(worker->frozen)->tables[table];
@@ -235,12 +236,12 @@ void first_rows_work(struct first_rows_batch *batch, const atomic_bool *stops)
 {
     struct worker worker = { .frozen = batch->frozen, .stops = stops };
     begin_tasks(&worker, batch->first);
-    for (uint32_t table = 0; table < frozen_table_count(worker.frozen); table++)
-        run_singles(&worker, table);
     for (uint32_t idx = 0; idx < worker.task_count; idx++) {
         if (worker.tasks[idx].query->join != NULL && !worker.tasks[idx].query->never)
             run_join(&worker, &worker.tasks[idx]);
     }
+    for (uint32_t table = 0; table < frozen_table_count(worker.frozen); table++)
+        run_singles(&worker, table);
     for (uint32_t idx = 0; idx < worker.task_count; idx++)
         end_task(&worker, &worker.tasks[idx]);
     memory_free(worker.tasks);
