@@ -64,18 +64,23 @@ void chunk_take(struct chunk *chunk, size_t size)
     chunk->start += size;
 }
 
-static int connect_to(const struct target *target)
+static void connect_to(struct conn *conn, const struct target *target, int socket_flags)
 {
     struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(target->port) };
     if (inet_pton(AF_INET, target->host, &address.sin_addr) != 1)
         die("%s is not an IPv4 address", target->host);
-    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
+    conn->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | socket_flags, 0);
+    if (conn->fd < 0)
         die("no socket: %s", strerror(errno));
-    if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0)
+    setsockopt(conn->fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
+    if (connect(conn->fd, (struct sockaddr *)&address, sizeof address) != 0 && errno != EINPROGRESS)
         die("connecting to %s:%u: %s", target->host, target->port, strerror(errno));
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
-    return fd;
+}
+
+void conn_begin(struct conn *conn, const struct target *target)
+{
+    connect_to(conn, target, SOCK_NONBLOCK);
+    target->protocol->put_hello(conn, target);
 }
 
 void conn_open(struct conn *conn, const struct target *target, uint32_t window)
@@ -85,8 +90,14 @@ void conn_open(struct conn *conn, const struct target *target, uint32_t window)
     conn->free_count = window;
     for (uint32_t i = 0; i < window; i++)
         conn->free_slots[i] = (uint16_t)i;
-    conn->fd = connect_to(target);
-    target->protocol->open(conn, target);
+    connect_to(conn, target, 0);
+    target->protocol->put_hello(conn, target);
+    conn_flush(conn);
+    while (!target->protocol->take_welcome(conn))
+        conn_read(conn);
+    conn_flush(conn);
+    if (target->has_transfers && target->protocol->prepare != NULL)
+        target->protocol->prepare(conn);
 }
 
 void conn_close(struct conn *conn)
@@ -95,6 +106,7 @@ void conn_close(struct conn *conn)
     free(conn->in.data);
     free(conn->out.data);
     free(conn->message.data);
+    free(conn->token);
 }
 
 void conn_flush(struct conn *conn)

@@ -48,6 +48,8 @@ struct conn {
     uint32_t head_size;
     uint64_t frame_left;             /* and what of the frame has not come yet */
     bool starts_message, is_control;
+    bool is_upgraded;                /* WebSocket: the handshake has been answered */
+    char *token;                     /* WebSocket: who the client is; said in a handshake when it is there */
 };
 
 /* What moves in a fan-out. */
@@ -74,8 +76,9 @@ enum { CALL_REFUSED = -1 };
 
 struct protocol {
     const char *name;
-    /* Handshake on a fresh, blocking socket. */
-    void (*open)(struct conn *conn, const struct target *target);
+    /* What a client says first; and takes the server's answer from conn->in, false when it has not come whole. */
+    void (*put_hello)(struct conn *conn, const struct target *target);
+    bool (*take_welcome)(struct conn *conn);
     /* Appends calls to conn->out; slots[i] is transfers[i]'s. */
     void (*put_transfers)(struct conn *conn, const struct transfer *transfers, const uint16_t *slots, uint32_t count);
     /* Takes every whole answer from conn->in. */
@@ -90,11 +93,16 @@ struct protocol {
     void (*put_tick)(struct conn *conn, const struct scene *scene, uint32_t tick);
     /* How many of the bytes that came in carry updates, what belongs to frames left out. */
     uint64_t (*count_updates)(struct conn *conn, const uint8_t *bytes, size_t size);
+    /* On a blocking socket, before transfers; NULL: nothing to do. */
+    void (*prepare)(struct conn *conn);
 };
 
 extern const struct protocol protocol_v3, protocol_v2, protocol_redis, protocol_tarantool, protocol_postgres;
 
+/* On a blocking socket, until the server has welcomed the client. */
 void conn_open(struct conn *conn, const struct target *target, uint32_t window);
+/* On a socket that does not block: begins to connect, and leaves in conn->out what is to be said then. */
+void conn_begin(struct conn *conn, const struct target *target);
 void conn_close(struct conn *conn);
 void conn_flush(struct conn *conn); /* writes all of conn->out */
 /* Reads what is there (blocking sockets: at least a byte) into conn->in; false when nothing was. */
@@ -153,6 +161,9 @@ struct fanout_options {
 void run_fanout(const struct target *target, const struct fanout_options *options);
 /* Opens many connections, measures what they hold of the server's memory, and prints it. */
 void run_idle(const struct target *target, uint32_t connections, int server_pid);
+/* Opens them all, as many at a time as the window says, twice: as clients without a token, and with the tokens they got,
+ * as after a restart of the server. Prints what each of both took. */
+void run_opening(const struct target *target, const struct run_options *options);
 /* Moves prepared versions of a module into place, one after the other, while a client calls, and prints for each how
  * long it took until the version was in force, and the longest that the client waited. */
 void run_reload(const struct target *target, const char *file, uint32_t versions, uint32_t connections);

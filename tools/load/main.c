@@ -13,6 +13,7 @@ static const char usage[] =
     "  fanout     measures one writer and many listeners (v3, v2, redis)\n"
     "  call       measures one call of --function with --number\n"
     "  subscribe  measures the first rows of --query, with --number for its %u (v3)\n"
+    "  opening    measures how --connections are opened, --window at a time, first without tokens, then with them\n"
     "  idle       measures the server's memory for connections on which nothing happens\n"
     "  reload     measures saves of a module: --file and FILE.1, FILE.2, ... to --number (v3)\n"
     "  calls      makes a number of transfers\n"
@@ -219,6 +220,8 @@ int main(int argc, char **argv)
         measure_call(&chore);
     else if (strcmp(command, "subscribe") == 0 && chore.query != NULL)
         measure_subscribe(&chore);
+    else if (strcmp(command, "opening") == 0)
+        run_opening(&chore.target, &chore.run);
     else if (strcmp(command, "idle") == 0)
         run_idle(&chore.target, chore.run.connections, chore.run.server_pid);
     else if (strcmp(command, "reload") == 0 && chore.file != NULL)

@@ -79,31 +79,38 @@ static const char *error_text(const struct message *message)
     return "no reason given";
 }
 
-/* Waits until the server is ready; the last row's one column, as text, or 0. */
-static int64_t wait_ready(struct conn *conn)
+/* Takes messages until the server is ready, false when they have not all come; the last row's one column, as text, is
+ * left in *number. */
+static bool take_ready(struct conn *conn, int64_t *number)
 {
     struct message message;
-    int64_t number = 0;
-    conn_flush(conn);
-    for (;;) {
-        while (!take_message(conn, &message))
-            conn_read(conn);
+    while (take_message(conn, &message)) {
         if (message.kind == 'E')
             die("PostgreSQL refused: %s", error_text(&message));
         if (message.kind == 'R' && get_u32(message.body) != 0)
             die("PostgreSQL asks for a password");
         if (message.kind == 'D' && (int32_t)get_u32(message.body + 2) > 0)
-            number = strtoll((const char *)message.body + 6, NULL, 10);
+            *number = strtoll((const char *)message.body + 6, NULL, 10);
         if (message.kind == 'Z')
-            return number;
+            return true;
     }
+    return false;
 }
 
-static void open_postgres(struct conn *conn, const struct target *target)
+static int64_t wait_ready(struct conn *conn)
 {
-    enum { PROTOCOL_3_0 = 3 << 16, INT4 = 23, INT8 = 20 };
+    int64_t number = 0;
+    conn_flush(conn);
+    while (!take_ready(conn, &number))
+        conn_read(conn);
+    return number;
+}
+
+static void put_hello(struct conn *conn, const struct target *target)
+{
+    enum { PROTOCOL_3_0 = 3 << 16 };
     struct chunk *out = &conn->out;
-    size_t message = open_message(out, '\0');
+    const size_t message = open_message(out, '\0');
     put_u32(out, PROTOCOL_3_0);
     put_text(out, "user");
     put_text(out, "postgres");
@@ -111,10 +118,19 @@ static void open_postgres(struct conn *conn, const struct target *target)
     put_text(out, target->confirmed ? "-c synchronous_commit=on" : "-c synchronous_commit=off");
     put_text(out, "");
     close_message(out, message);
-    wait_ready(conn);
-    if (!target->has_transfers)
-        return;
-    message = open_message(out, 'P');
+}
+
+static bool take_welcome(struct conn *conn)
+{
+    int64_t nothing;
+    return take_ready(conn, &nothing);
+}
+
+static void prepare(struct conn *conn)
+{
+    enum { INT4 = 23, INT8 = 20 };
+    struct chunk *out = &conn->out;
+    const size_t message = open_message(out, 'P');
     put_text(out, "transfer");
     put_text(out, "SELECT transfer($1, $2, $3)");
     put_u16(out, 3);
@@ -187,5 +203,5 @@ static int64_t sum(struct conn *conn)
 }
 
 const struct protocol protocol_postgres = {
-    "postgres", open_postgres, put_transfers, take_answers, call, sum, NULL, NULL, NULL
+    "postgres", put_hello, take_welcome, put_transfers, take_answers, call, sum, NULL, NULL, NULL, prepare
 };

@@ -5,10 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void open_redis(struct conn *conn, const struct target *target)
+/* A server that has answered has met the connection. */
+static void put_hello(struct conn *conn, const struct target *target)
 {
-    (void)conn;
     (void)target;
+    chunk_format(&conn->out, "PING\r\n");
 }
 
 static uint32_t digits(char *out, uint64_t number)
@@ -65,6 +66,14 @@ static const char *take_line(struct conn *conn)
     if (*line != '+' && *line != '-' && *line != ':')
         die("Redis answered with something else than a line: %s", line);
     return line;
+}
+
+static bool take_welcome(struct conn *conn)
+{
+    const char *line = take_line(conn);
+    if (line != NULL && *line == '-')
+        die("Redis refused: %s", line + 1);
+    return line != NULL;
 }
 
 /* Answers come in the order of the calls. */
@@ -148,5 +157,5 @@ static uint64_t count_updates(struct conn *conn, const uint8_t *bytes, size_t si
 }
 
 const struct protocol protocol_redis = {
-    "redis", open_redis, put_transfers, take_answers, call, sum, listen_to, put_tick, count_updates
+    "redis", put_hello, take_welcome, put_transfers, take_answers, call, sum, listen_to, put_tick, count_updates, NULL
 };

@@ -12,12 +12,19 @@ enum {
     IPROTO_FUNCTION_NAME = 0x22,
 };
 
-static void open_tarantool(struct conn *conn, const struct target *target)
+/* The server speaks first. */
+static void put_hello(struct conn *conn, const struct target *target)
 {
+    (void)conn;
     (void)target;
-    while (conn->in.size - conn->in.start < GREETING_SIZE)
-        conn_read(conn);
+}
+
+static bool take_welcome(struct conn *conn)
+{
+    if (conn->in.size - conn->in.start < GREETING_SIZE)
+        return false;
     chunk_take(&conn->in, GREETING_SIZE);
+    return true;
 }
 
 static void put_u32(struct chunk *out, uint32_t value)
@@ -129,5 +136,5 @@ static int64_t sum(struct conn *conn)
 }
 
 const struct protocol protocol_tarantool = {
-    "tarantool", open_tarantool, put_transfers, take_answers, call, sum, NULL, NULL, NULL
+    "tarantool", put_hello, take_welcome, put_transfers, take_answers, call, sum, NULL, NULL, NULL, NULL
 };

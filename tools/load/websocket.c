@@ -144,36 +144,57 @@ static void wait_message(struct conn *conn, struct cursor *body)
     }
 }
 
-static void open_websocket(struct conn *conn, const struct target *target, const char *subprotocol)
+static void put_hello(struct conn *conn, const struct target *target, const char *subprotocol)
 {
     chunk_format(&conn->out,
                  "GET /v1/database/%s/subscribe?compression=None&confirmed=%s HTTP/1.1\r\n"
                  "Host: %s:%u\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                 "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\nSec-WebSocket-Version: 13\r\n"
-                 "Sec-WebSocket-Protocol: %s\r\n\r\n",
-                 target->database, target->confirmed ? "true" : "false", target->host, target->port, subprotocol);
-    conn_flush(conn);
-    const char *end;
-    do
-        conn_read(conn);
-    while ((end = memmem(conn->in.data, conn->in.size, "\r\n\r\n", 4)) == NULL);
-    if (memcmp(conn->in.data, "HTTP/1.1 101", 12) != 0)
-        die("the server did not upgrade: %.60s", (const char *)conn->in.data);
-    chunk_take(&conn->in, (size_t)((const uint8_t *)end + 4 - conn->in.data));
+                 "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\nSec-WebSocket-Version: 13\r\n",
+                 target->database, target->confirmed ? "true" : "false", target->host, target->port);
+    if (conn->token != NULL)
+        chunk_format(&conn->out, "Authorization: Bearer %s\r\n", conn->token);
+    chunk_format(&conn->out, "Sec-WebSocket-Protocol: %s\r\n\r\n", subprotocol);
+}
+
+static void put_hello_v3(struct conn *conn, const struct target *target)
+{
+    put_hello(conn, target, "v3.bsatn.spacetimedb");
+}
+
+static void put_hello_v2(struct conn *conn, const struct target *target)
+{
+    put_hello(conn, target, "v2.bsatn.spacetimedb");
+}
+
+static bool take_upgrade(struct conn *conn)
+{
+    const char *begin = (const char *)conn->in.data + conn->in.start;
+    const char *end = memmem(begin, conn->in.size - conn->in.start, "\r\n\r\n", 4);
+    if (end == NULL)
+        return false;
+    if (memcmp(begin, "HTTP/1.1 101", 12) != 0)
+        die("the server did not upgrade: %.60s", begin);
+    chunk_take(&conn->in, (size_t)(end + 4 - begin));
+    return true;
+}
+
+/* InitialConnection: identity, connection id, token. The token is kept. */
+static bool take_welcome(struct conn *conn)
+{
+    enum { IDENTITY_SIZE = 32, CONNECTION_ID_SIZE = 16 };
     struct cursor body;
-    wait_message(conn, &body);
+    if (!conn->is_upgraded && !take_upgrade(conn))
+        return false;
+    conn->is_upgraded = true;
+    if (!take_message(conn, &body))
+        return false;
     if (*take(&body, 1) != TAG_INITIAL_CONNECTION)
         die("the server did not greet first");
-}
-
-static void open_v3(struct conn *conn, const struct target *target)
-{
-    open_websocket(conn, target, "v3.bsatn.spacetimedb");
-}
-
-static void open_v2(struct conn *conn, const struct target *target)
-{
-    open_websocket(conn, target, "v2.bsatn.spacetimedb");
+    take(&body, IDENTITY_SIZE + CONNECTION_ID_SIZE);
+    const uint32_t size = take_u32(&body);
+    free(conn->token);
+    conn->token = strndup((const char *)take(&body, size), size);
+    return true;
 }
 
 /* CallReducer transfer(from, to, amount), as its bytes. */
@@ -383,8 +404,8 @@ static uint64_t count_updates(struct conn *conn, const uint8_t *bytes, size_t si
 }
 
 const struct protocol protocol_v3 = {
-    "v3", open_v3, put_transfers_v3, take_answers, call, sum, listen_to, put_tick, count_updates
+    "v3", put_hello_v3, take_welcome, put_transfers_v3, take_answers, call, sum, listen_to, put_tick, count_updates, NULL
 };
 const struct protocol protocol_v2 = {
-    "v2", open_v2, put_transfers_v2, take_answers, call, sum, listen_to, put_tick, count_updates
+    "v2", put_hello_v2, take_welcome, put_transfers_v2, take_answers, call, sum, listen_to, put_tick, count_updates, NULL
 };

@@ -23,7 +23,8 @@ is not installed or does not start is left out, and the rest runs. Without WORKL
   subscribe   the first rows of 1,000 to 1,000,000; and calls beside them
   live        what 10,000 live queries that a call does not touch add to its cost
   reload      from the save of a module of 1,000 lines to its first call, clients connected
-  idle        memory of a connection at 10,000 of them, and of an empty database; calls beside 10,000 connections
+  idle        memory of a connection at 10,000 of them, and of an empty database; calls beside 10,000 connections; and
+              the opening of all of them at once
   recovery    starts with a million rows and a log behind them; calls beside a snapshot
 
   --runs COUNT      rounds; default 5

@@ -1,16 +1,14 @@
---- What is held for those who do nothing: connections, and databases without rows; and what calls notice of them.
+--- What is held for those who do nothing: connections, and databases without rows; what calls notice of them; and how
+-- they come, many at once.
 local process = require "process"
 local servers = require "servers"
 local transfer = require "workloads.transfer"
 
 local idle = {
-  title = "memory of idle connections and of empty databases, and calls beside them",
+  title = "memory of idle connections and of empty databases, calls beside them, and their opening",
   measure = "bytes_each",
   peers = { "redis", "tarantool" },
-  columns = {
-    { field = "bytes_each", title = "bytes each", format = "%.0f" },
-    { field = "opened_per_second", title = "opened/s", format = "%.0f" },
-  },
+  columns = { { field = "bytes_each", title = "bytes each", format = "%.0f" } },
 }
 
 idle.forms = {}
@@ -19,6 +17,14 @@ for _, case in ipairs { "no idle connections", "idle connections" } do
     { field = "p50_us", title = "p50 us", format = "%.0f" },
     { field = "p99_us", title = "p99 us", format = "%.0f" },
     { field = "server_cpu_us", title = "server us", format = "%.1f" },
+  } }
+end
+
+for _, clients in ipairs { "new", "known" } do
+  idle.forms[clients .. " clients at once"] = { measure = "per_second", peers = idle.peers, columns = {
+    { field = "per_second", title = "opened/s", format = "%.0f" },
+    { field = "server_cpu_us", title = "server us", format = "%.0f" },
+    { field = "client_cpu_us", title = "client us", format = "%.0f" },
   } }
 end
 
@@ -38,6 +44,20 @@ local function connections(bench, round)
 end
 
 local CALLS = { "--connections", 1, "--window", 1 }
+
+--- All of them at once, without tokens and with those they got.
+local function openings(bench, round)
+  local started = bench.start(SYSTEMS, { part = "transfer", durable = true })
+  for _, system in ipairs(SYSTEMS) do
+    if started[system] then
+      bench.say("round %d: openings, %s", round, system)
+      local _, both = bench.load(system, started[system], "opening",
+        { "--connections", bench.options.idle, "--window", 512 })
+      for _, result in ipairs(both) do bench.note(result.clients .. " clients at once", system, round, result) end
+    end
+  end
+  bench.stop(started)
+end
 
 --- One call in flight on one connection, with and without the others.
 local function calls_beside(bench, round)
@@ -67,6 +87,7 @@ end
 function idle.run(bench)
   for round = 1, bench.options.runs do
     connections(bench, round)
+    openings(bench, round)
     calls_beside(bench, round)
     databases(bench, round)
   end
