@@ -215,6 +215,11 @@ static void loop_deinit(struct server *server)
     check(uv_loop_close(&server->loop) == 0);
 }
 
+/* Pings and silent clients are looked after by S4 (ws.h). libwebsockets would do so too, with a timer for each connection
+ * in one sorted list, which it walks from its front to put the last one in, at each opening and at each pong: what a
+ * connection costs would grow with their number. */
+static const lws_retry_bo_t no_policy;
+
 static struct lws_context *context_new(struct server *server)
 {
     void *loops[] = { &server->loop };
@@ -227,6 +232,7 @@ static struct lws_context *context_new(struct server *server)
         .alpn = "http/1.1",
         .pt_serv_buf_size = READ_SIZE,
         .max_http_header_data2 = HEAD_SIZE_MAX,
+        .retry_and_idle_policy = &no_policy,
         .timeout_secs = HEAD_TIMEOUT_S,
         .keepalive_timeout = KEEPALIVE_S,
         .gid = (gid_t)-1,
