@@ -278,6 +278,29 @@ describe("token", function()
     assert.truthy(refusal(keys:sign(payload { sub = SUBJECT, iss = ISSUER, iat = 1, exp = '"soon"' })):match "exp")
   end)
 
+  it("is refused once it has expired, however often it was good before", function()
+    local token = keys:sign(payload { sub = SUBJECT, iss = ISSUER, iat = 1, exp = os.time() - 58 })
+    local claims, reason = keys:verify(token)
+    assert.truthy(claims)
+    local deadline = os.time() + 20
+    while claims and os.time() < deadline do
+      net.client.sleep(0.1)
+      claims, reason = keys:verify(token)
+    end
+    assert.truthy(reason and reason:match "expired")
+  end)
+
+  it("is refused when it differs from one that was good, however often that was seen", function()
+    local token = keys:mint()
+    local other = keys:mint()
+    for _ = 1, 3 do
+      assert.truthy(keys:verify(token) and keys:verify(other))
+      local head, signature = token:match "^(.*%.)([^.]*)$"
+      assert.truthy(refusal(head .. other:match "([^.]*)$"):match "signature")
+      assert.truthy(refusal(other:match "^(.*%.)" .. signature):match "signature")
+    end
+  end)
+
   it("says nothing twice", function()
     assert.truthy(refusal(keys:sign '{"sub":"a","sub":"b","iss":"c","iat":1}'):match "twice")
   end)

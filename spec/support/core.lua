@@ -21,7 +21,7 @@ typedef bool atomic_bool;
 
 local HEADERS = "base/*.h sats/*.h schema/*.h store/*.h wal/*.h proto/*.h txn/*.h snap/snap.h snap/chunk.h sql/*.h"
   .. " sub/*.h host/foresight.h host/module.h engine/founding.h engine/port.h engine/rollback.h engine/sql_answer.h"
-  .. " engine/swap.h net/base64url.h net/token.h ../spec/sim/*.h"
+  .. " engine/swap.h net/base64url.h net/token.h net/vouched.h ../spec/sim/*.h"
 
 --- The headers as the preprocessor leaves them, without what they include from elsewhere.
 local function preprocessed()

@@ -38,12 +38,19 @@ end
 local keys = {}
 keys.__index = keys
 
---- The keys of a folder; nil and the sentence when they cannot be had.
-function net.open_keys(dir)
+local function open_handle(dir)
   local out, diag = ffi.new "struct token_keys *[1]", ffi.new "struct diag"
   local code = core.token_keys_open(out, core.disk_real(), dir, diag)
   if code ~= 0 then return nil, ffi.string(diag.text) end
-  return setmetatable({ handle = ffi.gc(out[0], core.token_keys_free) }, keys)
+  return ffi.gc(out[0], core.token_keys_free)
+end
+
+--- The keys of a folder; nil and the sentence when they cannot be had. What they sign is verified by others of the same
+-- folder, which have not seen it before.
+function net.open_keys(dir)
+  local handle, reason = open_handle(dir)
+  if not handle then return nil, reason end
+  return setmetatable({ handle = handle, judge = assert(open_handle(dir)) }, keys)
 end
 
 function keys:mint()
@@ -60,7 +67,7 @@ end
 --- The claims as a table, or nil and the sentence.
 function keys:verify(token)
   local claims, diag = ffi.new "struct token_claims", ffi.new "struct diag"
-  local code = core.token_verify(self.handle, net.bytes(token), claims, diag)
+  local code = core.token_verify(self.judge, net.bytes(token), claims, diag)
   if code ~= 0 then return nil, ffi.string(diag.text) end
   local result = {
     issuer = ffi.string(claims.issuer),
@@ -77,7 +84,7 @@ end
 --- A token for the same claims that lives `seconds`.
 function keys:resign(token, seconds)
   local claims, diag = ffi.new "struct token_claims", ffi.new "struct diag"
-  assert(core.token_verify(self.handle, net.bytes(token), claims, diag) == 0)
+  assert(core.token_verify(self.judge, net.bytes(token), claims, diag) == 0)
   local resigned = net.written(function(buf) core.token_resign(self.handle, claims, seconds, buf) end)
   core.token_claims_deinit(claims)
   return resigned

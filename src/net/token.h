@@ -3,7 +3,9 @@
  * Rules
  *   K1  One algorithm and one key: whatever the header says, nothing but ES256 under our own key is believed.
  *   K2  A token's size is limited before anything of it is decoded; what it says counts only after its
- *       signature has been checked. */
+ *       signature has been checked.
+ *   K3  A signature is checked by OpenSSL, once: keys remember which tokens bear a good one, those they made among them
+ *       (vouched.h). So they are used by one thread at a time. What a token says is checked each time. */
 #pragma once
 
 #include "base/buf.h"
