@@ -16,6 +16,7 @@ struct link {
     bool is_eager;
     bool is_paused;
     bool was_heard; /* since the last sweep */
+    bool owes_ping; /* the first */
     bool owes_pong;
     struct link *previous, *next;
     struct link *next_eager, *next_paused;

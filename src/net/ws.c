@@ -152,9 +152,8 @@ int ws_established(struct link *link)
         return -1;
     link->is_established = true;
     link->heard_us = link->pinged_us = clock_monotonic_us();
+    link->owes_ping = true;
     port_post(link->database->port, POST_CONNECT, &link->session, bytes_of("", 0));
-    outbox_put_ping(begin_frames(link->ws), bytes_of("", 0));
-    (void)write_frames(link);
     return 0;
 }
 
@@ -294,13 +293,23 @@ static void end_as_told(struct link *link, const struct packet *ending)
     buf_deinit(&reason);
 }
 
+/* The first ping needs no write of its own: it leaves in front of the greeting. */
+static void fill(struct link *link, const struct outbox_terms *terms, struct buf *frames)
+{
+    if (link->owes_ping && outbox_is_ready(&link->outbox, terms)) {
+        link->owes_ping = false;
+        outbox_put_ping(frames, bytes_of("", 0));
+    }
+    outbox_fill(&link->outbox, terms, frames);
+}
+
 /* Writes once. Afterwards the link is eager (waits for the disk), or waits for its socket, or has nothing. */
 static void send_link(struct link *link)
 {
     if (lws_partial_buffered(link->wsi))
         return; /* the socket will be reported writable */
     const struct outbox_terms terms = terms_of(link);
-    outbox_fill(&link->outbox, &terms, begin_frames(link->ws));
+    fill(link, &terms, begin_frames(link->ws));
     if (!write_frames(link))
         return;
     const struct packet *ending = outbox_ending(&link->outbox, &terms);
