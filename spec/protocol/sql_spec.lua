@@ -193,8 +193,8 @@ describe("SQL over HTTP", function()
       stats_of "SET row_limit = 0"
       assert.equal(200, ask("SELECT * FROM item").status)
       assert_refused("`speed` is no variable: there is `row_limit`, at character 6, near `speed`", "SHOW speed")
-      assert_refused("the value cannot be read as u64: it takes whole numbers from 0 to 2^64 - 1, at character 17, near `'many'`",
-        "SET row_limit = 'many'")
+      assert_refused("the value cannot be read as u64: it takes whole numbers from 0 to 2^64 - 1, at character 17, " ..
+        "near `'many'`", "SET row_limit = 'many'")
     end)
   end)
 
