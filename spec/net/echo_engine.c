@@ -1,6 +1,6 @@
 /* A server whose databases answer without tables or modules: what the specs of src/net talk to.
  *
- *     echo-engine KEYS_DIR LISTEN_ADDR [PING_INTERVAL_US IDLE_TIMEOUT_US]
+ *     echo-engine KEYS_DIR LISTEN_ADDR [PING_INTERVAL_US IDLE_TIMEOUT_US SWEEP_US]
  *
  * Prints the port it listens at, serves until its standard input ends. Two databases: `echo`, and `shut`, which
  * turns every client away. A frame is a command, "WORD ARGUMENT…":
@@ -10,6 +10,8 @@
  *     shared N       N messages made of an own and of a shared part
  *     hold TEXT      the message waits for the disk; `sync` lets it go
  *     flood N SIZE   N packets of one message each
+ *     gather SIZE    waits until more than SIZE bytes of this client's wait for it
+ *     quiet …        nothing
  *     close CODE TEXT, drop, sleep MS
  *
  * Anything else comes back as it is. On connecting a client gets "hello IDENTITY CONNECTION PROTOCOL CONFIRMED". */
@@ -134,6 +136,14 @@ static void flood(struct engine *engine, struct session *session, int count, siz
         send_big(engine, session, size);
 }
 
+/* And a little longer: what the last of them has set going has come to rest then. */
+static void gather(const struct session *session, size_t size)
+{
+    while (atomic_load(&session->waiting_bytes) <= size)
+        usleep(1000);
+    usleep(200000);
+}
+
 static void run_command(struct engine *engine, struct session *session, const char *text, bytes frame)
 {
     int number, size;
@@ -155,7 +165,9 @@ static void run_command(struct engine *engine, struct session *session, const ch
         port_send(engine->port, packet_new(PACKET_DROP, session));
     else if (sscanf(text, "sleep %d", &number) == 1)
         usleep((useconds_t)number * 1000);
-    else
+    else if (sscanf(text, "gather %d", &number) == 1)
+        gather(session, (size_t)number);
+    else if (strncmp(text, "quiet", 5) != 0)
         send_text(engine, session, frame, 0);
 }
 
@@ -335,7 +347,8 @@ int main(int argc, char **argv)
     const struct server_options options = { .listen_addr = argv[2],
                                             .keys = keys,
                                             .ping_interval_us = argc > 3 ? atoll(argv[3]) : 0,
-                                            .idle_timeout_us = argc > 4 ? atoll(argv[4]) : 0 };
+                                            .idle_timeout_us = argc > 4 ? atoll(argv[4]) : 0,
+                                            .sweep_us = argc > 5 ? atoll(argv[5]) : 0 };
     if (server_new(&server, &options, &diag) != OK) {
         fprintf(stderr, "%s\n", diag.text);
         token_keys_free(keys);

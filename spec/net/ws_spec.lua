@@ -442,6 +442,20 @@ describe("Packing", function()
   end)
 end)
 
+describe("A client for which 64 MiB wait to be processed", function()
+  it("is read again when the engine has caught up, though nothing else happens then", function()
+    local engine = net.start_engine { sweep_us = 3600e6 } -- nothing else wakes the server
+    local client = greeted(engine)
+    local frame = net.client.frame { payload = "quiet" .. (" "):rep(2 ^ 20), key = "\0\0\0\0" }
+    client:send "gather 67108864"
+    assert(client:send_raw(frame:rep(96)))
+    client:send "here"
+    assert.equal("here", receive(client))
+    client:close(1000)
+    assert.equal(0, engine:stop())
+  end)
+end)
+
 describe("Time", function()
   local engine
 

@@ -127,13 +127,14 @@ end
 local engine = {}
 engine.__index = engine
 
---- Starts spec/net/echo_engine.c: { ping_interval_us, idle_timeout_us, keys_dir }. Its port is in `port`.
+--- Starts spec/net/echo_engine.c: { ping_interval_us, idle_timeout_us, sweep_us, keys_dir }. Its port is in `port`.
 function net.start_engine(options)
   options = options or {}
   local dir = options.keys_dir or net.make_dir()
   local path = os.getenv "STDB_ECHO" or "build/echo-engine"
   local pid, input, output = spawn(path, {
     dir, "127.0.0.1:0", tostring(options.ping_interval_us or 0), tostring(options.idle_timeout_us or 0),
+    tostring(options.sweep_us or 0),
   })
   local port = tonumber(read_line(output))
   assert(port, path .. " does not start")

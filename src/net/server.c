@@ -281,7 +281,7 @@ err server_new(struct server **out, const struct server_options *options, struct
     ws_init(&server->ws, options->keys, &server->directory);
     server->ws.ping_interval_us = options->ping_interval_us > 0 ? options->ping_interval_us : PING_INTERVAL_US;
     server->ws.idle_timeout_us = options->idle_timeout_us > 0 ? options->idle_timeout_us : IDLE_TIMEOUT_US;
-    server->sweep_ms = sweep_interval(&server->ws);
+    server->sweep_ms = options->sweep_us > 0 ? (uint64_t)options->sweep_us / 1000 : sweep_interval(&server->ws);
     loop_init(server);
     server->context = context_new(server);
     err code = OK;

@@ -22,6 +22,7 @@ struct server_options {
     struct token_keys *keys;  /* borrowed */
     int64_t ping_interval_us; /* 0: 15 s */
     int64_t idle_timeout_us;  /* 0: 30 s */
+    int64_t sweep_us;         /* how often it is looked at times; 0: as these two want it, each second at least */
 };
 
 /* Binds: ERR_IN_USE when the address is taken. */
