@@ -2,21 +2,19 @@
 #include "sql/change.h"
 #include "sql/plan_run.h"
 
-/* The rows that match, one behind the other: copies, since what is changed moves. */
+/* The rows that match. Their references hold while they are changed, and what was deleted can still be read: its slot is
+ * not given again before the end (N3, N4). */
 struct gathering {
-    struct buf rows; /* u32 size, then the row */
+    struct buf refs; /* rowref */
     struct budget *budget;
-    uint64_t count;
 };
 
-static bool gather_row(void *context, const uint8_t *const *rows)
+static bool gather_row(void *context, rowref ref)
 {
     struct gathering *gathering = context;
-    const bytes row = plan_row(rows[0]);
-    if (!budget_take_bytes(gathering->budget, sizeof(uint32_t) + row.size))
+    if (!budget_take_bytes(gathering->budget, sizeof ref))
         return false;
-    buf_put_sized(&gathering->rows, row);
-    gathering->count++;
+    buf_put(&gathering->refs, &ref, sizeof ref);
     return true;
 }
 
@@ -26,9 +24,24 @@ static err gather(const struct change *change, const struct store *store, struct
     struct plan plan;
     arena_init(&arena);
     plan_make(&plan, &arena, change->relation, store);
-    const err code = plan_run(&plan, gathering->budget, gather_row, gathering);
+    const err code = plan_run_refs(&plan, gathering->budget, gather_row, gathering);
     arena_deinit(&arena);
     return code;
+}
+
+static uint64_t gathered_count(const struct gathering *gathering)
+{
+    return gathering->refs.size / sizeof(rowref);
+}
+
+/* The row at `place`, while there is one and time for it. */
+static bool gathered_next(const struct gathering *gathering, uint64_t place, rowref *ref)
+{
+    enum { LOOK_EVERY = 256 };
+    if (place == gathered_count(gathering) || (place % LOOK_EVERY == 0 && !budget_look(gathering->budget)))
+        return false;
+    *ref = ((const rowref *)gathering->refs.data)[place];
+    return true;
 }
 
 static err insert_rows(const struct change *change, struct txn *txn, struct budget *budget,
@@ -44,15 +57,12 @@ static err insert_rows(const struct change *change, struct txn *txn, struct budg
     return OK;
 }
 
-static err delete_rows(const struct gathering *gathering, struct txn *txn, struct table *table, struct diag *diag)
+static err delete_rows(const struct gathering *gathering, struct txn *txn, struct table *table)
 {
-    struct reader left = reader_of(buf_bytes(&gathering->rows));
-    while (reader_left(&left) > 0) {
-        const rowref ref = table_find_equal(table, reader_get_sized(&left));
-        check(ref != ROWREF_NONE); /* B1 */
-        TRY(txn_delete(txn, table, ref, diag));
-    }
-    return OK;
+    rowref ref;
+    for (uint64_t place = 0; gathered_next(gathering, place, &ref); place++)
+        TRY(txn_delete(txn, table, ref, gathering->budget->diag));
+    return gathering->budget->code;
 }
 
 /* The row with the new values in their columns. */
@@ -85,37 +95,40 @@ static struct index *find_kept_index(const struct change *change, const struct t
     return NULL;
 }
 
-/* Without one all old rows go before the first new one comes, so that no new row meets an old one. */
+static err update_row(struct txn *txn, struct table *table, struct index *index, bytes row, struct diag *diag)
+{
+    rowref stored;
+    return index == NULL ? txn_insert(txn, table, row, &stored, diag)
+                         : txn_update(txn, table, index, row, &stored, diag);
+}
+
+/* Without a kept index all old rows go before the first new one comes, so that no new row meets an old one. */
 static err update_rows(const struct change *change, const struct gathering *gathering, struct txn *txn,
-                       struct table *table, struct diag *diag)
+                       struct table *table)
 {
     struct index *index = find_kept_index(change, table);
     struct buf row;
+    rowref ref;
     buf_init(&row);
-    err code = index == NULL ? delete_rows(gathering, txn, table, diag) : OK;
-    struct reader left = reader_of(buf_bytes(&gathering->rows));
-    while (reader_left(&left) > 0 && code == OK) {
-        rowref stored;
-        make_successor(change, reader_get_sized(&left), &row);
-        code = index == NULL ? txn_insert(txn, table, buf_bytes(&row), &stored, diag)
-                             : txn_update(txn, table, index, buf_bytes(&row), &stored, diag);
+    err code = index == NULL ? delete_rows(gathering, txn, table) : OK;
+    for (uint64_t place = 0; code == OK && gathered_next(gathering, place, &ref); place++) {
+        make_successor(change, row_bytes(pages_row(&table->pages, ref)), &row);
+        code = update_row(txn, table, index, buf_bytes(&row), gathering->budget->diag);
     }
     buf_deinit(&row);
-    return code;
+    return code != OK ? code : gathering->budget->code;
 }
 
 static err change_rows(const struct change *change, const struct gathering *gathering, struct txn *txn,
                        struct change_counts *counts)
 {
     struct table *table = store_find(txn_store(txn), change->table->id);
-    if (gathering->count == 0)
-        return OK;
     if (change->kind == STATEMENT_DELETE) {
-        counts->deleted = gathering->count;
-        return delete_rows(gathering, txn, table, gathering->budget->diag);
+        counts->deleted = gathered_count(gathering);
+        return delete_rows(gathering, txn, table);
     }
-    counts->updated = gathering->count;
-    return update_rows(change, gathering, txn, table, gathering->budget->diag);
+    counts->updated = gathered_count(gathering);
+    return update_rows(change, gathering, txn, table);
 }
 
 err change_run(const struct change *change, struct txn *txn, struct budget *budget, struct change_counts *counts)
@@ -127,7 +140,7 @@ err change_run(const struct change *change, struct txn *txn, struct budget *budg
     err code = gather(change, txn_store(txn), &gathering);
     if (code == OK)
         code = change_rows(change, &gathering, txn, counts);
-    buf_deinit(&gathering.rows);
+    buf_deinit(&gathering.refs);
     return code;
 }
 

@@ -13,8 +13,10 @@ struct step_state {
 struct runner {
     const struct plan *plan;
     struct budget *budget;
-    plan_each_fn *each;
+    plan_each_fn *each;         /* or */
+    plan_each_ref_fn *each_ref; /* which gets `ref`, of the one step that gives rows by reference */
     void *context;
+    rowref ref;
     const uint8_t *rows[SQL_SOURCES_MAX];
     struct step_state states[SQL_SOURCES_MAX];
 };
@@ -66,9 +68,11 @@ static bool step_pages(struct runner *runner, uint32_t idx)
 {
     const struct table *table = runner->plan->steps[idx].table;
     rowref ref = ROWREF_NONE;
-    for (const struct row *row; (row = pages_next(&table->pages, &ref)) != NULL;)
+    for (const struct row *row; (row = pages_next(&table->pages, &ref)) != NULL;) {
+        runner->ref = ref;
         if (!step_row(runner, idx, row->data))
             return false;
+    }
     return true;
 }
 
@@ -76,6 +80,7 @@ static bool walk_ref(void *context, rowref ref)
 {
     struct walk *walk = context;
     const struct table *table = walk->runner->plan->steps[walk->step].table;
+    walk->runner->ref = ref;
     walk->goes_on = step_row(walk->runner, walk->step, pages_row(&table->pages, ref)->data);
     return walk->goes_on;
 }
@@ -164,7 +169,8 @@ static bool step_hash(struct runner *runner, uint32_t idx)
 static bool step_run(struct runner *runner, uint32_t idx)
 {
     if (idx == runner->plan->step_count)
-        return runner->each(runner->context, runner->rows);
+        return runner->each != NULL ? runner->each(runner->context, runner->rows)
+                                    : runner->each_ref(runner->context, runner->ref);
     switch (runner->plan->steps[idx].access) {
     case STEP_PAGES: return step_pages(runner, idx);
     case STEP_INDEX: return step_index(runner, idx);
@@ -173,17 +179,30 @@ static bool step_run(struct runner *runner, uint32_t idx)
     unreachable();
 }
 
+static err run(struct runner *runner)
+{
+    const struct plan *plan = runner->plan;
+    if (plan->never)
+        return OK;
+    if (budget_check_estimate(runner->budget, plan->rows) == OK)
+        (void)step_run(runner, 0);
+    for (uint32_t idx = 0; idx < plan->step_count; idx++) {
+        row_hash_deinit(&runner->states[idx].hash);
+        buf_deinit(&runner->states[idx].lower);
+        buf_deinit(&runner->states[idx].upper);
+    }
+    return runner->budget != NULL ? runner->budget->code : OK;
+}
+
 err plan_run(const struct plan *plan, struct budget *budget, plan_each_fn *each, void *context)
 {
     struct runner runner = { .plan = plan, .budget = budget, .each = each, .context = context };
-    if (plan->never)
-        return OK;
-    if (budget_check_estimate(budget, plan->rows) == OK)
-        (void)step_run(&runner, 0);
-    for (uint32_t idx = 0; idx < plan->step_count; idx++) {
-        row_hash_deinit(&runner.states[idx].hash);
-        buf_deinit(&runner.states[idx].lower);
-        buf_deinit(&runner.states[idx].upper);
-    }
-    return budget != NULL ? budget->code : OK;
+    return run(&runner);
+}
+
+err plan_run_refs(const struct plan *plan, struct budget *budget, plan_each_ref_fn *each, void *context)
+{
+    check(plan->never || (plan->step_count == 1 && plan->steps[0].access != STEP_HASH));
+    struct runner runner = { .plan = plan, .budget = budget, .each_ref = each, .context = context };
+    return run(&runner);
 }

@@ -13,6 +13,10 @@ typedef bool plan_each_fn(void *context, const uint8_t *const *rows);
 /* `budget` may be NULL. Its error, or OK. */
 err plan_run(const struct plan *plan, struct budget *budget, plan_each_fn *each, void *context);
 
+/* The same for a plan of one table, by references: these outlast changes of the table (N3). */
+typedef bool plan_each_ref_fn(void *context, rowref ref);
+err plan_run_refs(const struct plan *plan, struct budget *budget, plan_each_ref_fn *each, void *context);
+
 /* The whole row whose bytes begin at `data`. */
 static inline bytes plan_row(const uint8_t *data)
 {
