@@ -103,6 +103,35 @@ describe("a transaction", function()
         assert.same({}, (txn:commit()))
     end)
 
+    it("names a long value by its beginning, on one line", function()
+        local wide = store.world { { name = "page", columns = { { "id", "u32" }, { "title", "string" }, { "hash", "bytes" },
+            { "nick", "option(string)" } }, indexes = { { "id", unique = true }, { "title", unique = true },
+            { "hash", unique = true }, { "nick", unique = true } } } }
+        local writer = transactions.new(wide)
+        local function page(id, changes)
+            local values = { id = id, title = "t" .. id, hash = "h" .. id, nick = { tag = "some", value = "n" .. id } }
+            for key, value in pairs(changes) do values[key] = value end
+            return values
+        end
+        local function refusal(changes)
+            writer:begin()
+            assert(writer:insert("page", page(1, changes)))
+            local _, why = writer:insert("page", page(2, changes))
+            writer:abort()
+            return why:match "column%(s%): (.*)$"
+        end
+        assert.equal([['title' value: "two\nlines"]], refusal { title = "two\nlines" })
+        assert.equal("'title' value: \"" .. ("x"):rep(100) .. "\"", refusal { title = ("x"):rep(100) })
+        assert.equal("'title' value: \"" .. ("x"):rep(100) .. "\" and 999900 bytes more", refusal { title = ("x"):rep(1e6) })
+        assert.equal("'title' value: \"x" .. ("é"):rep(49) .. "\" and 1902 bytes more",
+            refusal { title = "x" .. ("é"):rep(1000) })
+        assert.equal("'hash' value: \"" .. ("ff"):rep(100) .. "\" and 5 bytes more", refusal { hash = ("\255"):rep(105) })
+        assert.equal("'nick' value: [0,\"" .. ("x"):rep(100) .. "\"] and 900 bytes more",
+            refusal { nick = { tag = "some", value = ("x"):rep(1000) } })
+        writer:free()
+        wide:free()
+    end)
+
     it("refuses to update what is not there or cannot be told apart", function()
         local _, why = txn:update("player", 1, { id = 9, name = "nobody", score = 1 })
         assert.equal("table `player` has no row to update with id = 9", why)

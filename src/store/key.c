@@ -3,6 +3,8 @@
 #include "sats/bsatn.h"
 #include "sats/json.h"
 
+enum { SHOWN_MAX = 100 }; /* bytes of a text, for people */
+
 /* Whether the key is one block: columns side by side at a constant offset, none of variable size. */
 static bool find_block(struct key *key)
 {
@@ -134,6 +136,38 @@ void key_print_columns(struct buf *out, const struct table_def *table, const str
     }
 }
 
+/* How much of `content` is shown, in whole characters where it is text. */
+static size_t shown_size(const struct type *type, bytes content)
+{
+    size_t size = SHOWN_MAX;
+    while (type->kind == TYPE_STRING && (content.at[size] & 0xc0) == 0x80)
+        size--;
+    return size;
+}
+
+/* The keys that may be long are text and bytes, perhaps in an option: what is left out is their end. */
+static void print_value(struct buf *out, const struct type *type, bytes value)
+{
+    const struct type *inner = type;
+    size_t tags = 0;
+    for (; inner->kind == TYPE_SUM; inner = inner->fields[0].type)
+        tags++;
+    if (value.size <= tags + sizeof(uint32_t) + SHOWN_MAX) {
+        json_print(out, type, value, JSON_UNTYPED);
+        return;
+    }
+    check(inner->kind == TYPE_STRING || inner->kind == TYPE_ARRAY);
+    const bytes content = bytes_of(value.at + tags + sizeof(uint32_t), value.size - tags - sizeof(uint32_t));
+    const size_t shown = shown_size(inner, content);
+    struct buf beginning;
+    buf_init(&beginning);
+    buf_put(&beginning, value.at, tags);
+    buf_put_sized(&beginning, bytes_of(content.at, shown));
+    json_print(out, type, buf_bytes(&beginning), JSON_UNTYPED);
+    buf_put_format(out, " and %zu bytes more", content.size - shown);
+    buf_deinit(&beginning);
+}
+
 void key_print(struct buf *out, const struct table_def *table, const struct index_def *def, const uint8_t *row)
 {
     if (def->column_count > 1)
@@ -143,7 +177,7 @@ void key_print(struct buf *out, const struct table_def *table, const struct inde
         const uint8_t *at = key_row_column(table, row, def->columns[idx]);
         if (idx > 0)
             buf_put_u8(out, ',');
-        json_print(out, type, bytes_of(at, bsatn_size(type, at)), JSON_UNTYPED);
+        print_value(out, type, bytes_of(at, bsatn_size(type, at)));
     }
     if (def->column_count > 1)
         buf_put_u8(out, ']');

@@ -43,7 +43,8 @@ const uint8_t *key_row_column(const struct table_def *table, const uint8_t *row,
 struct key_at key_in_row(const struct key *key, const uint8_t *row);
 struct key_at key_in_probe(const struct key *key, const uint8_t *probe, uint32_t column_count);
 
-/* For people: "row, place" and "[1,2]"; of one column its name and its value alone. */
+/* For people, on one line: "row, place" and "[1,2]"; of one column its name and its value alone. Of a long value only the
+ * beginning: `"Once upon a ti" and 999986 bytes more`. */
 void key_print_columns(struct buf *out, const struct table_def *table, const struct index_def *def);
 void key_print(struct buf *out, const struct table_def *table, const struct index_def *def, const uint8_t *row);
 
