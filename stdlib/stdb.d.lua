@@ -12,7 +12,7 @@ local stdb = {}
 ---@alias stdb.IndexKind
 ---| true      # a B-tree: equal values, ranges, order
 ---| "btree"   # the same
----| "hash"    # equal values only, a little faster
+---| "hash"    # equal values only, a little faster: a range in SQL looks at all rows, as EXPLAIN says
 ---| "direct"  # for small dense numbers and enums without payload
 
 ---@class stdb.Column A column: its name, its type and what it is for.

@@ -183,6 +183,25 @@ describe("a SELECT", function()
             "EXPLAIN SHOW row_limit")
     end)
 
+    it("is explained with the hash index that would have helped if it had an order", function()
+        local own = sql.world { { name = "star", columns = { { "id", "u32", index = "Hash" }, { "x", "u32" }, { "y", "u32" } },
+            indexes = { { kind = "Hash", accessor = "x_y", columns = { "x", "y" } } } } }
+        local filled = own:fill { star = { own:row("star", { id = 1, x = 1, y = 1 }) } }
+        local function access(condition)
+            return assert(own:ask("EXPLAIN SELECT * FROM star WHERE " .. condition, filled)):match "star: (.-), keep"
+        end
+        assert.equal("look up in index star_id_idx_hash: id = a value", access "id = 1")
+        for _, condition in ipairs { "id > 1", "id >= 1 AND id < 9 AND y > 2" } do
+            assert.equal("read all rows, since hash index star_id_idx_hash finds no ranges", access(condition))
+        end
+        for _, condition in ipairs { "x > 2", "x = 1 AND y > 2" } do
+            assert.equal("read all rows, since hash index star_x_y_idx_hash finds no ranges", access(condition))
+        end
+        for _, condition in ipairs { "y > 1", "id <> 1", "x = 1" } do
+            assert.equal("read all rows", access(condition))
+        end
+    end)
+
     it("with an order and a limit walks an index that has the order, and reads no more than it gives", function()
         local players = {}
         for id = 1, 1000 do

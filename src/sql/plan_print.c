@@ -1,4 +1,5 @@
 /* A plan as lines for people. */
+#include "sql/bounds.h"
 #include "sql/plan.h"
 
 static void print_column(struct buf *out, const struct plan_step *step, uint16_t column)
@@ -19,10 +20,31 @@ static void print_key(struct buf *out, const struct plan_step *step, const struc
                    BYTES_FORMAT(from->table->columns[key->from.column].name));
 }
 
+/* Whether the index would lead to the rows of a range that they must lie in, if it had an order. */
+static bool is_missed(const struct index_def *def, const struct query_filter *filter)
+{
+    uint32_t idx = 0;
+    while (idx < def->column_count && bounds_equality(filter, def->columns[idx]) != NULL)
+        idx++;
+    return def->kind == INDEX_HASH && idx < def->column_count && bounds_range(filter, def->columns[idx]) != NULL;
+}
+
+static void print_all_rows(struct buf *out, const struct plan_step *step, const struct query_filter *filter)
+{
+    buf_put_text(out, "read all rows");
+    for (uint32_t idx = 0; idx < step->table->index_count; idx++) {
+        const struct index_def *def = index_def(step->table->indexes[idx]);
+        if (is_missed(def, filter)) {
+            buf_put_format(out, ", since hash index %.*s finds no ranges", BYTES_FORMAT(def->name));
+            return;
+        }
+    }
+}
+
 static void print_access(struct buf *out, const struct plan_step *step, const struct relation *relation)
 {
     if (step->access == STEP_PAGES) {
-        buf_put_text(out, "read all rows");
+        print_all_rows(out, step, &relation->sources[step->source].filter);
         return;
     }
     if (step->access == STEP_HASH)
