@@ -25,7 +25,7 @@ void json_print_string(struct buf *out, bytes text)
         buf_put(out, text.at + plain, idx - plain);
         plain = idx + 1;
         if (byte >= 0x20)
-            buf_put_format(out, "\\%c", byte);
+            buf_put(out, (const uint8_t[]){ '\\', byte }, 2);
         else if (byte < sizeof letters && letters[byte] != 0)
             buf_put_format(out, "\\%c", letters[byte]);
         else
