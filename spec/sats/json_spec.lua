@@ -197,6 +197,18 @@ describe("SATS-JSON", function()
             prints("ScheduleAt", { tag = "Interval", value = 5 }, '{"Interval":{"__time_duration_micros__":5}}',
                 "[0,[5]]")
         end)
+
+        it("leaves out what stands apart, and tells where it belongs", function()
+            local notation = bsatn.type "{ name: string, list: [{ gap: {}, unit: {} }], behind: u8 }"
+            local kind = sats.type(notation)
+            local apart = kind.fields[1].type.element.fields[0].type
+            local item = { gap = {}, unit = {} }
+            local text = bsatn.encode(notation, { name = "a", list = { item, item }, behind = 7 })
+            local printed, places = sats.print_around(kind, text, "typed", apart)
+            assert.are.equal('{"name":"a","list":[{"gap":,"unit":[]},{"gap":,"unit":[]}],"behind":7}', printed)
+            local first = printed:find('"gap":', 1, true) + 5
+            assert.are.same({ first, printed:find('"gap":', first, true) + 5 }, places)
+        end)
     end)
 
     describe("written by another", function()

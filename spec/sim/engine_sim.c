@@ -301,6 +301,21 @@ uint64_t server_sim_v1_updates(const struct server_sim *server)
     return server->engine->v1_updates.made_count;
 }
 
+uint64_t server_sim_v1_lists_told(const struct server_sim *server)
+{
+    return server->engine->v1_updates.piece_count;
+}
+
+uint64_t server_sim_v1_lists_shown(const struct server_sim *server)
+{
+    return atomic_load(&server->engine->v1_lists_shown);
+}
+
+void server_sim_limit_v1_messages(size_t size_max)
+{
+    v1_message_size_max = size_max > 0 ? size_max : UINT32_MAX;
+}
+
 void server_sim_release_early(struct server_sim *server, bool early)
 {
     server->releases_early = early;

@@ -43,8 +43,12 @@ void server_sim_disconnect(struct server_sim *server, uint32_t number);
 const uint8_t *server_sim_receive(struct server_sim *server, uint32_t number, size_t *size);
 /* How the session ends, when its turn has come: a close code, 1 without one, 2 when it is gone, 0 when it lives. */
 uint32_t server_sim_ending(struct server_sim *server, uint32_t number);
-/* How many updates were made for clients of v1 since the start. */
+/* What was made for clients of v1 since the start: updates, lists of rows in updates, lists of first rows. */
 uint64_t server_sim_v1_updates(const struct server_sim *server);
+uint64_t server_sim_v1_lists_told(const struct server_sim *server);
+uint64_t server_sim_v1_lists_shown(const struct server_sim *server);
+/* The largest message to a client of v1; 0: as ever. Before it opens. */
+void server_sim_limit_v1_messages(size_t size_max);
 /* Packets leave without waiting for the disk: a bug, planted. */
 void server_sim_release_early(struct server_sim *server, bool early);
 

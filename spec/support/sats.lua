@@ -126,6 +126,19 @@ function sats.print(kind, text, style)
     return sats.written(function(out) core.json_print(out, kind, view(text), styles[style]) end)
 end
 
+--- The JSON without the values of `apart`, and the places where they belong, counted from 0.
+function sats.print_around(kind, text, style, apart)
+    local printed
+    local places = sats.written(function(places)
+        printed = sats.written(function(out)
+            core.json_print_around(out, kind, view(text), styles[style], apart, places)
+        end)
+    end)
+    local list, at = {}, ffi.cast("const size_t *", places)
+    for place = 1, #places / ffi.sizeof "size_t" do list[place] = tonumber(at[place - 1]) end
+    return printed, list
+end
+
 --- The bytes of the value that `json` says; or nil and the refusal.
 function sats.parse(kind, json)
     local code, diag = nil, ffi.new("struct diag")

@@ -61,6 +61,9 @@ function Server:ending(number)
 end
 
 function Server:v1_updates() return tonumber(C.server_sim_v1_updates(self.at)) end
+function Server:v1_lists_told() return tonumber(C.server_sim_v1_lists_told(self.at)) end
+function Server:v1_lists_shown() return tonumber(C.server_sim_v1_lists_shown(self.at)) end
+function Server:limit_v1_messages(size_max) C.server_sim_limit_v1_messages(size_max) end
 function Server:release_early(early) C.server_sim_release_early(self.at, early) end
 function Server:ask_snapshot() C.server_sim_ask_snapshot(self.at) end
 function Server:ask_undo(selection) C.server_sim_ask_undo(self.at, selection) end

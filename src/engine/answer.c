@@ -90,15 +90,6 @@ void answer_end(struct engine *engine, struct client *client)
     packet->needs = needs_now(engine, client->session);
 }
 
-void answer_shared(struct engine *engine, struct client *client, struct shared *message)
-{
-    const bool is_small = message->size <= UPDATE_INLINE_MAX;
-    const struct update_part whole = { bytes_of(message->data, message->size), is_small ? NULL : message };
-    (void)answer_begin(engine, client);
-    answer_add_parts(client, &whole, 1);
-    answer_end(engine, client);
-}
-
 void answer_close(struct engine *engine, struct client *client, uint16_t code, const char *reason)
 {
     answer_flush(engine);

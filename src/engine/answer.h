@@ -13,8 +13,6 @@
 struct buf *answer_begin(struct engine *engine, struct client *client);
 void answer_add_parts(struct client *client, const struct update_part *parts, uint32_t count);
 void answer_end(struct engine *engine, struct client *client);
-/* A whole message, which others may be told as well. */
-void answer_shared(struct engine *engine, struct client *client, struct shared *message);
 
 /* Ends the connection: with a close frame after what is queued, or without any. */
 void answer_close(struct engine *engine, struct client *client, uint16_t code, const char *reason);

@@ -244,6 +244,7 @@ void engine_close(struct engine *engine)
     module_free(engine->module);
     module_log_free(engine->module_log);
     subs_free(engine->subs);
+    v1_message_deinit(&engine->v1_message);
     v1_updates_deinit(&engine->v1_updates);
     txn_free(engine->txn);
     store_deinit(&engine->store);

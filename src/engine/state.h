@@ -76,7 +76,9 @@ struct engine {
     uint64_t row_limit;           /* rows that a statement of another than the owner may expect to read; 0: any */
     struct client *clients;       /* all connected */
     struct client *open_clients;  /* with messages made in this turn */
+    struct v1_message v1_message; /* the one being made: v1_answer.h */
     struct v1_updates v1_updates; /* of the running commit */
+    atomic_uint_fast64_t v1_lists_shown; /* first rows put into v1's words, since the start, by any thread; for specs */
     uint64_t init_seed;           /* what init's random source was given; for its record */
     uint64_t seeds_drawn;         /* since the start */
     int64_t now_us;               /* wall clock of the post at hand */

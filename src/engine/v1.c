@@ -4,16 +4,13 @@
 #include "engine/answer.h"
 #include "engine/call.h"
 #include "engine/subscription.h"
+#include "engine/v1_answer.h"
 #include "engine/v1_rows.h"
 #include "proto/v1_json.h"
-#include "proto/v1_msg.h"
-#include "proto/v1_update.h"
 #include "sats/json.h"
 
 enum {
     CLOSE_INTERNAL = 1011,
-    /* A message that was large once does not keep its memory for as long as the client is there. */
-    KEPT_CAPACITY_MAX = 1 << 18,
     /* What all queries of a request may take together, as the queries of a set in sub/ may. */
     REQUEST_TIME_MAX_US = 2000000,
 };
@@ -37,7 +34,6 @@ struct v1_subscription {
 };
 
 struct v1_client {
-    enum v1_form form;
     struct map queries;            /* text -> struct v1_query, owned */
     struct map subscriptions;      /* query id -> struct v1_subscription, owned */
     struct v1_subscription *whole; /* owned: what Subscribe asked for last, or NULL */
@@ -45,7 +41,6 @@ struct v1_client {
     uint32_t reference_count; /* of all queries */
     uint64_t request;         /* counts those that subscribe */
     bool has_ended;           /* a subscription has */
-    struct buf message; /* the one being made */
 };
 
 /* Life */
@@ -61,7 +56,6 @@ struct v1_client *v1_client_new(const struct session *session)
     if (session->protocol != PROTOCOL_V1 && session->protocol != PROTOCOL_V1_JSON)
         return NULL;
     struct v1_client *v1 = memory_new(sizeof *v1);
-    v1->form = session->protocol == PROTOCOL_V1_JSON ? V1_TEXT : V1_BYTES;
     map_init(&v1->queries);
     map_init(&v1->subscriptions);
     return v1;
@@ -85,59 +79,23 @@ void v1_client_free(struct v1_client *v1)
         subscription_free(v1->whole);
     map_deinit(&v1->queries);
     map_deinit(&v1->subscriptions);
-    buf_deinit(&v1->message);
     memory_free(v1);
 }
 
 /* Messages out */
 
-static struct v1_writer message_begin(struct engine *engine, struct client *client)
-{
-    struct v1_client *v1 = client->v1;
-    buf_clear(&v1->message);
-    return (struct v1_writer){ .out = &v1->message, .form = v1->form, .schema = engine->store.schema };
-}
-
-static void close_too_large(struct engine *engine, struct client *client)
-{
-    answer_close(engine, client, CLOSE_INTERNAL, "there is more to be told than one message can hold");
-}
-
-static void message_end(struct engine *engine, struct client *client)
-{
-    struct v1_client *v1 = client->v1;
-    struct buf *out = answer_begin(engine, client);
-    const size_t start = out->size;
-    if (v1->form == V1_TEXT)
-        v1_json_print(out, buf_bytes(&v1->message));
-    else
-        buf_put_bytes(out, buf_bytes(&v1->message));
-    if (v1->message.capacity > KEPT_CAPACITY_MAX)
-        buf_deinit(&v1->message);
-    if (out->size - start <= UINT32_MAX) {
-        answer_end(engine, client);
-    } else {
-        out->size = start;
-        close_too_large(engine, client);
-    }
-}
-
 void v1_greet(struct engine *engine, struct client *client)
 {
     const struct session *session = client->session;
-    const struct v1_writer writer = message_begin(engine, client);
-    v1_put_identity_token(writer.out, &session->who, bytes_of_text(session->token), &session->connection);
-    message_end(engine, client);
+    const struct v1_writer writer = v1_answer_begin(engine, client);
+    v1_put_identity_token(&writer.message->layout, &session->who, bytes_of_text(session->token), &session->connection);
+    v1_answer_end(engine, client);
 }
 
 void v1_tell_update(struct engine *engine, struct client *client, const struct update_part *parts, uint32_t count)
 {
-    struct shared *message =
-        v1_updates_get(&engine->v1_updates, client->v1->form, engine->store.schema, parts, count);
-    if (message != NULL)
-        answer_shared(engine, client, message);
-    else
-        close_too_large(engine, client);
+    v1_answer(engine, client,
+              v1_updates_get(&engine->v1_updates, v1_answer_form(client), engine->store.schema, parts, count));
 }
 
 /* Calls */
@@ -158,21 +116,21 @@ static void tell_committed(void *context, const struct update_part *parts, uint3
             v1_tell_update(at_hand->engine, at_hand->client, parts, count);
         return;
     }
-    const struct v1_writer writer = message_begin(at_hand->engine, at_hand->client);
-    v1_put_call_committed(writer.out);
+    const struct v1_writer writer = v1_answer_begin(at_hand->engine, at_hand->client);
+    v1_put_call_committed(&writer.message->layout);
     v1_updates_put(&at_hand->engine->v1_updates, &writer, parts, count);
     at_hand->call.duration_us = clock_monotonic_us() - at_hand->started_us;
-    v1_put_call_end(writer.out, &at_hand->call);
-    message_end(at_hand->engine, at_hand->client);
+    v1_put_call_end(&writer.message->layout, &at_hand->call);
+    v1_answer_end(at_hand->engine, at_hand->client);
 }
 
 static void tell_failed(struct call_at_hand *at_hand, const struct diag *diag)
 {
-    const struct v1_writer writer = message_begin(at_hand->engine, at_hand->client);
-    v1_put_call_failed(writer.out, bytes_of_text(diag->text));
+    const struct v1_writer writer = v1_answer_begin(at_hand->engine, at_hand->client);
+    v1_put_call_failed(&writer.message->layout, bytes_of_text(diag->text));
     at_hand->call.duration_us = clock_monotonic_us() - at_hand->started_us;
-    v1_put_call_end(writer.out, &at_hand->call);
-    message_end(at_hand->engine, at_hand->client);
+    v1_put_call_end(&writer.message->layout, &at_hand->call);
+    v1_answer_end(at_hand->engine, at_hand->client);
 }
 
 /* The arguments as BSATN, checked; and told back in the form that the client is answered in. */
@@ -180,6 +138,7 @@ static err read_args(struct call_at_hand *at_hand, bool is_text, struct buf *par
                      struct diag *diag)
 {
     struct engine *engine = at_hand->engine;
+    const enum v1_form form = v1_answer_form(at_hand->client);
     const uint32_t reducer = at_hand->call.reducer_id;
     const struct reducer_def *def = &engine->store.schema->reducers[reducer];
     *args = at_hand->msg->args;
@@ -189,9 +148,9 @@ static err read_args(struct call_at_hand *at_hand, bool is_text, struct buf *par
         TRY(call_parse_args(engine, reducer, *args, parsed, diag));
         *args = buf_bytes(parsed);
     }
-    if (at_hand->client->v1->form == V1_TEXT && !is_text)
+    if (form == V1_TEXT && !is_text)
         json_print(printed, def->params, *args, JSON_UNTYPED);
-    const bool as_came = (at_hand->client->v1->form == V1_TEXT) == is_text;
+    const bool as_came = (form == V1_TEXT) == is_text;
     at_hand->call.args = as_came ? at_hand->msg->args : is_text ? *args : buf_bytes(printed);
     return OK;
 }
@@ -434,7 +393,7 @@ static err check_query_id(const struct v1_client *v1, uint32_t query_id, struct 
 
 static void subscribe(struct engine *engine, struct client *client, const struct v1_msg *msg)
 {
-    struct v1_rows *rows = v1_rows_new(engine, client->v1->form, msg);
+    struct v1_rows *rows = v1_rows_new(engine, client, msg);
     struct v1_subscription *subscription;
     struct diag diag;
     err code = OK;
@@ -452,7 +411,7 @@ static void subscribe(struct engine *engine, struct client *client, const struct
 
 static void unsubscribe(struct engine *engine, struct client *client, const struct v1_msg *msg)
 {
-    struct v1_rows *rows = v1_rows_new(engine, client->v1->form, msg);
+    struct v1_rows *rows = v1_rows_new(engine, client, msg);
     struct v1_subscription *subscription = map_find(&client->v1->subscriptions, map_u32_key(&msg->query_id));
     if (subscription == NULL || subscription->kind != rows->kind) {
         struct diag diag;
@@ -482,10 +441,11 @@ static void tell_ended(struct engine *engine, struct client *client, struct v1_s
     if (subscription == NULL || subscription->has_ended || !refers_to_ended(subscription))
         return;
     subscription->has_ended = client->v1->has_ended = true;
-    const struct v1_writer writer = message_begin(engine, client);
-    v1_put_subscription_error(writer.out, 0, NULL, subscription->kind == V1_WHOLE ? NULL : &subscription->query_id,
+    const struct v1_writer writer = v1_answer_begin(engine, client);
+    v1_put_subscription_error(&writer.message->layout, 0, NULL,
+                              subscription->kind == V1_WHOLE ? NULL : &subscription->query_id,
                               bytes_of_text(diag->text));
-    message_end(engine, client);
+    v1_answer_end(engine, client);
 }
 
 void v1_query_ended(struct engine *engine, struct client *client, uint32_t set_id, const struct diag *diag)
@@ -544,11 +504,11 @@ struct one_off {
 static void tell_rows_once(void *context, bytes query_rows, const struct type *row_type)
 {
     const struct one_off *one_off = context;
-    const struct v1_writer writer = message_begin(one_off->engine, one_off->client);
-    v1_put_one_off(writer.out, one_off->message_id);
+    const struct v1_writer writer = v1_answer_begin(one_off->engine, one_off->client);
+    v1_put_one_off(&writer.message->layout, one_off->message_id);
     v1_update_put_tables(&writer, query_rows, row_type);
-    buf_put_u64(writer.out, (uint64_t)(clock_monotonic_us() - one_off->started_us));
-    message_end(one_off->engine, one_off->client);
+    buf_put_u64(&writer.message->layout, (uint64_t)(clock_monotonic_us() - one_off->started_us));
+    v1_answer_end(one_off->engine, one_off->client);
 }
 
 static void ask_once(struct engine *engine, struct client *client, const struct v1_msg *msg)
@@ -557,12 +517,20 @@ static void ask_once(struct engine *engine, struct client *client, const struct 
     struct diag diag;
     if (subscription_rows_once(engine, client, msg->text, tell_rows_once, &one_off, &diag) == OK)
         return;
-    const struct v1_writer writer = message_begin(engine, client);
-    v1_put_one_off_error(writer.out, msg->message_id, bytes_of_text(diag.text), clock_monotonic_us() - one_off.started_us);
-    message_end(engine, client);
+    const struct v1_writer writer = v1_answer_begin(engine, client);
+    v1_put_one_off_error(&writer.message->layout, msg->message_id, bytes_of_text(diag.text),
+                         clock_monotonic_us() - one_off.started_us);
+    v1_answer_end(engine, client);
 }
 
 /* Messages in */
+
+static void refuse_procedure(struct engine *engine, struct client *client, const struct v1_msg *msg)
+{
+    const struct v1_writer writer = v1_answer_begin(engine, client);
+    v1_put_procedure_error(&writer.message->layout, msg->request_id, BYTES_LITERAL("no such procedure"));
+    v1_answer_end(engine, client);
+}
 
 static void run_message(struct engine *engine, struct client *client, const struct v1_msg *msg, bool is_text)
 {
@@ -574,10 +542,7 @@ static void run_message(struct engine *engine, struct client *client, const stru
     case V1_UNSUBSCRIBE:
     case V1_UNSUBSCRIBE_MULTI: unsubscribe(engine, client, msg); break;
     case V1_ONE_OFF_QUERY: ask_once(engine, client, msg); break;
-    case V1_CALL_PROCEDURE:
-        v1_put_procedure_error(message_begin(engine, client).out, msg->request_id, BYTES_LITERAL("no such procedure"));
-        message_end(engine, client);
-        break;
+    case V1_CALL_PROCEDURE: refuse_procedure(engine, client, msg); break;
     case V1_MSG_KIND_COUNT: unreachable();
     }
 }

@@ -6,6 +6,7 @@
 
 static struct arena arena; /* lives as long as the process */
 static const struct type *client_message, *server_message;
+static const struct type *rows; /* lists of them, which stand apart (v1_message.h) */
 
 /* { name, type } pairs as fields or variants. */
 #define FIELDS(...) (const struct type_field[]){ __VA_ARGS__ }, COUNTOF(((const struct type_field[]){ __VA_ARGS__ }))
@@ -39,7 +40,6 @@ static const struct type *make_client_message(void)
 
 static const struct type *make_table_update(void)
 {
-    const struct type *const rows = type_array(&arena, STRING);
     const struct type *const update = PRODUCT(FIELD("deletes", rows), FIELD("inserts", rows));
     return PRODUCT(FIELD("table_id", U32), FIELD("table_name", STRING), FIELD("num_rows", U64),
                    FIELD("updates", type_array(&arena, update)));
@@ -58,9 +58,9 @@ static const struct type *make_transaction_update(const struct type *database_up
                    FIELD("total_host_execution_duration", type_special(SPECIAL_TIME_DURATION)));
 }
 
-static const struct type *make_applied(const char *rows_name, const struct type *rows)
+static const struct type *make_applied(const char *name, const struct type *type)
 {
-    const struct type_field rows_field = { bytes_of_text(rows_name), rows };
+    const struct type_field rows_field = { bytes_of_text(name), type };
     return PRODUCT(FIELD("request_id", U32), FIELD("total_host_execution_duration_micros", U64),
                    FIELD("query_id", PRODUCT(FIELD("id", U32))), rows_field);
 }
@@ -68,7 +68,7 @@ static const struct type *make_applied(const char *rows_name, const struct type 
 static const struct type *make_one_off_response(void)
 {
     const struct type *const table =
-        PRODUCT(FIELD("table_name", STRING), FIELD("rows", type_array(&arena, STRING)));
+        PRODUCT(FIELD("table_name", STRING), FIELD("rows", rows));
     return PRODUCT(FIELD("message_id", type_bytes()), FIELD("error", type_option(&arena, STRING)),
                    FIELD("tables", type_array(&arena, table)),
                    FIELD("total_host_execution_duration", type_special(SPECIAL_TIME_DURATION)));
@@ -86,9 +86,9 @@ static const struct type *make_server_message(void)
 {
     const struct type *const table = make_table_update();
     const struct type *const update = PRODUCT(FIELD("tables", type_array(&arena, table)));
-    const struct type *const rows =
+    const struct type *const of_table =
         PRODUCT(FIELD("table_id", U32), FIELD("table_name", STRING), FIELD("table_rows", table));
-    const struct type *const single = make_applied("rows", rows);
+    const struct type *const single = make_applied("rows", of_table);
     const struct type *const multi = make_applied("update", update);
     const struct type *const some_id = type_option(&arena, U32);
     return SUM(
@@ -112,6 +112,7 @@ static const struct type *make_server_message(void)
 static void make_types(void)
 {
     arena_init(&arena);
+    rows = type_product(&arena, NULL, 0);
     client_message = make_client_message();
     server_message = make_server_message();
 }
@@ -131,20 +132,8 @@ err v1_json_decode(bytes text, struct buf *out, struct diag *diag)
     return diag->code = ERR_BAD_MESSAGE;
 }
 
-void v1_json_print(struct buf *out, bytes message)
+void v1_json_print(struct buf *out, bytes message, struct buf *places)
 {
     types_once();
-    json_print(out, server_message, message, JSON_TYPED);
-}
-
-struct shared *v1_json_share(enum v1_form form, bytes message)
-{
-    struct buf text = { 0 };
-    if (form == V1_TEXT) {
-        v1_json_print(&text, message);
-        message = buf_bytes(&text);
-    }
-    struct shared *made = message.size <= UINT32_MAX ? shared_new(message) : NULL;
-    buf_deinit(&text);
-    return made;
+    json_print_around(out, server_message, message, JSON_TYPED, rows, places);
 }

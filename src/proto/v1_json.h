@@ -7,7 +7,6 @@
 
 /* A client's message, appended in the form that v1_msg_decode() reads. ERR_BAD_MESSAGE with the path of what is wrong. */
 err v1_json_decode(bytes text, struct buf *out, struct diag *diag);
-/* Appends a server's message, made in the text form, as JSON. */
-void v1_json_print(struct buf *out, bytes message);
-/* A server's message as it goes out: as it is, or the text form as JSON. NULL when it is larger than a message can be. */
-struct shared *v1_json_share(enum v1_form form, bytes message);
+/* Appends a server's message, made in the text form, as JSON. Row lists are left out: where they belong in `out` is
+ * appended to `places`, a size_t each. */
+void v1_json_print(struct buf *out, bytes message, struct buf *places);

@@ -13,6 +13,10 @@ enum json_style { JSON_TYPED, JSON_UNTYPED, JSON_STORED };
 
 /* `value` is valid BSATN of `type`. */
 void json_print(struct buf *out, const struct type *type, bytes value, enum json_style style);
+/* The same without the values of `apart`, a product without fields that nothing else in `type` is: the text has
+ * nothing where they stand, and those places in `out` are appended to `places`, a size_t each. */
+void json_print_around(struct buf *out, const struct type *type, bytes value, enum json_style style,
+                       const struct type *apart, struct buf *places);
 
 /* Parses one JSON text as a value of `type` and appends its BSATN, or appends nothing. Trailing text is
  * refused. Errors carry the path, with names where there are any, whichever way the text counts or names:

@@ -9,6 +9,8 @@ struct printing {
     struct buf *out;
     const uint8_t *at; /* the next byte of the value */
     enum json_style style;
+    const struct type *apart; /* left out; NULL: nothing is */
+    struct buf *places;
 };
 
 static void print_value(struct printing *printing, const struct type *type);
@@ -117,8 +119,17 @@ static bool product_is_object(const struct type *type, enum json_style style)
     return true;
 }
 
+static void leave_out(const struct printing *printing)
+{
+    buf_put(printing->places, &printing->out->size, sizeof printing->out->size);
+}
+
 static void print_product(struct printing *printing, const struct type *type)
 {
+    if (type == printing->apart) {
+        leave_out(printing);
+        return;
+    }
     const bool is_object = product_is_object(type, printing->style);
     buf_put_u8(printing->out, is_object ? '{' : '[');
     for (uint32_t idx = 0; idx < type->count; idx++) {
@@ -170,7 +181,13 @@ static void print_value(struct printing *printing, const struct type *type)
 
 void json_print(struct buf *out, const struct type *type, bytes value, enum json_style style)
 {
-    struct printing printing = { .out = out, .at = value.at, .style = style };
+    json_print_around(out, type, value, style, NULL, NULL);
+}
+
+void json_print_around(struct buf *out, const struct type *type, bytes value, enum json_style style,
+                       const struct type *apart, struct buf *places)
+{
+    struct printing printing = { .out = out, .at = value.at, .style = style, .apart = apart, .places = places };
     print_value(&printing, type);
     check(printing.at <= value.at + value.size);
 }

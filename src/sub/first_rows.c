@@ -2,7 +2,6 @@
 
 #include "base/background.h"
 #include "sub/row_index.h"
-#include "sub/subs.h"
 #include "sub/table_watch.h"
 
 enum { LOOK_EVERY = 512 }; /* rows, between looks at who else wants something */
@@ -37,6 +36,7 @@ void first_rows_let_go(struct first_rows *rows)
         *rows->known = NULL;
     row_list_deinit(&rows->rows);
     shared_unref(rows->encoded);
+    shared_unref(rows->translation.rows);
     memory_free((void *)rows->text.at);
     memory_free(rows);
 }
@@ -198,7 +198,6 @@ static void encode(struct task *task)
     struct first_rows *rows = task->rows;
     struct buf head;
     buf_init(&head);
-    buf_put_sized(&head, task->query->table->name);
     row_list_encode_head(&head, &rows->rows);
     rows->encoded = shared_reserve(head.size + rows->rows.rows.size);
     memcpy(rows->encoded->data, head.data, head.size);

@@ -13,6 +13,7 @@
 #include "proto/row_list.h"
 #include "sql/query.h"
 #include "store/frozen.h"
+#include "sub/subs.h"
 
 #include <stdatomic.h>
 
@@ -27,7 +28,8 @@ struct first_rows {
     struct row_list rows;    /* while it is worked on */
     err code;
     struct diag diag;        /* when the code is not OK */
-    struct shared *encoded;  /* sized table name, row list; NULL before, and when the code is not OK */
+    struct shared *encoded;  /* row list; NULL before, and when the code is not OK */
+    struct translation translation; /* of it */
     bool is_done;            /* the engine's: both are good */
 };
 

@@ -129,6 +129,7 @@ static struct first_rows *need_first_rows(struct gathering *gathering, struct sh
     return first_rows_hold(rows);
 }
 
+/* Where the row list belongs now. */
 static void await(struct gathering *gathering, struct shared_query *query)
 {
     if (gathering->opening == NULL)
@@ -149,12 +150,11 @@ static void put_query(struct gathering *gathering, struct shared_query *query)
         gather_query(gathering, query->query);
     if (has_failed(gathering))
         return;
-    if (gathering->is_late) {
-        await(gathering, query);
-        return;
-    }
     buf_put_sized(gathering->out, query->query->table->name);
-    row_list_encode(gathering->out, &gathering->rows);
+    if (gathering->is_late)
+        await(gathering, query);
+    else
+        row_list_encode(gathering->out, &gathering->rows);
 }
 
 static uint32_t put_queries(struct gathering *gathering, const struct query_set *set)

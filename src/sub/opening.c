@@ -46,18 +46,22 @@ bool opening_is_ready(const struct opening *opening)
     return true;
 }
 
-err opening_check(const struct opening *opening, struct diag *diag)
+size_t opening_size(const struct opening *opening)
 {
     size_t size = opening->bytes.size;
+    for (uint32_t i = 0; i < opening->part_count; i++)
+        size += opening->parts[i].awaited != NULL ? opening->parts[i].awaited->encoded->size : 0;
+    return size;
+}
+
+err opening_check(const struct opening *opening, struct diag *diag)
+{
     for (uint32_t i = 0; i < opening->part_count; i++) {
         const struct first_rows *awaited = opening->parts[i].awaited;
-        if (awaited == NULL)
-            continue;
-        if (awaited->code != OK)
+        if (awaited != NULL && awaited->code != OK)
             return diag_set(diag, awaited->code, "%s", awaited->diag.text);
-        size += awaited->encoded->size;
     }
-    if (size > SUBS_ROWS_SIZE_MAX)
+    if (opening_size(opening) > SUBS_ROWS_SIZE_MAX)
         return diag_set(diag, ERR_TOO_LARGE, "the rows of these queries are more than one message can hold");
     return OK;
 }
@@ -65,6 +69,12 @@ err opening_check(const struct opening *opening, struct diag *diag)
 uint32_t opening_part_count(const struct opening *opening)
 {
     return opening->part_count;
+}
+
+struct translation *opening_translation(struct opening *opening, uint32_t part)
+{
+    struct first_rows *awaited = opening->parts[part].awaited;
+    return awaited != NULL ? &awaited->translation : NULL;
 }
 
 void opening_parts(const struct opening *opening, struct update_part *parts)

@@ -69,9 +69,18 @@ void subs_leave_batch(struct subs *subs);
 bool opening_is_ready(const struct opening *opening);
 /* When it is ready: why there are no rows. */
 err opening_check(const struct opening *opening, struct diag *diag);
+size_t opening_size(const struct opening *opening); /* of all rows, once that is OK */
 struct update_part;
 uint32_t opening_part_count(const struct opening *opening);
+/* The QueryRows. What was awaited is a shared part of its own, the row list of one query. */
 void opening_parts(const struct opening *opening, struct update_part *parts);
+/* Where they who work on awaited rows keep what they say for them in other words, for all who wait for the same; it goes
+ * with the last of them. NULL for parts that were not awaited. */
+struct translation {
+    bool is_made;
+    struct shared *rows; /* owned; NULL: there is no such thing */
+};
+struct translation *opening_translation(struct opening *opening, uint32_t part);
 void opening_free(struct opening *opening); /* at any time; NULL is fine */
 /* Instead, when there are no rows: ends the set if it is still there. True when commits have been told to it. */
 bool subs_abandon(struct subs *subs, struct opening *opening);
