@@ -19,6 +19,7 @@ void v1_answer_end(struct engine *engine, struct client *client)
 {
     v1_message_end(&engine->v1_message);
     v1_answer(engine, client, &engine->v1_message);
+    v1_message_clear(&engine->v1_message);
 }
 
 static struct update_part part_of(struct shared *piece)

@@ -2,6 +2,9 @@
 
 #include "sub/part_reader.h"
 
+/* A commit that was large once does not keep its memory. */
+enum { KEPT_CAPACITY_MAX = 1 << 18 };
+
 static void forget_pieces(struct v1_updates *updates)
 {
     uint32_t place = 0;
@@ -28,6 +31,8 @@ void v1_updates_clear(struct v1_updates *updates)
 {
     forget_messages(updates);
     forget_pieces(updates);
+    buf_trim(&updates->key, KEPT_CAPACITY_MAX);
+    buf_trim(&updates->elements, KEPT_CAPACITY_MAX);
 }
 
 void v1_updates_deinit(struct v1_updates *updates)

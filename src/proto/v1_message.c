@@ -43,16 +43,21 @@ static void clear(struct buf *buf)
     buf_clear(buf);
 }
 
-void v1_message_begin(struct v1_message *message, enum v1_form form)
+void v1_message_clear(struct v1_message *message)
 {
     let_go(message);
     clear(&message->layout);
     clear(&message->bytes);
     clear(&message->places);
     clear(&message->pieces);
-    message->form = form;
     message->size = 0;
     message->is_too_large = false;
+}
+
+void v1_message_begin(struct v1_message *message, enum v1_form form)
+{
+    v1_message_clear(message);
+    message->form = form;
 }
 
 void v1_message_deinit(struct v1_message *message)

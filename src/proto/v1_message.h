@@ -32,6 +32,8 @@ void v1_message_count(struct v1_message *message, const struct shared *piece);
 /* A piece belongs where the layout ends now. Takes the hold over. */
 void v1_message_add(struct v1_message *message, struct shared *piece);
 void v1_message_end(struct v1_message *message);
+/* Lets go of the pieces, and of memory that few messages need. */
+void v1_message_clear(struct v1_message *message);
 void v1_message_deinit(struct v1_message *message);
 
 /* Of one that has ended, in order: bytes, piece, bytes, ... piece, bytes. */
