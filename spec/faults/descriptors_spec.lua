@@ -62,3 +62,18 @@ describe("a server without free file descriptors", function()
     assert.equal(200, last:read_response(server.patience).status)
   end)
 end)
+
+describe("a server that was started with few file descriptors and may have more", function()
+  it("takes them", function()
+    local world = server.start { module = MODULE, prelude = "ulimit -Sn 64;" }
+    local held = {}
+    for place = 1, 200 do
+      held[place] = assert(ws_client.open { port = world.port })
+    end
+    assert(held[200]:send_request { method = "GET", path = "/v1/ping", headers = {} })
+    assert.equal(200, held[200]:read_response(server.patience).status)
+    assert.is_nil(world:output():match "has to wait")
+    for _, connection in ipairs(held) do connection:shut() end
+    world:remove()
+  end)
+end)

@@ -16,7 +16,25 @@ enum {
     BACKLOG = 1024,
     ACCEPTS_MAX = 64, /* a turn, so that those who are connected are served too */
     DESCRIPTOR_RESERVE = 64,
+    DESCRIPTORS_WANTED = 16384,
+    DESCRIPTORS_MAX = 131072,
 };
+
+/* Shells and services give a program 1,024 of them at first, and let it take more. Some give a thousand million: then
+ * libwebsockets makes its tables for 2,560 and counts on numbers below that. It looks through all of a table whenever a
+ * connection ends, so a large one is not for free either. */
+void listener_raise_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    const rlim_t wanted = limit.rlim_max < DESCRIPTORS_WANTED ? limit.rlim_max : DESCRIPTORS_WANTED;
+    if (limit.rlim_cur < wanted)
+        limit.rlim_cur = wanted;
+    if (limit.rlim_cur > DESCRIPTORS_MAX)
+        limit.rlim_cur = DESCRIPTORS_MAX;
+    (void)setrlimit(RLIMIT_NOFILE, &limit); /* what cannot be had is not needed to go on */
+}
 
 struct address {
     char host[256], port[6];
@@ -51,6 +69,7 @@ static err bind_one(const struct addrinfo *info, const char *text, int *out, str
     if (fd < 0)
         return diag_set(diag, ERR_BAD_USAGE, "cannot listen at %s: %s", text, strerror(errno));
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one); /* connections have it from here */
     if (bind(fd, info->ai_addr, info->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0) {
         *out = fd;
         return OK;
@@ -132,7 +151,6 @@ static bool is_reserve_reached(const struct listener *listener, int listening)
 
 void listener_accept(struct listener *listener)
 {
-    const int one = 1;
     const int listening = (int)lws_get_socket_fd(listener->wsi);
     for (int count = 0; count < ACCEPTS_MAX; count++) {
         if (is_reserve_reached(listener, listening)) {
@@ -145,7 +163,6 @@ void listener_accept(struct listener *listener)
                 make_wait(listener, strerror(errno));
             return;
         }
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
         if (lws_adopt_socket_vhost(listener->vhost, fd) == NULL)
             log_warn("a connection was turned away: there are as many as this process may have");
     }

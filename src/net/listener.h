@@ -14,6 +14,9 @@ struct listener {
     bool is_paused;     /* no file handles were left */
 };
 
+/* Has the system allow as many open files as thousands of connections need, and no absurd number of them: libwebsockets
+ * looks at the limit when it starts, so call it before. */
+void listener_raise_limit(void);
 /* HOST:PORT, [V6]:PORT or :PORT. `protocol` names the one whose callback passes LWS_CALLBACK_RAW_RX_FILE on to
  * listener_accept(). */
 err listener_open(struct listener *listener, struct lws_vhost *vhost, const char *protocol, const char *address,

@@ -283,6 +283,7 @@ err server_new(struct server **out, const struct server_options *options, struct
     server->ws.idle_timeout_us = options->idle_timeout_us > 0 ? options->idle_timeout_us : IDLE_TIMEOUT_US;
     server->sweep_ms = options->sweep_us > 0 ? (uint64_t)options->sweep_us / 1000 : sweep_interval(&server->ws);
     loop_init(server);
+    listener_raise_limit();
     server->context = context_new(server);
     err code = OK;
     if (server->context == NULL)
