@@ -1,3 +1,4 @@
+local memory = require "spec.support.memory"
 local net = require "spec.support.net"
 
 local ECHO_ID = ("ec"):rep(32)
@@ -493,6 +494,41 @@ describe("Time", function()
       net.client.sleep(0.1)
     end
     client:close(1000)
+  end)
+end)
+
+describe("Connections on which nothing happens", function()
+  local engine
+
+  before_each(function() engine = net.start_engine() end)
+  after_each(function() assert.equal(0, engine:stop()) end)
+
+  -- What each of so many connections has the server hold, after `use` of each.
+  local function held_by_each(count, use)
+    greeted(engine):close(1000) -- pays for what all of them share
+    local before = memory.of_process(engine.pid)
+    local clients = {}
+    for idx = 1, count do
+      clients[idx] = greeted(engine)
+      if use then use(clients[idx]) end
+    end
+    local held = before and (memory.of_process(engine.pid) - before) / count
+    for _, client in ipairs(clients) do client:close(1000) end
+    return held
+  end
+
+  it("hold less than 4 KiB of memory", function()
+    local held = held_by_each(400)
+    if held then assert.truthy(held < 4096, held) end
+  end)
+
+  it("do not hold on to the room that a long message took", function()
+    local text = ("0123456789"):rep(12000)
+    local held = held_by_each(60, function(client)
+      client:send_fragments(text, 30000)
+      assert.is_true(text == receive(client))
+    end)
+    if held then assert.truthy(held < 30000, held) end
   end)
 end)
 

@@ -32,6 +32,18 @@ static bool is_owner(const struct engine *engine, const identity *who)
     return memcmp(who, &engine->owner, sizeof *who) == 0 || memcmp(who, &engine->identity, sizeof *who) == 0;
 }
 
+static void greet(struct engine *engine, struct client *client)
+{
+    const struct session *session = client->session;
+    if (client->v1 != NULL) {
+        v1_greet(engine, client);
+        return;
+    }
+    server_msg_initial_connection(answer_begin(engine, client), &session->who, &session->connection,
+                                  bytes_of_text(session->token));
+    answer_end(engine, client);
+}
+
 void clients_connect(struct engine *engine, struct session *session)
 {
     struct client *client = memory_new(sizeof *client);
@@ -51,13 +63,9 @@ void clients_connect(struct engine *engine, struct session *session)
         return;
     }
     client->connected = true;
-    if (client->v1 != NULL) {
-        v1_greet(engine, client);
-        return;
-    }
-    server_msg_initial_connection(answer_begin(engine, client), &session->who, &session->connection,
-                                  bytes_of_text(session->token));
-    answer_end(engine, client);
+    greet(engine, client);
+    memory_free(session->token);
+    session->token = NULL;
 }
 
 /* The record goes into the log even when the reducer fails: a disconnection cannot be prevented. */

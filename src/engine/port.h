@@ -33,7 +33,7 @@ struct session {
     bool confirmed;            /* messages wait for the log; else their packets need nothing of it */
     identity who;
     connection_id connection;
-    char *token;               /* owned: what the client is told in InitialConnection */
+    char *token;               /* owned: the engine tells it to the client when it greets it, and frees it then */
     atomic_uint waiting;       /* frames posted and not yet taken: net closes beyond 16,384 */
     atomic_size_t waiting_bytes; /* net stops reading the socket while this is over 64 MiB */
 };

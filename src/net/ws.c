@@ -10,6 +10,7 @@ enum {
     MESSAGES_QUEUED_MAX = 16384,
     BYTES_QUEUED_MAX = 64 << 20, /* S3 */
     KEPT_SIZE_MAX = 2 << 20,     /* a buffer that was larger once goes back to the system */
+    PARTIAL_KEPT_MAX = 4096,     /* likewise, of each connection */
     CLOSE_WAIT_US = 250000,      /* for the client's echo of a close frame */
     CLOSE_UNREADABLE = 1011,
     CLOSE_TRY_LATER = 1013,
@@ -192,7 +193,7 @@ static int collect(struct link *link, struct lws *wsi, bytes piece, bool is_whol
     if (!is_whole)
         return 0;
     post_frame(link, buf_bytes(partial), !lws_frame_is_binary(wsi));
-    if (partial->capacity > KEPT_SIZE_MAX / 8)
+    if (partial->capacity > PARTIAL_KEPT_MAX)
         buf_deinit(partial);
     buf_clear(partial);
     return 0;
