@@ -29,6 +29,8 @@ end
 local function check_name(what, name)
   if type(name) ~= "string" or name == "" then
     blame.raise("a %s's name: expected a text, got %s", what, blame.show(name))
+  elseif name:find "^%d" or name:find "[^%w_\128-\255]" then
+    blame.raise("the %s `%s`: a name has letters, digits and underscores, and does not begin with a digit", what, name)
   end
 end
 
@@ -86,6 +88,13 @@ local function check_options(given, allowed, owner, is_listed)
       blame.raise("%s has no option %s%s", owner, blame.key(key), blame.hint(key, allowed))
     end
   end
+end
+
+local function check_flag(owner, option, value)
+  if value ~= nil and type(value) ~= "boolean" then
+    blame.raise("%s: `%s` is true or false, got %s", owner, option, blame.show(value))
+  end
+  return value == true
 end
 
 --- An option that is true or the name of an index kind; gives the kind or nil.
@@ -211,6 +220,7 @@ local function add_table_index(made, given, number)
   if type(given) ~= "table" then
     blame.raise('%s: expected { name = "by_name", "column", ... }, got %s', owner, blame.show(given))
   end
+  types.check_list(given, owner, "column", "%q", true)
   check_options(given, INDEX_OPTIONS, owner, true)
   local columns = {}
   for position, name in ipairs(given) do
@@ -231,7 +241,7 @@ local function add_table_index(made, given, number)
   if kind == "direct" and #columns > 1 then
     blame.raise("%s: a direct index has one column", owner)
   end
-  add_index(made, { accessor = accessor, columns = columns, kind = kind, unique = given.unique == true })
+  add_index(made, { accessor = accessor, columns = columns, kind = kind, unique = check_flag(owner, "unique", given.unique) })
 end
 
 -- Tables ----------------------------------------------------------------------------------------------------------
@@ -253,13 +263,6 @@ local function row_type_name(table_name)
       first.file, first.line)
   end
   return name
-end
-
-local function check_flag(owner, option, value)
-  if value ~= nil and type(value) ~= "boolean" then
-    blame.raise("%s: `%s` is true or false, got %s", owner, option, blame.show(value))
-  end
-  return value == true
 end
 
 -- Schedules -------------------------------------------------------------------------------------------------------
@@ -319,8 +322,8 @@ function define.table(name, given)
   if type(given) ~= "table" then
     blame.raise("%s: expected a table of columns, got %s", name, blame.show(given))
   end
-  check_options(given, TABLE_OPTIONS, name, true)
   local columns = types.fields(given, name, "column")
+  check_options(given, TABLE_OPTIONS, name, true)
   local made = {
     name = name, columns = columns, indexes = {}, sequences = {}, defaults = {}, default_bytes = {},
     is_public = check_flag(name, "public", given.public), is_event = check_flag(name, "event", given.event),
@@ -337,6 +340,7 @@ function define.table(name, given)
   if given.indexes ~= nil and type(given.indexes) ~= "table" then
     blame.raise("%s: `indexes` is a list, got %s", name, blame.show(given.indexes))
   end
+  types.check_list(given.indexes or {}, name .. ": indexes", "index", '{ name = %q, "column", ... }')
   for number, index in ipairs(given.indexes or {}) do
     add_table_index(made, index, number)
   end

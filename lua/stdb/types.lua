@@ -117,11 +117,40 @@ local function check_name(name)
   end
 end
 
+--- Refuses what ipairs passes over without a word: what stands behind a hole, and names in a list that has no options.
+-- `form` is how the thing of a name is written.
+function types.check_list(list, owner, kind, form, has_options)
+  local count = 0
+  for place in ipairs(list) do
+    count = place
+  end
+  for key, value in next, list do
+    if type(key) == "number" and (key < 1 or key > count or key % 1 ~= 0) then
+      blame.raise("%s: %s %d is nil", owner, kind, count + 1)
+    elseif type(key) ~= "number" and not (has_options and not behind[value]) then
+      local written = type(key) == "string" and ": write " .. form:format(key) or ""
+      blame.raise("%s: expected a list, got the key %s%s", owner, blame.key(key), written)
+    end
+  end
+end
+
+--- Of { "name", type } itself: a column's options are looked at by who knows them, anything else has none.
+local function check_field(given, owner, kind)
+  for key, value in next, given do
+    if type(key) == "number" and key ~= 1 and key ~= 2 then
+      blame.raise("%s.%s: expected { \"name\", type }, got %s behind it", owner, given[1], blame.show(value))
+    elseif type(key) ~= "number" and kind ~= "column" then
+      blame.raise("%s.%s: a %s has no option %s", owner, given[1], kind, blame.key(key))
+    end
+  end
+end
+
 --- The checked list of { "name", type } pairs of a product, a table's columns or a reducer's parameters.
 function types.fields(list, owner, kind)
   if type(list) ~= "table" or behind[list] then
     blame.raise("%s: expected a list of { \"name\", type }, got %s", owner, blame.show(list))
   end
+  types.check_list(list, owner, kind, "{ %q, type }", kind == "column")
   local fields, place_of = {}, {}
   for place, given in ipairs(list) do
     if type(given) ~= "table" or behind[given] or type(given[1]) ~= "string" or given[1] == "" then
@@ -131,6 +160,7 @@ function types.fields(list, owner, kind)
     if place_of[name] then
       blame.raise("%s: the %s `%s` is there twice", owner, kind, name)
     end
+    check_field(given, owner, kind)
     place_of[name] = place - 1
     fields[place] = { name = name, type = types.of(given[2], owner, name), given = given }
   end
@@ -252,6 +282,9 @@ end
 
 function all.enum(name, list)
   check_name(name)
+  if type(list) == "table" and not behind[list] then
+    types.check_list(list, name, "variant", "{ %q, type }")
+  end
   if type(list) ~= "table" or behind[list] or #list == 0 or #list > VARIANTS_MAX then
     blame.raise("%s: expected a list of 1 to %d variants, got %s", name, VARIANTS_MAX, blame.show(list))
   end
