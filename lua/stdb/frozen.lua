@@ -16,11 +16,14 @@ local function sorted_names(members)
   return names
 end
 
-local function lock(members, label, on_write)
+local function lock(members, label, walk)
   return setmetatable({}, {
     __index = members,
     __newindex = function(_, key)
-      blame.raise(on_write or "%s cannot be changed (%s)", label, blame.key(key))
+      blame.raise("%s cannot be changed (%s)", label, blame.key(key))
+    end,
+    __call = walk and function()
+      blame.raise("%s is no function; to walk its rows write `%s`", label, walk)
     end,
     __tostring = function()
       return label
@@ -29,9 +32,10 @@ local function lock(members, label, on_write)
   })
 end
 
---- A library as Lua has them: a name that is not there is nil.
-function frozen.library(members, label)
-  return lock(members, label)
+--- A library as Lua has them: a name that is not there is nil. `walk` is how what has rows is walked, for those who
+-- write `for row in table do`.
+function frozen.library(members, label, walk)
+  return lock(members, label, walk)
 end
 
 --- A set of names: one that is not there is an error, "LABEL has no KIND `nmae`; did you mean `name`?".

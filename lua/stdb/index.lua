@@ -223,7 +223,8 @@ function index.new(made, declared, number, row_functions)
   for _, name in ipairs(FUNCTIONS) do
     shown[name] = makers[name] and function() return functions[name] end
   end
-  return frozen.library(lazy.members(shown, function(name) refuse_member(path, name) end), path)
+  return frozen.library(lazy.members(shown, function(name) refuse_member(path, name) end), path,
+    "for row in " .. path .. ":filter(...) do")
 end
 
 return index

@@ -146,7 +146,11 @@ end
 --- What belongs to a table's rows, for its own texts and those of its indexes, by the names that texts have for it.
 local function row_functions(made, place)
   local function raise_misfit(row)
-    misfit.raise(made.row, type(row) == "table" and completed(row, made.defaults) or row, made.name)
+    if type(row) ~= "table" then
+      blame.raise("%s: expected a row { column = value, ... }, got %s%s", made.name, blame.show(row),
+        row == nil and "; with a colon: " .. made.name .. ":insert { ... }" or "")
+    end
+    misfit.raise(made.row, completed(row, made.defaults), made.name)
   end
   local functions
   local makers = {
@@ -166,11 +170,26 @@ local function row_functions(made, place)
   return functions
 end
 
+-- What is looked for at a table and is a function of its indexes; true: of unique ones.
+local OF_INDEXES = { find = true, get = true, update = true, upsert = true, insert_or_get = true, filter = false }
+
+local function refuse_index_function(made, name)
+  for _, index in ipairs(made.indexes) do
+    if index.unique or not OF_INDEXES[name] then
+      blame.raise("%s:%s is a function of an index: %s.%s:%s", made.name, name, made.name, index.accessor, name)
+    end
+  end
+  blame.raise("%s:%s is a function of an index, and %s has none for it: declare a column with `%s = true`", made.name,
+    name, made.name, OF_INDEXES[name] and "primary_key" or "index")
+end
+
 --- The nearest index of a table for a name that is none: a column without index is worth saying so.
 local function refuse_member(made, makers, key)
   if made.row.place_of[key] then
     blame.raise("%s.%s: the column has no index; declare it with `index = true`, or look through %s:iter()", made.name,
       key, made.name)
+  elseif OF_INDEXES[key] ~= nil then
+    refuse_index_function(made, key)
   end
   local names = {}
   for name in pairs(makers) do
@@ -189,7 +208,7 @@ local function new_table(made, place)
     makers[index.accessor] = function() return use("index").new(made, index, index_place - 1, functions) end
   end
   local members = lazy.members(makers, function(key) refuse_member(made, makers, key) end)
-  return frozen.library(members, made.name)
+  return frozen.library(members, made.name, "for row in " .. made.name .. ":iter() do")
 end
 
 --- Makes ctx.db of the declared tables.

@@ -94,7 +94,7 @@ local duration, duration_meta = micros_kind("duration", print_duration)
 function timestamp_meta.__add(left, right)
   local at, span = timestamp.micros[left] or timestamp.micros[right], duration.micros[right] or duration.micros[left]
   if not (at and span) then
-    blame.raise "a timestamp and a duration can be added, nothing else"
+    blame.raise "a timestamp and a duration can be added, nothing else: stdb.duration { seconds = 5 }"
   end
   return (timestamp.intern(sum(at, span, 1)))
 end
@@ -153,7 +153,8 @@ local MICROS = { days = 86400e6, hours = 3600e6, minutes = 60e6, seconds = 1e6, 
 local function refuse_units(given)
   for unit in next, given do
     if not MICROS[unit] then
-      blame.raise("a duration has no %s%s", blame.key(unit), blame.hint(unit, UNITS))
+      local hint = blame.hint(unit, UNITS)
+      blame.raise("a duration has no %s%s", blame.key(unit), hint ~= "" and hint or "; it has " .. table.concat(UNITS, ", "))
     end
   end
 end

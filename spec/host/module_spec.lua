@@ -123,6 +123,13 @@ module.lua:6: in the function of line 5
 ]]):format(id), output:match("^(.*)hit: 205"))
   end)
 
+  it("says what a module has instead of os and io", function()
+    local output = call('stdb.reducer("a", function() return os.time() end)', "call", "a")
+    assert.matches("global 'os' %(a nil value%); a module has no os: the time of a call is ctx.timestamp %(error", output)
+    output = call('stdb.reducer("a", function() io.write "x" end)', "call", "a")
+    assert.matches("global 'io' %(a nil value%); a module has no io", output)
+  end)
+
   it("names the line of the declaration where the stack has none of the module's", function()
     local output = call('stdb.reducer("later", function() return stdb.timestamp "soon" end)', "call", "later")
     assert.truthy(output:find("^log 0 later module%.lua:2 .* %(error %x+%)\n"), output)

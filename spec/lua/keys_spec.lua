@@ -239,7 +239,7 @@ describe("upsert and insert_or_get", function()
     run(TABLES, [[
       fails("p.name: expected string, got nil", db.p.name.insert_or_get, db.p.name, { level = 1 })
       fails("p has no column `nmae`; did you mean `name`?", db.p.id.insert_or_get, db.p.id, { nmae = "x", name = "a" })
-      fails("p: expected p, got 5", db.p.id.insert_or_get, db.p.id, 5)]])
+      fails("p: expected a row { column = value, ... }, got 5", db.p.id.insert_or_get, db.p.id, 5)]])
   end)
 end)
 

@@ -88,8 +88,9 @@ describe("insert", function()
     assert.equal("player.nick: expected string, got 5", failure 'db.player:insert { name = "a", nick = 5 }')
     assert.equal("player has no column `nmae`; did you mean `name`?", failure 'db.player:insert { nmae = "a" }')
     assert.equal("player has no column `levl`; did you mean `level`?", failure 'db.player:insert { name = "a", levl = 3 }')
-    assert.equal("player: expected player, got nil", failure "db.player:insert()")
-    assert.equal("player: expected player, got nil", failure 'db.player.insert { name = "a" }')
+    local no_row = "player: expected a row { column = value, ... }, got nil; with a colon: player:insert { ... }"
+    assert.equal(no_row, failure "db.player:insert()")
+    assert.equal(no_row, failure 'db.player.insert { name = "a" }')
   end)
 
   it("takes text that is UTF-8 only", function()
@@ -336,9 +337,18 @@ describe("tables", function()
     assert.equal("db has no table `playr`; did you mean `player`?", failure "db.playr:count()")
     assert.equal("player has no index `idd`; did you mean `id`?", failure "db.player.idd:find(1)")
     assert.truthy(failure("db.player.nick:find(1)"):find "player.nick: the column has no index")
+    assert.equal("player:update is a function of an index: player.id:update", failure "db.player:update { id = 1 }")
+    assert.equal("player:filter is a function of an index: player.id:filter", failure "db.player:filter { id = 1 }")
     assert.truthy(failure("db.player = nil"):find "cannot be changed")
     assert.truthy(failure("db.player.id = nil"):find "cannot be changed")
     assert.truthy(failure("db.player.id.find = nil"):find "cannot be changed")
+  end)
+
+  it("are not functions, and say how they are walked", function()
+    assert.equal("player is no function; to walk its rows write `for row in player:iter() do`",
+      failure "for row in db.player do end")
+    assert.equal("player.id is no function; to walk its rows write `for row in player.id:filter(...) do`",
+      failure "for row in db.player.id do end")
   end)
 
   it("can be used only inside a reducer", function()

@@ -53,6 +53,23 @@ static bytes skip_own_place(bytes text)
     return is_place ? bytes_of(text.at + at + 2, text.size - at - 2) : text;
 }
 
+/* What programs in Lua have and modules have not, and what a module does instead. */
+static void add_instead(char *message, size_t room)
+{
+    static const struct {
+        const char *end, *instead;
+    } absent[] = {
+        { "global 'os' (a nil value)", "; a module has no os: the time of a call is ctx.timestamp" },
+        { "global 'io' (a nil value)", "; a module has no io: what lasts is in tables, what is said is printed" },
+    };
+    const size_t size = strlen(message);
+    for (size_t idx = 0; idx < sizeof absent / sizeof *absent; idx++) {
+        const size_t end = strlen(absent[idx].end);
+        if (size >= end && strcmp(message + size - end, absent[idx].end) == 0)
+            snprintf(message + size, room - size, "%s", absent[idx].instead);
+    }
+}
+
 void report_gather_value(struct report *report, lua_State *L)
 {
     *report = (struct report){ 0 };
@@ -60,6 +77,7 @@ void report_gather_value(struct report *report, lua_State *L)
         size_t size;
         const char *text = lua_tolstring(L, -1, &size);
         copy_text(report->message, sizeof report->message, skip_own_place(bytes_of(text, size)));
+        add_instead(report->message, sizeof report->message);
     } else {
         snprintf(report->message, sizeof report->message, "error value is a %s", luaL_typename(L, -1));
     }
