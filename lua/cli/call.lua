@@ -62,6 +62,25 @@ function argument_json(text, one, read)
   return write and write(text, one, read) or text
 end
 
+-- A type as it is told to who has written something else: an enum with its variants.
+local function expected_text(one, read)
+  local name = schema.type_text(read, one)
+  if one.kind == "ref" then one = read.types[one.ref + 1] end
+  if one.kind ~= "sum" then return name end
+  local variants = {}
+  for idx, variant in ipairs(one.variants) do variants[idx] = variant.name end
+  return ("%s (%s)"):format(name, table.concat(variants, ", "))
+end
+
+-- What is no JSON has no place in a request. All else is the server's to judge.
+local function checked_json(reducer, param, text, read)
+  local written = argument_json(text, param.type, read)
+  if not pcall(json.decode, written) then
+    error(("%s: argument `%s`: expected %s, got %s"):format(reducer.name, param.name, expected_text(param.type, read), text), 0)
+  end
+  return written
+end
+
 local function arguments_json(reducer, texts, read)
   if #texts ~= #reducer.params then
     local wanted = {}
@@ -70,7 +89,7 @@ local function arguments_json(reducer, texts, read)
       table.concat(wanted, ", "), #texts)
   end
   local parts = {}
-  for idx, text in ipairs(texts) do parts[idx] = argument_json(text, reducer.params[idx].type, read) end
+  for idx, text in ipairs(texts) do parts[idx] = checked_json(reducer, reducer.params[idx], text, read) end
   return "[" .. table.concat(parts, ",") .. "]"
 end
 

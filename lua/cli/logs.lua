@@ -7,9 +7,12 @@ local levels = { "Error", "Warn", "Info", "Debug", "Trace" }
 local ranks = {}
 for rank, level in ipairs(levels) do ranks[level] = rank end
 
--- Control characters could fool a terminal; lines of a stack trace stay lines, indented.
+-- Control characters could fool a terminal; lines of a stack trace stay lines, indented, and what print has put a tab
+-- between stays apart.
+local shown = { ["\n"] = "\n    ", ["\t"] = "\t" }
+
 local function plain(text)
-  return (text:gsub("%c", function(char) return char == "\n" and "\n    " or "?" end))
+  return (text:gsub("%c", function(char) return shown[char] or "?" end))
 end
 
 local function line_text(line)
@@ -78,6 +81,7 @@ return {
     local rank_min, rank_max = ranks_of(options)
     local format = format_of(options.format)
     local count = options.num_lines or (options.follow and "10")
+    if count and not count:find "^%d+$" then misuse("--num-lines is a whole number, not %s", count) end
     local path = ("/v1/database/%s/logs?follow=%s"):format(server.escape(database), tostring(options.follow or false))
     if count then path = path .. "&num_lines=" .. server.escape(count) end
     local refused = {}

@@ -18,6 +18,12 @@ local function selection_of(options)
   return table.concat(parts, " ")
 end
 
+local function check_selection(options)
+  if not (options.offset or options.from or options.since) then
+    misuse "say where to begin: --offset, --from or --since"
+  end
+end
+
 local function row_text(row)
   if row == json.null then return "no row" end
   return (json.pretty(row):gsub("\n *", " "))
@@ -77,14 +83,15 @@ return {
     { "--to", "OFFSET", "up to this record" },
     { "--since", "TIME", "records at this time or later (2026-11-20T08:15:30Z)" },
     { "--until", "TIME", "records at this time or before" },
-    { "--caller", "HEX", "only what this identity did; its first digits will do" },
-    { "--connection", "HEX", "only what came through this connection; its first digits will do" },
+    { "--caller", "HEX", "only what this identity did; its first four digits or more will do" },
+    { "--connection", "HEX", "only what came through this connection; as few digits will do" },
     { "--reducer", "NAME", "only calls of this reducer" },
     { "--dry-run", false, "show what would be done" },
     { "--skip-conflicts", false, "leave rows alone that others have changed later, and undo the rest" },
   },
   positionals = { 1, 1 },
   run = function(host, options, positionals)
+    check_selection(options)
     local path = path_of(positionals[1], options)
     local status, text = server.new(host, options):request("POST", path, selection_of(options), "text/plain")
     local is_answer = text:sub(1, 1) == "{"

@@ -86,7 +86,7 @@ describe("a command", function()
   it("with too few or too many arguments, or with an option that is none, is refused by the usage's exit code", function()
     local misuses = { { "sql", "world" }, { "logs" }, { "describe", "a", "b", "c" }, { "call", "world" },
       { "sql", "--sparkle" }, { "sql", "--format", "xml", "world", "SELECT" }, { "logs", "--level", "loud", "world" },
-      { "generate" }, { "describe", "" }, { "call", "..", "add" } }
+      { "generate" }, { "describe", "" }, { "call", "..", "add" }, { "undo", "world", "--reducer", "add" } }
     for _, words in ipairs(misuses) do
       local code, _, complaint = program.run(unpack(words))
       assert.equal(2, code, complaint)
@@ -144,8 +144,13 @@ describe("a command", function()
     it("says what does not fit, and calls nothing", function()
       local code, _, complaint = add("a", "null", "many")
       assert.equal(1, code)
-      assert.truthy(complaint:find("for reducer add: argument `big`: expected i128, found something that is not JSON", 1,
-        true), complaint)
+      assert.truthy(complaint:find("add: argument `big`: expected i128, got many", 1, true), complaint)
+      code, _, complaint = add("a", "null", "1", "Mauve")
+      assert.equal(1, code)
+      assert.truthy(complaint:find("add: argument `color`: expected Color (Red, Green), got Mauve", 1, true), complaint)
+      code, _, complaint = add("a", "null", "1.5")
+      assert.equal(1, code)
+      assert.truthy(complaint:find("for reducer add: argument `big`: expected i128, found", 1, true), complaint)
       code, _, complaint = stdb("call", "world", "add", "a")
       assert.equal(2, code)
       assert.truthy(complaint:find "7 arguments %(text, maybe, big", complaint)
@@ -238,6 +243,9 @@ describe("a command", function()
       stdb("call", "world", "say", "\27[31mred\nline")
       local _, output = stdb("logs", "world", "--num-lines", "1")
       assert.truthy(output:find("?[31mred\n    line", 1, true), output)
+      stdb("call", "world", "say", "left\tright")
+      _, output = stdb("logs", "world", "--num-lines", "1")
+      assert.truthy(output:find("left\tright", 1, true), output)
     end)
 
     it("is the owner's alone", function()
@@ -249,7 +257,7 @@ describe("a command", function()
     it("refuses levels, formats and numbers that are none", function()
       assert.equal(2, (stdb("logs", "world", "--level", "loud")))
       assert.equal(2, (stdb("logs", "world", "--format", "xml")))
-      assert.equal(1, (stdb("logs", "world", "--num-lines", "few")))
+      assert.equal(2, (stdb("logs", "world", "--num-lines", "few")))
     end)
   end)
 

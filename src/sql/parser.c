@@ -21,7 +21,7 @@ static err take_kind(struct parser *parser, struct ast_statement *statement)
             return words_advance(parser);
         }
     return words_refuse_unsupported(
-        parser, "this statement; there are SELECT, INSERT, UPDATE, DELETE, SET, SHOW and EXPLAIN SELECT");
+        parser, "this statement; there are SELECT, INSERT, UPDATE, DELETE, SET, SHOW and EXPLAIN");
 }
 
 static err take_rest(struct parser *parser, struct ast_statement *statement, const char **expected)
