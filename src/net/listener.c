@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 enum {
-    BACKLOG = 1024,
+    BACKLOG = 16384,  /* the system takes as many as it wants; a client that finds no room tries again a second later */
     ACCEPTS_MAX = 64, /* a turn, so that those who are connected are served too */
     DESCRIPTOR_RESERVE = 64,
     DESCRIPTORS_WANTED = 16384,
