@@ -48,6 +48,7 @@ struct chore {
     struct fanout_options fanout;
     const char *function, *file, *query;
     uint32_t number;
+    bool opens; /* the window is of connections, not of calls */
 };
 
 static _Noreturn void refuse_usage(void)
@@ -119,7 +120,7 @@ static void read_options(int argc, char **argv, struct chore *chore)
     }
     const struct run_options *run = &chore->run;
     if (chore->target.protocol == NULL || chore->target.port == 0 || run->accounts < 2 || run->connections == 0 ||
-        run->window == 0 || run->window > WINDOW_MAX || chore->fanout.ticks_per_second == 0 ||
+        run->window == 0 || (run->window > WINDOW_MAX && !chore->opens) || chore->fanout.ticks_per_second == 0 ||
         (run->holds > 0 && chore->query == NULL))
         refuse_usage();
 }
@@ -211,6 +212,7 @@ int main(int argc, char **argv)
     if (argc < 2)
         refuse_usage();
     const char *command = argv[1];
+    chore.opens = strcmp(command, "opening") == 0;
     read_options(argc - 1, argv + 1, &chore);
     if (strcmp(command, "run") == 0)
         measure_run(&chore);
@@ -220,7 +222,7 @@ int main(int argc, char **argv)
         measure_call(&chore);
     else if (strcmp(command, "subscribe") == 0 && chore.query != NULL)
         measure_subscribe(&chore);
-    else if (strcmp(command, "opening") == 0)
+    else if (chore.opens)
         run_opening(&chore.target, &chore.run);
     else if (strcmp(command, "idle") == 0)
         run_idle(&chore.target, chore.run.connections, chore.run.server_pid);
