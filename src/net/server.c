@@ -19,8 +19,7 @@
 #include <strings.h>
 
 enum {
-    READ_SIZE = 64 << 10,     /* one read of a socket */
-    CONTROL_SIZE = 128,       /* a control frame is smaller */
+    READ_SIZE = 64 << 10,     /* one read of a socket; also what libwebsockets keeps for each connection */
     WRITE_SIZE_MAX = 1 << 30, /* every write goes to the socket whole: we decide its size */
     HEAD_SIZE_MAX = 24 << 10, /* two tokens of the largest size and ordinary headers */
     HEAD_TIMEOUT_S = 20,
@@ -104,22 +103,6 @@ static int confirm_upgrade(struct lws *wsi, void *user, char *name)
     return ws_check_upgrade(&server_of(wsi)->ws, wsi);
 }
 
-/* At most this much of a read is handed over at a time. libwebsockets also takes as much memory for each connection at its
- * upgrade, in which it puts control frames and nothing else: pieces of messages are handed over where they were read.
- * So what it finds there is small from our last word in a handshake until it is over. */
-static void set_piece_size(struct lws *wsi, size_t size)
-{
-    ((struct lws_protocols *)lws_get_protocol(wsi))->rx_buffer_size = size; /* its copy of `protocols` */
-}
-
-/* Reported of all kinds of connections here, last. One that still has a link did not get through its handshake. */
-static void socket_gone(struct lws *wsi, void *user)
-{
-    if (user != NULL && *(enum peer *)user == PEER_WEBSOCKET)
-        set_piece_size(wsi, READ_SIZE);
-    connection_gone(user);
-}
-
 static int on_http(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t size)
 {
     switch (reason) {
@@ -128,21 +111,9 @@ static int on_http(struct lws *wsi, enum lws_callback_reasons reason, void *user
     case LWS_CALLBACK_HTTP_BODY_COMPLETION: return exchange_body_done(user);
     case LWS_CALLBACK_HTTP_WRITEABLE: return exchange_writable(user);
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: return confirm_upgrade(wsi, user, in);
-    case LWS_CALLBACK_WSI_DESTROY: socket_gone(wsi, user); return 0;
+    case LWS_CALLBACK_WSI_DESTROY: connection_gone(user); return 0;
     default: return 0;
     }
-}
-
-static int add_headers(struct lws *wsi, struct link *link, struct lws_process_html_args *args)
-{
-    set_piece_size(wsi, CONTROL_SIZE);
-    return ws_add_headers(link, args);
-}
-
-static int established(struct lws *wsi, struct link *link)
-{
-    set_piece_size(wsi, READ_SIZE);
-    return ws_established(link);
 }
 
 static int on_ws(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t size)
@@ -151,8 +122,8 @@ static int on_ws(struct lws *wsi, enum lws_callback_reasons reason, void *user, 
     case LWS_CALLBACK_RECEIVE: return ws_receive(user, wsi, bytes_of(in, size));
     case LWS_CALLBACK_SERVER_WRITEABLE: return ws_writable(user, wsi);
     case LWS_CALLBACK_RECEIVE_PONG: return ws_heard(user);
-    case LWS_CALLBACK_ADD_HEADERS: return add_headers(wsi, user, in);
-    case LWS_CALLBACK_ESTABLISHED: return established(wsi, user);
+    case LWS_CALLBACK_ADD_HEADERS: return ws_add_headers(user, in);
+    case LWS_CALLBACK_ESTABLISHED: return ws_established(user);
     case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE: return ws_peer_closes(user);
     case LWS_CALLBACK_TIMER: return -1; /* the wait for the echo of our close frame is over */
     case LWS_CALLBACK_WS_SERVER_DROP_PROTOCOL: ws_socket_ends(user, wsi); return 0;
