@@ -235,7 +235,7 @@ describe("saving the module", function()
 
     it("makes a new index, which finds the old rows, and takes it away again", function()
       ann:subscribe(1, { "SELECT * FROM player" })
-      local indexed = FIRST:gsub('{ "name", t.string }', '{ "name", t.string, index = true }') .. [[
+      local indexed = FIRST:gsub('{ "name", t.string }', '{ "name", t.string, index = true }', 1) .. [[
         stdb.reducer("find", { { "name", t.string } }, function(ctx, name)
           for player in ctx.db.player.name:filter(name) do return end
           stdb.reject "nobody"
@@ -398,7 +398,7 @@ describe("saving the module", function()
             '{ "name", t.string },\n  { "id", t.u32, primary_key = true }'), "player",
         },
         ["a unique column that is not unique"] = {
-          FIRST:gsub('{ "name", t.string }', '{ "name", t.string, unique = true }'), "player.*name",
+          FIRST:gsub('{ "name", t.string }', '{ "name", t.string, unique = true }', 1), "player.*name",
         },
       }
       for what, change in pairs(changes) do
@@ -416,7 +416,7 @@ describe("saving the module", function()
       for _, change in ipairs {
         { '"name", t.string', '"name", t.u32' }, { '"name", t.string', '"name", t.string, unique = true' },
       } do
-        local said = world:reload((FIRST:gsub(change[1], change[2])))
+        local said = world:reload((FIRST:gsub(change[1], change[2], 1)))
         assert.truthy(said:find("the old version serves on: module%.lua:3: [^\n]*`player`[^\n]*\n"), said)
         assert.truthy(said:find('>    3 | stdb.table("player"', 1, true), said)
       end
