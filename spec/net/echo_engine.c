@@ -7,6 +7,7 @@
  *
  *     many N         N messages: "0", "1", …
  *     big SIZE       one message of SIZE bytes
+ *     large SIZE     one message of SIZE bytes, the same for all clients
  *     shared N       N messages made of an own and of a shared part
  *     hold TEXT      the message waits for the disk; `sync` lets it go
  *     flood N SIZE   N packets of one message each
@@ -122,6 +123,19 @@ static void send_shared(struct engine *engine, struct session *session, int coun
     port_send(engine->port, packet);
 }
 
+/* The first asks for the size; all others get the same bytes. */
+static void send_large(struct engine *engine, struct session *session, size_t size)
+{
+    static struct shared *large;
+    if (large == NULL) {
+        large = shared_reserve(size);
+        memset(large->data, 'l', size);
+    }
+    struct packet *packet = packet_new(PACKET_MESSAGES, session);
+    add_part(packet, bytes_of("", 0), shared_ref(large), true);
+    port_send(engine->port, packet);
+}
+
 static void send_close(struct engine *engine, struct session *session, int code, const char *reason)
 {
     struct packet *packet = packet_new(PACKET_CLOSE, session);
@@ -153,6 +167,8 @@ static void run_command(struct engine *engine, struct session *session, const ch
         send_big(engine, session, (size_t)number);
     else if (sscanf(text, "shared %d", &number) == 1)
         send_shared(engine, session, number);
+    else if (sscanf(text, "large %d", &number) == 1)
+        send_large(engine, session, (size_t)number);
     else if (sscanf(text, "flood %d %d", &number, &size) == 2)
         flood(engine, session, number, (size_t)size);
     else if (strncmp(text, "hold ", 5) == 0)

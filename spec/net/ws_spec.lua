@@ -221,6 +221,26 @@ for _, protocol in ipairs { "v3", "v2" } do
       end
     end)
 
+    it("sends a payload of more than 256 KiB in fragments, and answers pings between them", function()
+      client:send "big 90000000"
+      client:send_frame { opcode = "ping", payload = "between" }
+      local opcodes, size, pongs = {}, 0, 0
+      repeat
+        local frame = assert(client:receive_frame(20))
+        if frame.opcode == "pong" then
+          pongs = pongs + 1
+        else
+          opcodes[#opcodes + 1], size = frame.opcode, size + #frame.payload
+          assert.is_true(#frame.payload <= 262144)
+        end
+      until frame.opcode ~= "pong" and frame.fin
+      assert.equal(90000001, size)
+      assert.equal("binary", opcodes[1])
+      for place = 2, #opcodes do assert.equal("continuation", opcodes[place]) end
+      assert.equal(1, pongs)
+      echoes "whole again"
+    end)
+
     it("puts fragments together, with pings between them", function()
       local payload = ("0123456789"):rep(5000)
       client:send_fragments(payload, 777)
@@ -443,6 +463,25 @@ describe("Packing", function()
   end)
 end)
 
+describe("A message that many clients are sent", function()
+  it("is in memory once, however slowly they take it", function()
+    local engine = net.start_engine()
+    local clients, before = {}, engine:resident_peak()
+    for number = 1, 30 do
+      clients[number] = greeted(engine)
+      clients[number]:send "large 25000000"
+    end
+    for _, client in ipairs(clients) do client:send "here" end
+    for _, client in ipairs(clients) do
+      assert.equal(25000000, #receive(client, 20))
+      assert.equal("here", receive(client))
+    end
+    assert.is_true(engine:resident_peak() - before < 400e6, engine:resident_peak() - before)
+    for _, client in ipairs(clients) do client:close(1000) end
+    assert.equal(0, engine:stop())
+  end)
+end)
+
 describe("A client for which 64 MiB wait to be processed", function()
   it("is read again when the engine has caught up, though nothing else happens then", function()
     local engine = net.start_engine { sweep_us = 3600e6 } -- nothing else wakes the server
@@ -483,6 +522,18 @@ describe("Time", function()
     local waited = net.client.now() - start
     assert.truthy(waited > 0.25 and waited < 1, waited)
     assert.truthy(#client.pings <= 2, #client.pings)
+  end)
+
+  it("keeps a client that takes a long message, though it says nothing meanwhile", function()
+    local client = greeted(engine)
+    client:send "big 90000000"
+    repeat
+      local frame = assert(client:receive_frame(5))
+      net.client.sleep(0.004)
+    until frame.fin and frame.opcode == "continuation"
+    client:send "here"
+    assert.equal("here", receive(client))
+    client:close(1000)
   end)
 
   it("keeps a client that sends anything at all", function()

@@ -151,6 +151,14 @@ function engine:stop()
   return status[0]
 end
 
+--- The most memory that it has had until now, in bytes.
+function engine:resident_peak()
+  local file = assert(io.open(("/proc/%d/status"):format(self.pid)))
+  local kibibytes = file:read("*a"):match "VmHWM:%s*(%d+)"
+  file:close()
+  return tonumber(kibibytes) * 1024
+end
+
 --- An HTTP request: method, path, headers, body.
 function engine:request(options)
   options.port = self.port

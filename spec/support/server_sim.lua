@@ -103,9 +103,9 @@ for _, method in pairs(Server) do
   if type(method) == "function" then jit.off(method) end
 end
 
---- The payloads of WebSocket frames as they leave a server: not masked, never in pieces.
+--- The payloads of WebSocket frames as they leave a server, not masked.
 function server_sim.frames(text)
-  local list, at = {}, 1
+  local list, at, pieces = {}, 1, {}
   while at <= #text do
     local length, head = text:byte(at + 1), 2
     if length == 126 then
@@ -114,8 +114,10 @@ function server_sim.frames(text)
       length, head = 0, 10
       for place = at + 2, at + 9 do length = length * 256 + text:byte(place) end
     end
-    assert(text:byte(at) == 0x82 or text:byte(at) == 0x81, "a frame without a message")
-    list[#list + 1] = text:sub(at + head, at + head + length - 1)
+    local first = text:byte(at)
+    assert(first % 0x80 <= 2 and (first % 0x80 == 0) == (#pieces > 0), "a frame without a message")
+    pieces[#pieces + 1] = text:sub(at + head, at + head + length - 1)
+    if first >= 0x80 then list[#list + 1], pieces = table.concat(pieces), {} end
     at = at + head + length
   end
   return list

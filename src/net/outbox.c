@@ -1,12 +1,15 @@
 #include "net/outbox.h"
 
 enum {
-    FRAME_SIZE_MAX = 512 << 10, /* where the reference server begins a new payload */
-    FILL_SIZE_MAX = 1 << 20,    /* more than a socket's buffer takes at once */
-    FRAME_TEXT = 0x81,
-    FRAME_BINARY = 0x82,
-    FRAME_CLOSE = 0x88,
-    FRAME_PING = 0x89, /* each with the FIN bit */
+    PAYLOAD_SIZE_MAX = 512 << 10,  /* where the reference server begins a new payload */
+    FRAGMENT_SIZE_MAX = 256 << 10, /* the reference server's are of 4 KiB */
+    FILL_SIZE_MAX = 1 << 20,       /* more than a socket's buffer takes at once */
+    FRAME_MORE = 0x00,
+    FRAME_TEXT = 0x01,
+    FRAME_BINARY = 0x02,
+    FRAME_CLOSE = 0x08,
+    FRAME_PING = 0x09,
+    FRAME_IS_LAST = 0x80, /* of its payload */
     NOT_COMPRESSED = 0x00,
     CONTROL_SIZE_MAX = 125,
 };
@@ -50,6 +53,11 @@ static bool may_leave(const struct packet *packet, const struct outbox_terms *te
     return packet != NULL && packet->needs <= terms->durable;
 }
 
+size_t outbox_size_behind(const struct outbox *outbox)
+{
+    return outbox->first != NULL ? outbox->size - outbox->first->size : 0;
+}
+
 bool outbox_is_ready(const struct outbox *outbox, const struct outbox_terms *terms)
 {
     return may_leave(outbox->first, terms);
@@ -65,6 +73,7 @@ struct packet *outbox_ending(const struct outbox *outbox, const struct outbox_te
 static bool step(struct outbox_place *place)
 {
     const struct packet_part *part = &place->packet->parts[place->part++];
+    place->offset = 0;
     if (part->shared == NULL)
         place->at += part->size;
     return part->ends_message;
@@ -94,24 +103,36 @@ static size_t pass_message(struct outbox_place *place)
     return size;
 }
 
-/* Where the frame that begins at `place` ends, and the size of its messages (F2). */
-static struct outbox_place measure_frame(struct outbox_place place, const struct outbox_terms *terms, size_t *size)
+/* The text form alone has no byte that tells of compression. */
+static bool tells_compression(enum protocol protocol)
 {
-    *size = pass_message(&place);
-    while (terms->protocol == PROTOCOL_V3 && settle(&place, terms)) {
-        struct outbox_place after = place;
-        const size_t more = pass_message(&after);
-        if (*size + more > FRAME_SIZE_MAX)
-            break;
-        *size += more;
-        place = after;
-    }
-    return place;
+    return protocol != PROTOCOL_V1_JSON;
 }
 
-static void put_frame_head(struct buf *frames, uint8_t opcode, size_t size)
+/* Puts the next payload at hand (F2); false when nothing may leave. */
+static bool begin_payload(struct outbox *outbox, const struct outbox_terms *terms)
 {
-    buf_put_u8(frames, opcode);
+    if (!settle(&outbox->place, terms))
+        return false;
+    struct outbox_place place = outbox->place;
+    size_t size = pass_message(&place);
+    outbox->end = place;
+    while (terms->protocol == PROTOCOL_V3 && settle(&place, terms)) {
+        const size_t more = pass_message(&place);
+        if (size + more > PAYLOAD_SIZE_MAX)
+            break;
+        size += more;
+        outbox->end = place;
+    }
+    outbox->left = size + tells_compression(terms->protocol);
+    outbox->is_begun = false;
+    check(outbox->left > 0);
+    return true;
+}
+
+static void put_frame_head(struct buf *frames, uint8_t first, size_t size)
+{
+    buf_put_u8(frames, first);
     if (size < 126) {
         buf_put_u8(frames, (uint8_t)size);
     } else if (size <= UINT16_MAX) {
@@ -123,29 +144,40 @@ static void put_frame_head(struct buf *frames, uint8_t opcode, size_t size)
     }
 }
 
-/* The text form alone has no byte that tells of compression. */
-static void put_message_head(struct buf *frames, enum protocol protocol, size_t size)
+static void copy_bytes(struct outbox *outbox, struct buf *frames, size_t size)
 {
-    if (protocol == PROTOCOL_V1_JSON) {
-        put_frame_head(frames, FRAME_TEXT, size);
-        return;
-    }
-    put_frame_head(frames, FRAME_BINARY, size + 1);
-    buf_put_u8(frames, NOT_COMPRESSED);
-}
-
-static void copy_parts(struct buf *frames, struct outbox_place from, const struct outbox_place *to)
-{
-    while (from.packet != to->packet || from.part != to->part) {
-        if (from.part == from.packet->part_count) {
-            from = (struct outbox_place){ .packet = from.packet->next };
+    struct outbox_place *place = &outbox->place;
+    while (size > 0) {
+        const struct packet *packet = place->packet;
+        if (place->part == packet->part_count) {
+            *place = (struct outbox_place){ .packet = packet->next };
             continue;
         }
-        const struct packet_part *part = &from.packet->parts[from.part];
-        const uint8_t *at = part->shared != NULL ? part->shared->data : from.packet->data.data + from.at;
-        buf_put(frames, at, part->size);
-        (void)step(&from);
+        const struct packet_part *part = &packet->parts[place->part];
+        const uint8_t *at = part->shared != NULL ? part->shared->data : packet->data.data + place->at;
+        const size_t rest = part->size - place->offset, piece = size < rest ? size : rest;
+        buf_put(frames, at + place->offset, piece);
+        place->offset += piece;
+        size -= piece;
+        if (place->offset == part->size)
+            (void)step(place);
     }
+}
+
+/* The next `size` bytes of the payload at hand, as a frame. */
+static void put_fragment(struct outbox *outbox, enum protocol protocol, struct buf *frames, size_t size)
+{
+    const uint8_t kind = outbox->is_begun ? FRAME_MORE : protocol == PROTOCOL_V1_JSON ? FRAME_TEXT : FRAME_BINARY;
+    const bool is_last = size == outbox->left;
+    put_frame_head(frames, kind | (is_last ? FRAME_IS_LAST : 0), size);
+    const bool tells = !outbox->is_begun && tells_compression(protocol);
+    if (tells)
+        buf_put_u8(frames, NOT_COMPRESSED);
+    copy_bytes(outbox, frames, size - tells);
+    outbox->is_begun = true;
+    outbox->left -= size;
+    if (is_last)
+        outbox->place = outbox->end; /* parts without bytes may stand there */
 }
 
 /* Lets go of packets that have left completely. */
@@ -160,16 +192,14 @@ static void release(struct outbox *outbox)
     }
 }
 
+/* F3 */
 void outbox_fill(struct outbox *outbox, const struct outbox_terms *terms, struct buf *frames)
 {
-    while (settle(&outbox->place, terms)) {
-        size_t size;
-        const struct outbox_place end = measure_frame(outbox->place, terms, &size);
+    while (outbox->left > 0 || begin_payload(outbox, terms)) {
+        const size_t size = outbox->left < FRAGMENT_SIZE_MAX ? outbox->left : FRAGMENT_SIZE_MAX;
         if (frames->size > 0 && frames->size + size > FILL_SIZE_MAX)
             break;
-        put_message_head(frames, terms->protocol, size);
-        copy_parts(frames, outbox->place, &end);
-        outbox->place = end;
+        put_fragment(outbox, terms->protocol, frames, size);
     }
     release(outbox);
 }
@@ -177,7 +207,7 @@ void outbox_fill(struct outbox *outbox, const struct outbox_terms *terms, struct
 void outbox_put_ping(struct buf *frames, bytes payload)
 {
     check(payload.size <= CONTROL_SIZE_MAX);
-    put_frame_head(frames, FRAME_PING, payload.size);
+    put_frame_head(frames, FRAME_PING | FRAME_IS_LAST, payload.size);
     buf_put_bytes(frames, payload);
 }
 
@@ -189,7 +219,7 @@ void outbox_put_close(struct buf *frames, uint16_t code, bytes reason)
         while (size > 0 && (reason.at[size] & 0xc0) == 0x80)
             size--;
     }
-    put_frame_head(frames, FRAME_CLOSE, size + 2);
+    put_frame_head(frames, FRAME_CLOSE | FRAME_IS_LAST, size + 2);
     buf_put_u16(frames, __builtin_bswap16(code));
     buf_put(frames, reason.at, size);
 }

@@ -1,30 +1,37 @@
 /* outbox — the packets of one session on their way out, and the WebSocket frames that they become.
  *
- * Frames are built here, whole, in one buffer for many messages, and handed to the socket as finished bytes: a
- * frame per message through libwebsockets' own writer would cost a system call each.
+ * Frames are built here, in one buffer for many messages, and handed to the socket as finished bytes: a frame per
+ * message through libwebsockets' own writer would cost a system call each.
  *
- *     v3   | 82 len | 00 | message message … |    up to 512 KiB of messages in a frame
- *     v2   | 82 len | 00 | message |              one message in a frame, frame after frame; v1 likewise
+ *     v3   | 82 len | 00 | message message … |    up to 512 KiB of messages in a payload
+ *     v2   | 82 len | 00 | message |              one message in a payload, frame after frame; v1 likewise
  *     v1.json   | 81 len | message |              the same, as text
+ *     any       | 02 len | 00 | message … | 00 len | … message | 80 len | … |     a payload over 256 KiB, in fragments
  *
  * Rules
  *   F1  Packets leave in order (O2 of engine/port.h); one that waits for the disk stops those behind it.
- *   F2  A message larger than a frame's limit has a frame to itself. */
+ *   F2  A message larger than a payload's limit has a payload to itself.
+ *   F3  Of a large message no more is copied than a socket may take at once. The rest stays where it is, which for
+ *       the first rows of a table is in one place for all who asked for them. */
 #pragma once
 
 #include "engine/port.h"
 
-/* A place between two parts. */
+/* A place in what leaves. */
 struct outbox_place {
     struct packet *packet;
     uint32_t part;
-    size_t at; /* in packet->data */
+    size_t at;     /* of the part, in packet->data */
+    size_t offset; /* bytes of the part that have left */
 };
 
 struct outbox {
     struct packet *first, *last; /* owned */
-    struct outbox_place place;   /* the next part to leave; in `first` */
-    uint32_t message_count;      /* of all that wait */
+    struct outbox_place place;   /* what leaves next; in `first` */
+    struct outbox_place end;     /* of the payload at hand */
+    size_t left;                 /* bytes of that payload still to leave; 0: none is at hand */
+    bool is_begun;               /* its first fragment has left */
+    uint32_t message_count;      /* of all packets that wait */
     size_t size;
 };
 
@@ -39,7 +46,9 @@ void outbox_put(struct outbox *outbox, struct packet *packet);
 bool outbox_is_ready(const struct outbox *outbox, const struct outbox_terms *terms);
 /* The close or drop that stands first and may leave now, or NULL. Borrowed until the outbox changes. */
 struct packet *outbox_ending(const struct outbox *outbox, const struct outbox_terms *terms);
-/* Appends the frames of what may leave, about a megabyte of them or one that is larger. */
+/* Bytes that wait behind the first packet. */
+size_t outbox_size_behind(const struct outbox *outbox);
+/* Appends frames of what may leave, about a megabyte of them. */
 void outbox_fill(struct outbox *outbox, const struct outbox_terms *terms, struct buf *frames);
 
 void outbox_put_ping(struct buf *frames, bytes payload);

@@ -337,7 +337,10 @@ void ws_send(struct ws *ws)
 
 int ws_writable(struct link *link, struct lws *wsi)
 {
-    if (link != NULL && !link->is_eager && link->outbox.first != NULL)
+    if (link == NULL)
+        return 0;
+    link->was_heard = true; /* it takes what it is sent: a long message may keep pings from it for longer than S4 waits */
+    if (!link->is_eager && link->outbox.first != NULL)
         send_link(link);
     return 0;
 }
@@ -356,7 +359,7 @@ void ws_deliver(struct packet *packet)
         return;
     }
     const bool overflows = link->outbox.message_count + packet->message_count > MESSAGES_QUEUED_MAX ||
-                           link->outbox.size > BYTES_QUEUED_MAX; /* S3 */
+                           outbox_size_behind(&link->outbox) > BYTES_QUEUED_MAX; /* S3 */
     if (overflows && link->outbox.first != NULL) {
         packet_free(packet);
         drop(link);

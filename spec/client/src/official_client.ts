@@ -50,6 +50,16 @@ for (const protocol of ['v3.bsatn.spacetimedb', 'v2.bsatn.spacetimedb']) {
     db.disconnect();
   });
 
+  it(`takes ${over} a message that comes in fragments`, async () => {
+    const { db } = await connect();
+    const name = 'größer 🙂 '.repeat(100000);
+    await subscribe(db, `SELECT * FROM player WHERE id = ${base + 9}`);
+    await within('put', db.reducers.putPlayer({ id: base + 9, name, bestScore: 0n, title: undefined }));
+    expect(db.db.player.id.find(base + 9)?.name === name, 'the long name');
+    await within('delete', db.reducers.deletePlayer({ id: base + 9 }));
+    db.disconnect();
+  });
+
   it(`gets ${over} a reducer's own words when it is refused, and general ones when it crashes`, async () => {
     const { db } = await connect();
     await subscribe(db, 'SELECT * FROM player');

@@ -96,6 +96,16 @@ for (const [version, newBuilder, base] of [['1.12', builderOf112, 1000], ['1.3',
     db.disconnect();
   });
 
+  it(`takes with ${version} a message that comes in fragments`, async () => {
+    const { db } = await connect(newBuilder());
+    const name = 'größer 🙂 '.repeat(100000);
+    await subscribe(db, `SELECT * FROM player WHERE id = ${base + 9}`);
+    await succeed(db, 'putPlayer', person(base + 9, name));
+    expect([...db.db.player.iter()][0]?.name === name, 'the long name');
+    await succeed(db, 'deletePlayer', { id: base + 9 });
+    db.disconnect();
+  });
+
   it(`hears with ${version} of its own calls, with their arguments and its name`, async () => {
     const { db, identity } = await connect(newBuilder());
     const event = await succeed(db, 'putPlayer', person(base + 2, 'größer 🙂', ''));
