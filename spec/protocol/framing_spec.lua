@@ -1,6 +1,7 @@
 local people = require "spec.support.people"
 local client = require "spec.support.client"
 local messages = require "spec.support.messages"
+local server = require "spec.support.server"
 local ws_client = require "spec.support.ws_client"
 
 local MESSAGE_MAX = 32 * 1024 * 1024
@@ -230,5 +231,56 @@ describe("a client that does not read", function()
     assert.equal("closed", deaf:ending())
     assert.equal(1, #ann:ask "SELECT * FROM person WHERE id = 100")
     world:remove()
+  end)
+end)
+
+describe("a frame that asks for a lot", function()
+  local FRAME_COSTS_MAX = 768 * 1024 -- kB; what it asks for comes to more
+  local world, ann
+
+  before_each(function()
+    world = people.serve()
+    ann = people.connect(world, { confirmed = false })
+  end)
+
+  after_each(function() world:remove() end)
+
+  local function peak()
+    return tonumber(server.read_file("/proc/" .. world.pid .. "/status"):match "VmHWM:%s*(%d+)")
+  end
+
+  --- The frame's last message adds the person 0.
+  local function costs(frame)
+    local before = peak()
+    local name, arguments = people.call("add_person", { id = 0, name = "end", age = 1 })
+    ann.connection:send(frame ..
+      messages.client("CallReducer", { request_id = 0, flags = 0, reducer = name, args = arguments }))
+    local bob = people.connect(world)
+    server.wait("the end of the frame", function() return #bob:ask "SELECT * FROM person WHERE id = 0" == 1 end)
+    bob:drop()
+    return peak() - before
+  end
+
+  it("in answers takes no more memory than may wait for one client", function()
+    assert.equal("Ok", ann:call(people.call("add_long_name", { id = 1, letters = 1000000 })).tag)
+    local query = messages.client("OneOffQuery", { request_id = 1, query_string = "SELECT * FROM person" })
+    assert.is_true(costs(query:rep(1200)) < FRAME_COSTS_MAX)
+  end)
+
+  it("in changes takes no more memory than may wait for those who hear of them", function()
+    local listeners = {}
+    for place = 1, 20 do
+      listeners[place] = people.connect(world, { confirmed = false })
+      listeners[place]:subscribe(1, { "SELECT * FROM person" })
+    end
+    local function message(name, arguments)
+      return messages.client("CallReducer", { request_id = 1, flags = 0, reducer = name, args = arguments })
+    end
+    local there_and_gone = message(people.call("add_long_name", { id = 1, letters = 800 })) ..
+      message(people.call("remove_person", { id = 1 }))
+    assert.is_true(costs(there_and_gone:rep(25000)) < FRAME_COSTS_MAX)
+    for _, listener in ipairs(listeners) do
+      listener:drop()
+    end
   end)
 end)

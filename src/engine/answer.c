@@ -2,6 +2,8 @@
 
 #include "engine/openings.h"
 
+enum { GATHERED_SIZE_MAX = 32 << 20 };
+
 static struct packet *packet_new(enum packet_kind kind)
 {
     struct packet *packet = memory_new(sizeof *packet);
@@ -28,10 +30,11 @@ static void add_part(struct packet *packet, uint32_t size, struct shared *shared
 }
 
 /* What was written into `data` since the last part became a part. */
-static void close_inline(struct packet *packet)
+static void close_inline(struct engine *engine, struct packet *packet)
 {
     if (packet->data.size > packet->counted) {
         add_part(packet, (uint32_t)(packet->data.size - packet->counted), NULL);
+        engine->gathered_size += packet->data.size - packet->counted;
         packet->counted = packet->data.size;
     }
 }
@@ -61,7 +64,7 @@ void answer_send_ahead(struct engine *engine, struct client *client, struct pack
     client->open = aside;
 }
 
-void answer_add_parts(struct client *client, const struct update_part *parts, uint32_t count)
+void answer_add_parts(struct engine *engine, struct client *client, const struct update_part *parts, uint32_t count)
 {
     struct packet *packet = client->open;
     for (uint32_t idx = 0; idx < count; idx++) {
@@ -69,7 +72,7 @@ void answer_add_parts(struct client *client, const struct update_part *parts, ui
             buf_put_bytes(&packet->data, parts[idx].inline_bytes);
             continue;
         }
-        close_inline(packet);
+        close_inline(engine, packet);
         add_part(packet, parts[idx].shared->size, shared_ref(parts[idx].shared));
     }
 }
@@ -83,7 +86,7 @@ static uint64_t needs_now(const struct engine *engine, const struct session *ses
 void answer_end(struct engine *engine, struct client *client)
 {
     struct packet *packet = client->open;
-    close_inline(packet);
+    close_inline(engine, packet);
     check(packet->part_count > 0);
     packet->parts[packet->part_count - 1].ends_message = true;
     packet->message_count++;
@@ -122,4 +125,10 @@ void answer_flush(struct engine *engine)
             port_send(engine->port, packet);
     }
     engine->open_clients = NULL;
+    engine->gathered_size = 0;
+}
+
+bool answer_is_much(const struct engine *engine)
+{
+    return engine->gathered_size > GATHERED_SIZE_MAX;
 }

@@ -4,14 +4,16 @@
  *   M1  Whatever a client is told, an answer, an update, a refusal, a greeting or a farewell, may follow from all that
  *       was committed when it was made. So the packet of a confirmed client needs the log up to there, and net holds it
  *       back until that much is durable (O2 of port.h): such a client never learns of what a crash could undo. Others are
- *       told at once, and with nothing under way nobody waits. */
+ *       told at once, and with nothing under way nobody waits.
+ *   M2  What is gathered is bounded, whatever a turn is asked for: it is handed over before the turn ends when it has
+ *       become much. How much may wait for a client from there on is for net to say (S3 of net/ws.h). */
 #pragma once
 
 #include "engine/state.h"
 
 /* A message for a client: write it into the buffer, then end it (M1). */
 struct buf *answer_begin(struct engine *engine, struct client *client);
-void answer_add_parts(struct client *client, const struct update_part *parts, uint32_t count);
+void answer_add_parts(struct engine *engine, struct client *client, const struct update_part *parts, uint32_t count);
 void answer_end(struct engine *engine, struct client *client);
 
 /* Ends the connection: with a close frame after what is queued, or without any. */
@@ -25,3 +27,5 @@ void answer_send_ahead(struct engine *engine, struct client *client, struct pack
 
 /* Hands all that was gathered to the port. */
 void answer_flush(struct engine *engine);
+/* Whether it had better be handed over before anything more is done (M2). */
+bool answer_is_much(const struct engine *engine);

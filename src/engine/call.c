@@ -82,7 +82,7 @@ static void deliver(void *context, struct subscriber *subscriber, const struct u
         return;
     }
     server_msg_transaction_update(answer_begin(delivery->engine, client));
-    answer_add_parts(client, parts, count);
+    answer_add_parts(delivery->engine, client, parts, count);
     answer_end(delivery->engine, client);
 }
 

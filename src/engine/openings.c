@@ -229,7 +229,15 @@ void openings_finish(struct openings *openings)
         if (client->held == NULL || client->closing)
             continue;
         let_go(openings->engine, client);
-        if (client->held_size > HELD_SIZE_MAX)
+    }
+}
+
+void openings_bound(struct openings *openings)
+{
+    if (openings->holder_count == 0)
+        return;
+    for (struct client *client = openings->engine->clients; client != NULL; client = client->next) {
+        if (client->held_size > HELD_SIZE_MAX && !client->closing)
             answer_close(openings->engine, client, CLOSE_INTERNAL,
                          "more has happened than can be kept while the first rows are worked out");
     }

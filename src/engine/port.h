@@ -36,6 +36,7 @@ struct session {
     char *token;               /* owned: the engine tells it to the client when it greets it, and frees it then */
     atomic_uint waiting;       /* frames posted and not yet taken: net closes beyond 16,384 */
     atomic_size_t waiting_bytes; /* net stops reading the socket while this is over 64 MiB */
+    atomic_bool has_left;      /* nobody hears what it is told any more; POST_DISCONNECT is on its way */
 };
 
 enum request_kind {

@@ -31,6 +31,12 @@ struct client {
     struct client *previous, *next; /* all clients */
 };
 
+/* What it has asked to be done is done all the same; what it has asked to be told is not worked out any more. */
+static inline bool client_has_left(const struct client *client)
+{
+    return atomic_load_explicit(&client->session->has_left, memory_order_relaxed);
+}
+
 struct aside;
 struct inspection;
 struct checkpoint;
@@ -76,6 +82,7 @@ struct engine {
     uint64_t row_limit;           /* rows that a statement of another than the owner may expect to read; 0: any */
     struct client *clients;       /* all connected */
     struct client *open_clients;  /* with messages made in this turn */
+    size_t gathered_size;         /* of those messages, less what is shared */
     struct v1_message v1_message; /* the one being made: v1_answer.h */
     struct v1_updates v1_updates; /* of the running commit */
     atomic_uint_fast64_t v1_lists_shown; /* first rows put into v1's words, since the start, by any thread; for specs */

@@ -45,7 +45,7 @@ static void put_late_rows(struct engine *engine, struct client *client, const st
     else
         server_msg_unsubscribe_applied(out, rows->request_id, rows->query_set_id, true);
     opening_parts(rows->opening, parts);
-    answer_add_parts(client, parts, count);
+    answer_add_parts(engine, client, parts, count);
     answer_end(engine, client);
     memory_free(parts);
 }

@@ -35,7 +35,7 @@ static void answer_committed(void *context, const struct update_part *parts, uin
     server_msg_reducer_ok(out, answer->request_id, answer->engine->now_us);
     if (count == 0)
         buf_put_u32(out, 0); /* an update without query sets */
-    answer_add_parts(answer->client, parts, count);
+    answer_add_parts(answer->engine, answer->client, parts, count);
     answer_end(answer->engine, answer->client);
 }
 
@@ -47,6 +47,23 @@ static void answer_refused(struct engine *engine, struct client *client, uint32_
     else
         server_msg_reducer_internal_error(out, request_id, engine->now_us, bytes_of_text(diag->text));
     answer_end(engine, client);
+}
+
+/* What was done and said leaves. The log last: waking its thread takes time, and not all answers wait for it. */
+static void hand_over(struct engine *engine)
+{
+    module_log_flush(engine->module_log);
+    answer_flush(engine);
+    openings_bound(engine->openings);
+    port_send_flush(engine->port);
+    wal_flush(engine->wal);
+}
+
+/* M2 */
+static void hand_over_much(struct engine *engine)
+{
+    if (answer_is_much(engine))
+        hand_over(engine);
 }
 
 /* One reducer, one transaction, one answer. */
@@ -69,6 +86,8 @@ static void run_call(struct engine *engine, struct client *client, const struct 
 static void run_message(struct engine *engine, struct client *client, struct upcoming *upcoming)
 {
     struct client_msg *msg = &upcoming->msg;
+    if (msg->kind != CLIENT_CALL_REDUCER && client_has_left(client))
+        return;
     switch (msg->kind) {
     case CLIENT_CALL_REDUCER: run_call(engine, client, upcoming); break;
     case CLIENT_SUBSCRIBE: subscription_begin(engine, client, msg); break;
@@ -92,8 +111,10 @@ static void run_frame(struct engine *engine, struct client *client, bytes frame,
     struct upcoming *upcoming;
     struct diag diag;
     lookahead_init(&ahead, engine, frame, client->session->protocol == PROTOCOL_V3);
-    while (!client->closing && (upcoming = lookahead_take(&ahead)) != NULL)
+    while (!client->closing && (upcoming = lookahead_take(&ahead)) != NULL) {
         run_message(engine, client, upcoming);
+        hand_over_much(engine);
+    }
     if (!client->closing && lookahead_end(&ahead, &diag) != OK)
         answer_close(engine, client, CLOSE_INTERNAL, diag.text);
 }
@@ -116,6 +137,7 @@ static void run_post(struct engine *engine, struct post *post)
     case POST_DISCONNECT: clients_disconnect(engine, post->to.session); break;
     case POST_REQUEST: requests_run(engine, post->to.request); break;
     }
+    hand_over_much(engine);
 }
 
 /* What large transactions have left is given back when it was not needed again. */
@@ -147,11 +169,7 @@ void turn_run(struct engine *engine, int64_t wait_us)
     inspection_step(engine);
     aside_finish(engine->aside);
     openings_finish(engine->openings);
-
-    module_log_flush(engine->module_log);
-    answer_flush(engine);
-    port_send_flush(engine->port);
-    wal_flush(engine->wal); /* last: waking its thread takes time, and not all answers wait for it */
+    hand_over(engine);
     port_done(engine->port, blocks);
     trim_memory(engine);
 }

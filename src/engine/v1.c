@@ -534,6 +534,8 @@ static void refuse_procedure(struct engine *engine, struct client *client, const
 
 static void run_message(struct engine *engine, struct client *client, const struct v1_msg *msg, bool is_text)
 {
+    if (msg->kind != V1_CALL_REDUCER && client_has_left(client))
+        return;
     switch (msg->kind) {
     case V1_CALL_REDUCER: run_call(engine, client, msg, is_text); break;
     case V1_SUBSCRIBE:

@@ -49,8 +49,8 @@ void v1_answer(struct engine *engine, struct client *client, const struct v1_mes
     for (uint32_t place = 0; place < count; place++) {
         const struct update_part parts[] = { { .inline_bytes = v1_message_bytes(message, place) },
                                              part_of(v1_message_piece(message, place)) };
-        answer_add_parts(client, parts, COUNTOF(parts));
+        answer_add_parts(engine, client, parts, COUNTOF(parts));
     }
-    answer_add_parts(client, &(struct update_part){ .inline_bytes = v1_message_bytes(message, count) }, 1);
+    answer_add_parts(engine, client, &(struct update_part){ .inline_bytes = v1_message_bytes(message, count) }, 1);
     answer_end(engine, client);
 }

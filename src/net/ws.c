@@ -92,6 +92,7 @@ static void part(struct link *link)
     forget_paused(link);
     outbox_deinit(&link->outbox);
     buf_deinit(&link->partial);
+    atomic_store_explicit(&link->session.has_left, true, memory_order_relaxed);
     if (link->is_established)
         port_post(link->database->port, POST_DISCONNECT, &link->session, bytes_of("", 0));
     else
