@@ -113,6 +113,15 @@ describe("a run", function()
     assert.equal(200, world:call("two").status)
   end)
 
+  it("tries a version again that was refused, when it is saved once more", function()
+    local without = 'require("stdb").reducer("other", function() end)\n'
+    world = server.start { module = MODULE }
+    assert.truthy(world:reload(without):find "the old version serves on: .* `thing` cannot be removed: it holds 1 row")
+    assert.equal(200, world:sql("DELETE FROM thing", world:owner_token()).status)
+    assert.truthy(world:reload(without):find "new version in force")
+    assert.equal(200, world:call("other").status)
+  end)
+
   it("notices the edit of a file in a folder that was replaced by another", function()
     world = server.start { module = { ["module.lua"] = MODULE .. 'require "part.rules"\n', ["part/rules.lua"] = "return 1\n" } }
     local function replace(text)

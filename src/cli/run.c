@@ -208,6 +208,7 @@ static void reload(void *context)
     err code = load(run, &module, &diag);
     if (code == OK)
         code = fleet_publish(&run->fleet, module, &diag);
+    watch_count_saves(run->watch, code != OK);
     if (code != OK) {
         say_refusal("the old version serves on: ", &diag);
         return;

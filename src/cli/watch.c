@@ -17,9 +17,14 @@ enum {
     CONTENT_MAX = 8 << 20, /* a larger file is no module */
 };
 
+struct sight {
+    uint64_t hash;    /* of the content; 0: the file is away, unreadable or empty */
+    int64_t saved_ns; /* when it was written */
+};
+
 struct watched_file {
     struct watched_file *next;
-    uint64_t seen; /* hash of the content last seen; 0: nothing there */
+    struct sight seen;
     char path[];
 };
 
@@ -35,30 +40,36 @@ struct watch {
     uv_loop_t *loop;
     uv_timer_t timer;
     bool looked_twice; /* a file had nothing in it at the first look */
+    bool counts_saves;
     struct watched_folder *folders; /* owned */
     struct watched_file *files;     /* owned */
     void (*changed)(void *context);
     void *context;
 };
 
-/* The hash of a file's content; 0 when there is none: the file is away, unreadable or empty. */
-static uint64_t content_hash(const char *path)
+static struct sight sight_of(const char *path)
 {
     const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* not waiting: a name may be a pipe's */
     struct stat about;
-    uint64_t hash = 0;
+    struct sight sight = { 0 };
     if (fd < 0)
-        return 0;
+        return sight;
     if (fstat(fd, &about) == 0 && S_ISREG(about.st_mode) && about.st_size > 0) {
         const size_t size = about.st_size < CONTENT_MAX ? (size_t)about.st_size : CONTENT_MAX;
         uint8_t *content = memory_new(size);
         const ssize_t got = read(fd, content, size);
         if (got > 0)
-            hash = hash_bytes(content, (size_t)got) | 1;
+            sight.hash = hash_bytes(content, (size_t)got) | 1;
+        sight.saved_ns = (int64_t)about.st_mtim.tv_sec * 1000000000 + about.st_mtim.tv_nsec;
         memory_free(content);
     }
     close(fd);
-    return hash;
+    return sight;
+}
+
+static bool has_changed(const struct watch *watch, struct sight seen, struct sight now)
+{
+    return now.hash != seen.hash || (watch->counts_saves && now.saved_ns != seen.saved_ns);
 }
 
 static void on_quiet(uv_timer_t *timer);
@@ -150,11 +161,11 @@ static void on_quiet(uv_timer_t *timer)
     drop_replaced_folders(watch);
     for (const struct watched_file *file = watch->files; file != NULL; file = file->next) {
         watch_folders_of(watch, file->path); /* they may have come into being */
-        const uint64_t now = content_hash(file->path);
-        if (now == file->seen)
+        const struct sight now = sight_of(file->path);
+        if (!has_changed(watch, file->seen, now))
             continue;
         differs = true;
-        is_any_away = is_any_away || now == 0;
+        is_any_away = is_any_away || now.hash == 0;
     }
     if (!differs)
         return;
@@ -207,7 +218,7 @@ void watch_add(struct watch *watch, const char *path)
     const size_t size = strlen(path) + 1;
     struct watched_file *file = memory_new(sizeof *file + size);
     memcpy(file->path, path, size);
-    file->seen = content_hash(path);
+    file->seen = sight_of(path);
     file->next = watch->files;
     watch->files = file;
     watch_folders_of(watch, path);
@@ -216,5 +227,10 @@ void watch_add(struct watch *watch, const char *path)
 void watch_mark(struct watch *watch)
 {
     for (struct watched_file *file = watch->files; file != NULL; file = file->next)
-        file->seen = content_hash(file->path);
+        file->seen = sight_of(file->path);
+}
+
+void watch_count_saves(struct watch *watch, bool counts)
+{
+    watch->counts_saves = counts;
 }

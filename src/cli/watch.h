@@ -16,3 +16,5 @@ void watch_free(struct watch *watch); /* before the loop's last run */
 void watch_add(struct watch *watch, const char *path);
 /* Takes the content of all files as seen: called before they are read. */
 void watch_mark(struct watch *watch);
+/* Whether a save counts, too, that leaves the content as it is: after a refusal, whose reason may have gone meanwhile. */
+void watch_count_saves(struct watch *watch, bool counts);
