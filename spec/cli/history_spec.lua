@@ -485,5 +485,15 @@ describe("history", function()
       assert.equal(1, code)
       assert.truthy(output:find "there is no database in", output)
     end)
+
+    it("names the data directory inside the folder that was given", function()
+      os.execute(("mkdir -p '%s/.stdb' && cp -r '%s/databases' '%s/.stdb'"):format(world.folder, world.data_dir, world.folder))
+      for _, command in ipairs { "check", "list" } do
+        local code, output = program.on(world.folder, command)
+        assert.equal(1, code)
+        assert.truthy(output:find(("there is no database in %s, but in %s/.stdb: --data-dir %s/.stdb"):format(world.folder,
+          world.folder, world.folder), 1, true), output)
+      end
+    end)
   end)
 end)

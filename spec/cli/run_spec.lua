@@ -23,6 +23,7 @@ describe("a run", function()
     world = server.start { module = path, database = "given" }
     local arguments = world.arguments
     world:stop()
+    os.execute(("rm -r '%s'"):format(world.data_dir))
     world.arguments = {}
     world:restart()
     world.arguments = arguments
@@ -53,6 +54,17 @@ describe("a run", function()
     put "release-42/module.lua"
     os.execute(("ln -s release-42 '%s/current'"):format(folder))
     assert.equal("current", name_of(folder .. "/current"))
+  end)
+
+  it("begins no new database beside others under a name that nobody gave", function()
+    world = server.start { module = put "game/module.lua" }
+    local data_dir, name = world.data_dir, world.database
+    world:stop()
+    local code, _, complaint = program.run("run", "--data-dir", data_dir, put "renamed/module.lua")
+    assert.equal(1, code)
+    assert.truthy(complaint:find(("there is no database renamed in %s, which has: %s; --database NAME goes on with one, "
+      .. "--database renamed makes another"):format(data_dir, name), 1, true), complaint)
+    world:restart()
   end)
 
   it("refuses paths that are empty or too long for the system", function()

@@ -2,20 +2,13 @@
 
 #include <stdio.h>
 
-/* The names, a comma and a space between them. */
-static void join_names(const struct buf *names, struct buf *text)
-{
-    for (size_t at = 0; at < names->size; at += strlen((char *)names->data + at) + 1)
-        buf_put_format(text, "%s%s", at > 0 ? ", " : "", (char *)names->data + at);
-}
-
 /* The only one there, or the one that was asked for. */
 static err choose_database(struct archive *archive, const char *data_dir, const struct buf *names, const struct buf *all,
                            struct diag *diag)
 {
     const char *first = names->size > 0 ? (const char *)names->data : "";
     if (names->size == 0)
-        return diag_set(diag, ERR_NOT_FOUND, "there is no database in %s; say where with --data-dir", data_dir);
+        return databases_refuse_none(data_dir, diag);
     if (archive->database != NULL && !databases_hold(data_dir, archive->database))
         return diag_set(diag, ERR_NOT_FOUND, "there is no database %.80s in %s, which has: %.*s", archive->database,
                         data_dir, BYTES_FORMAT(buf_bytes(all)));
@@ -34,7 +27,7 @@ err archive_find(struct archive *archive, struct diag *diag)
     err code = databases_list(data_dir, &names, diag);
     if (code == ERR_NOT_FOUND)
         code = OK;
-    join_names(&names, &all);
+    databases_join(&names, &all);
     if (code == OK)
         code = choose_database(archive, data_dir, &names, &all, diag);
     buf_deinit(&names);

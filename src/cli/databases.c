@@ -49,6 +49,12 @@ void database_path(char path[static 4096], const char *data_dir, const char *nam
 
 /* --- What is there --- */
 
+void databases_join(const struct buf *names, struct buf *text)
+{
+    for (size_t at = 0; at < names->size; at += strlen((char *)names->data + at) + 1)
+        buf_put_format(text, "%s%s", at > 0 ? ", " : "", (char *)names->data + at);
+}
+
 bool databases_hold(const char *data_dir, const char *name)
 {
     static const char *const signs[] = { "identity", "swap" };
@@ -83,7 +89,18 @@ err databases_list(const char *data_dir, struct buf *names, struct diag *diag)
     struct listing listing = { data_dir, names };
     TRY(data_dir_check(data_dir, diag));
     snprintf(path, sizeof path, "%s/databases", data_dir);
-    return disk->list(disk->self, path, name_found, &listing, diag);
+    const err code = disk->list(disk->self, path, name_found, &listing, diag);
+    return code == ERR_NOT_FOUND ? databases_refuse_none(data_dir, diag) : code;
+}
+
+err databases_refuse_none(const char *data_dir, struct diag *diag)
+{
+    char inside[4096];
+    snprintf(inside, sizeof inside, "%s/.stdb/databases", data_dir);
+    if (access(inside, F_OK) == 0)
+        return diag_set(diag, ERR_NOT_FOUND, "there is no database in %s, but in %s/.stdb: --data-dir %s/.stdb", data_dir,
+                        data_dir, data_dir);
+    return diag_set(diag, ERR_NOT_FOUND, "there is no database in %s; say where with --data-dir", data_dir);
 }
 
 /* --- What was taken away --- */

@@ -19,6 +19,10 @@ err data_dir_check(const char *data_dir, struct diag *diag);
 
 /* Appends the names, each with its zero. ERR_NOT_FOUND when there is no such directory. */
 err databases_list(const char *data_dir, struct buf *names, struct diag *diag);
+/* ERR_NOT_FOUND in words: there is none, but perhaps one where a module's folder keeps its data. */
+err databases_refuse_none(const char *data_dir, struct diag *diag);
+/* Those names for people, a comma and a space between them. */
+void databases_join(const struct buf *names, struct buf *text);
 bool databases_hold(const char *data_dir, const char *name);
 
 void database_path(char path[static 4096], const char *data_dir, const char *name);

@@ -172,8 +172,10 @@ static err restore_file(struct restore *restore, struct diag *diag)
     if (!restore->asked->forks)
         TRY(refuse_twin(restore, &head.database, diag));
     TRY(found(restore, &head, diag));
-    buf_put_format(restore->said, "%s is in %s as of offset %" PRIu64 ".", restore->archive.name,
-                   archive_data_dir(&restore->archive), head.offset);
+    buf_put_format(restore->said,
+                   "%s is in %s as of offset %" PRIu64 "; `stdb-lua run MODULE --database %s --data-dir %s` serves it.",
+                   restore->archive.name, archive_data_dir(&restore->archive), head.offset, restore->archive.name,
+                   archive_data_dir(&restore->archive));
     if (restore->folder.size > 0)
         buf_put_format(restore->said, " What was there is kept in %s/%.*s.", archive_data_dir(&restore->archive),
                        BYTES_FORMAT(buf_bytes(&restore->folder)));

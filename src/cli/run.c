@@ -120,6 +120,27 @@ static err find_places(struct run *run, const char *path, struct diag *diag)
     return OK;
 }
 
+/* A name that nobody gave comes from a folder or a file. Where that was renamed, the data would seem to be lost: a new
+ * database would begin beside it. */
+static err check_guessed_name(const struct run *run, struct diag *diag)
+{
+    struct buf names = { 0 }, all = { 0 };
+    const bool is_told = run->database != NULL || databases_hold(run->data_path, run->name);
+    err code = is_told ? OK : databases_list(run->data_path, &names, diag);
+    if (code == ERR_NOT_FOUND)
+        code = OK;
+    if (code == OK && names.size > 0) {
+        databases_join(&names, &all);
+        code = diag_set(diag, ERR_NOT_FOUND,
+                        "there is no database %s in %s, which has: %.*s; --database NAME goes on with one, --database %s "
+                        "makes another",
+                        run->name, run->data_path, BYTES_FORMAT(buf_bytes(&all)), run->name);
+    }
+    buf_deinit(&names);
+    buf_deinit(&all);
+    return code;
+}
+
 static err read_limit(const char *text, const char *what, int64_t unit, int64_t max, int64_t *out, struct diag *diag)
 {
     char *end;
@@ -318,6 +339,8 @@ static int run_module(struct run *run, const char *path)
     struct diag diag;
     err code = find_places(run, path, &diag);
     if (code == OK)
+        code = check_guessed_name(run, &diag);
+    if (code == OK)
         code = read_limits(run, &diag);
     if (code == OK)
         code = guard_start(&diag);
@@ -355,8 +378,9 @@ int command_run(int argc, char **argv)
         .arguments = "[MODULE]",
         .about = "Serves a Lua module: its tables over WebSocket and HTTP, its reducers to any client. MODULE is a\n"
                  "file, or a folder with a module.lua in it (default: this folder). Each save of the module is put\n"
-                 "in force at once; clients stay connected. The other databases in DIR, forks for example, are served\n"
-                 "too, each by the module that was published to it last; `run OTHER --database NAME` publishes to one.",
+                 "in force at once; clients stay connected unless columns or filters that they know have changed, or\n"
+                 "tables have gone. The other databases in DIR, forks for example, are served too, each by the module\n"
+                 "that was published to it last; `run OTHER --database NAME` publishes to one.",
         .options = options,
         .option_count = COUNTOF(options),
         .positional_max = 1,

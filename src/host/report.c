@@ -63,7 +63,7 @@ static void add_instead(char *message, size_t room)
         { "global 'io' (a nil value)", "; a module has no io: what lasts is in tables, what is said is printed" },
     };
     const size_t size = strlen(message);
-    for (size_t idx = 0; idx < sizeof absent / sizeof *absent; idx++) {
+    for (size_t idx = 0; idx < COUNTOF(absent); idx++) {
         const size_t end = strlen(absent[idx].end);
         if (size >= end && strcmp(message + size - end, absent[idx].end) == 0)
             snprintf(message + size, room - size, "%s", absent[idx].instead);
