@@ -2,6 +2,11 @@
 -- luacheck: ignore 212 241
 -- The whole API of a module, for the editor (LuaLS). Nothing here runs.
 
+-- Of Lua there is: assert error getmetatable ipairs next pairs pcall print rawequal rawget rawset require select
+-- setmetatable tonumber tostring type unpack xpcall _G string table math coroutine and bit. What is missing (os, io, debug,
+-- load, ffi and others) would let a call do what neither a rollback nor the log knows of. `print` writes to the log,
+-- math.random draws as ctx.random does, `require` finds files beside the module.
+
 ---@class stdb
 --- What a module declares, and what it may ask. Everything is declared while the module loads; declaring later is
 --- an error.
@@ -23,7 +28,7 @@ local stdb = {}
 ---@field index? stdb.IndexKind  rows are found by it
 ---@field auto_inc? boolean|stdb.Sequence a new row gets the next number where this column is 0 or left out
 ---@field default? any           the value of a new row that leaves the column out, and of old rows when the column is
---- added; stdb.none for an option without value
+--- added; stdb.none for an option without value. Not for keys, unique columns and auto_inc
 
 ---@class stdb.Sequence The numbers of an auto_inc column: 1, 2, 3 unless told otherwise. A number is given once, whatever is
 --- rolled back or crashes, so there may be gaps; a number of your own does not move it; when none is left, inserting is an
@@ -213,7 +218,7 @@ function Table:insert(row) end
 ---@return any walk
 function Table:iter() end
 
---- How many rows there are.
+--- How many rows there are. The operator # does not know.
 ---@return integer
 function Table:count() end
 
@@ -383,8 +388,10 @@ function types.struct(name, fields) end
 function types.enum(name, variants) end
 
 -- Values ------------------------------------------------------------------------------------------------------------
--- Small and immutable. Equal ones are the same table key, compare with == and join with .. as texts.
+-- Small and immutable. Equal ones are the same table key, compare with == and join with .. as texts; two of a kind have
+-- an order, for < and table.sort.
 
+---@class stdb.None
 --- An option without a value, where nil would say nothing: in a key, and in what `update` is to change.
 stdb.none = {}
 
@@ -398,7 +405,7 @@ stdb.none = {}
 ---@operator concat(any): string
 
 ---@class stdb.Timestamp Prints as 2030-01-31T12:30:00.000000Z.
----@field micros number   microseconds since 1970
+---@field micros number   microseconds since 1970, whole
 ---@field seconds number  seconds since 1970, with fraction
 ---@operator sub(stdb.Timestamp): stdb.Duration
 ---@operator sub(stdb.Duration): stdb.Timestamp
@@ -409,27 +416,28 @@ stdb.none = {}
 ---@field micros number
 ---@field seconds number
 ---@operator add(stdb.Duration): stdb.Duration
+---@operator add(stdb.Timestamp): stdb.Timestamp
 ---@operator sub(stdb.Duration): stdb.Duration
 ---@operator unm: stdb.Duration
 ---@operator concat(any): string
 
 --- From 64 hex digits. Errors: anything else.
----@param text string
+---@param given string|stdb.Identity
 ---@return stdb.Identity
-function stdb.identity(text) end
+function stdb.identity(given) end
 
 --- From 32 hex digits. Errors: anything else.
----@param text string
+---@param given string|stdb.ConnectionId
 ---@return stdb.ConnectionId
-function stdb.connection_id(text) end
+function stdb.connection_id(given) end
 
 --- From the usual form, 32 hex digits in five groups. Errors: anything else.
----@param text string
+---@param given string|stdb.Uuid
 ---@return stdb.Uuid
-function stdb.uuid(text) end
+function stdb.uuid(given) end
 
 --- From microseconds since 1970, or from a text: "2030-01-31T12:30:00Z". Errors: anything else.
----@param given number|string
+---@param given number|string|stdb.Timestamp
 ---@return stdb.Timestamp
 function stdb.timestamp(given) end
 
@@ -442,7 +450,7 @@ function stdb.timestamp(given) end
 ---@field microseconds? number
 
 --- From microseconds, or from parts: { minutes = 1, seconds = 30 }. Errors: anything else.
----@param given number|stdb.Span
+---@param given number|stdb.Span|stdb.Duration
 ---@return stdb.Duration
 function stdb.duration(given) end
 
@@ -457,16 +465,16 @@ function stdb.every(given) end
 function stdb.after(given) end
 
 --- From a number or from decimal digits. Errors: anything else, or what does not fit; so for the three below.
----@param given number|string
+---@param given number|string|stdb.Wide
 ---@return stdb.Wide
 function stdb.u128(given) end
----@param given number|string
+---@param given number|string|stdb.Wide
 ---@return stdb.Wide
 function stdb.i128(given) end
----@param given number|string
+---@param given number|string|stdb.Wide
 ---@return stdb.Wide
 function stdb.u256(given) end
----@param given number|string
+---@param given number|string|stdb.Wide
 ---@return stdb.Wide
 function stdb.i256(given) end
 

@@ -160,8 +160,9 @@ local function print_changes(stats)
   print(#changes > 0 and table.concat(changes, ", ") or "no row changed")
 end
 
-local function print_result(result)
+local function print_result(query, result)
   if #result.schema.elements > 0 then return print_table(result) end
+  if query:lower():find "^%s*set%s" then return print "set" end
   print_changes(result.stats)
 end
 
@@ -183,6 +184,7 @@ Runs one SQL statement, and prints a table, or JSON:
   UPDATE table SET column = value, ... [WHERE ...]
   DELETE FROM table [WHERE ...]
   SET row_limit = n       SHOW row_limit       EXPLAIN statement
+row_limit is how many rows a query of anybody but the owner may have to look at, from then on; 0 for any number.
 A value is read at its column's type; one out of the type's range is refused, in a condition, too.
 A table holds no row twice: INSERT counts the rows that came, UPDATE those it found, though some may have become one.
 Tables st_table, st_column, st_client and others tell about the database itself. Only the owner changes rows or asks
@@ -211,7 +213,7 @@ about the past; `stdb-lua log` shows which moments there are. With --data-dir no
     if options.format == "json" then
       print(answer)
     else
-      for _, result in ipairs(json.decode(answer)) do print_result(result) end
+      for _, result in ipairs(json.decode(answer)) do print_result(query, result) end
     end
     return 0
   end,

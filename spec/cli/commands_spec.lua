@@ -214,6 +214,7 @@ describe("a command", function()
       assert.equal("1 row updated\n", ask 'UPDATE both SET "left" = 3 WHERE "right" = 201')
       assert.equal("2 rows deleted\n", ask 'DELETE FROM both WHERE "right" > 200')
       assert.equal("no row changed\n", ask 'DELETE FROM both WHERE "right" > 200')
+      assert.equal("set\n", ask "SET row_limit = 0")
     end)
 
     it("sees private tables as the owner only", function()
