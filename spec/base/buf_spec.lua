@@ -14,3 +14,15 @@ describe("a shared copy", function()
     end
   end)
 end)
+
+describe("a buffer", function()
+  it("takes a formatted text of any size, whether there is room for it or not", function()
+    for size = 0, 200 do
+      local out, text = ffi.new "struct buf", ("x"):rep(size)
+      core.buf_put_format(out, "%s", text)
+      core.buf_put_format(out, "<%s>", text)
+      assert.equal(text .. "<" .. text .. ">", ffi.string(out.data, out.size))
+      core.buf_deinit(out)
+    end
+  end)
+end)

@@ -29,6 +29,14 @@ describe("number", function()
     end
   end)
 
+  it("prints any integer of the processor's", function()
+    for text in ("0 1 -1 9 10 -10 99 100 1700000000000000 9223372036854775807 -9223372036854775808"):gmatch "%S+" do
+      local value = ffi.new "int64_t[1]"
+      ffi.copy(value, base.number_parse(text, 8, true), 8)
+      assert.equal(text, base.written(C.integer_print, value[0]))
+    end
+  end)
+
   it("refuses what is one too large or too small", function()
     for _, size in ipairs { 1, 2, 3, 4, 8, 16, 31, 32 } do
       local over = base.number_print(("\255"):rep(size), false):gsub("(%d)(0*)$", "%1%2")

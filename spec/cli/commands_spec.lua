@@ -249,6 +249,15 @@ describe("a command", function()
       assert.truthy(output:find("left\tright", 1, true), output)
     end)
 
+    it("is not needed beside the server's terminal, which shows what modules say and refuse", function()
+      local from = #world:output() + 1
+      stdb("call", "world", "say", "one\ntwo")
+      stdb("call", "world", "refuse", "not today")
+      world:wait_for("refused: not today\n", from)
+      assert.equal("  warn say module.lua:27: one\n    two\n  info refuse: refused: not today\n",
+        (world:output():sub(from)))
+    end)
+
     it("is the owner's alone", function()
       local code, output, complaint = stdb("logs", "world", "--anonymous")
       assert.same({ 1, "" }, { code, output })

@@ -48,11 +48,15 @@ void buf_put_format(struct buf *buf, const char *format, ...)
     va_start(arguments, format);
     va_copy(again, arguments);
 
-    const int length = vsnprintf(NULL, 0, format, arguments);
+    /* Mostly there is room; vsnprintf's terminator is written behind the end, not counted. */
+    const size_t room = buf->capacity - buf->size;
+    const int length = vsnprintf(room > 0 ? (char *)buf->data + buf->size : NULL, room, format, arguments);
     va_end(arguments);
     check(length >= 0);
-    buf_grow(buf, (size_t)length + 1); /* vsnprintf's terminator is written behind the end, not counted */
-    vsnprintf((char *)buf->data + buf->size, (size_t)length + 1, format, again);
+    if ((size_t)length >= room) {
+        buf_grow(buf, (size_t)length + 1);
+        vsnprintf((char *)buf->data + buf->size, (size_t)length + 1, format, again);
+    }
     va_end(again);
     buf->size += (size_t)length;
 }

@@ -53,6 +53,20 @@ err diag_set(struct diag *diag, err code, const char *format, ...)
     return code;
 }
 
+err diag_put(struct diag *diag, err code, bytes text)
+{
+    size_t size = text.size;
+    if (size >= sizeof diag->text) {
+        size = sizeof diag->text - 1;
+        while (size > 0 && is_continuation((char)text.at[size]))
+            size--;
+    }
+    diag->code = code;
+    bytes_copy((uint8_t *)diag->text, bytes_of(text.at, size));
+    diag->text[size] = '\0';
+    return code;
+}
+
 err diag_note(struct diag *diag, const char *format, ...)
 {
     char story[sizeof diag->text];

@@ -26,6 +26,9 @@ const char *err_text(err code);
  *     return diag_set(diag, ERR_DISK, "%s: %s", path, strerror(errno)); */
 err diag_set(struct diag *diag, err code, const char *format, ...) PRINTF_LIKE(3, 4);
 
+/* The same of a text at hand, which costs no formatting. */
+err diag_put(struct diag *diag, err code, bytes text);
+
 /* Puts a circumstance in front: "opening the log: " + what was there. Returns the code. */
 err diag_note(struct diag *diag, const char *format, ...) PRINTF_LIKE(2, 3);
 

@@ -68,6 +68,23 @@ static uint32_t magnitude_divide(struct magnitude *number, int used, uint32_t di
     return (uint32_t)rest;
 }
 
+/* With zeros in front, up to `digits_min` digits. */
+static void digits_print(struct buf *out, uint64_t value, int digits_min)
+{
+    char digits[20];
+    char *at = digits + sizeof digits;
+    for (int count = 0; value > 0 || count < digits_min; count++, value /= 10)
+        *--at = (char)('0' + value % 10);
+    buf_put(out, at, (size_t)(digits + sizeof digits - at));
+}
+
+void integer_print(struct buf *out, int64_t value)
+{
+    if (value < 0)
+        buf_put_u8(out, '-');
+    digits_print(out, value < 0 ? 0 - (uint64_t)value : (uint64_t)value, 1);
+}
+
 void number_print(struct buf *out, const uint8_t *at, size_t size, bool is_signed)
 {
     struct magnitude number = magnitude_load(at, size, is_signed);
@@ -79,9 +96,9 @@ void number_print(struct buf *out, const uint8_t *at, size_t size, bool is_signe
     for (int used = limbs_used(&number); used > 0; used = limbs_used(&number))
         groups[count++] = magnitude_divide(&number, used, 1000000000);
 
-    buf_put_format(out, "%u", count > 0 ? groups[count - 1] : 0);
+    digits_print(out, count > 0 ? groups[count - 1] : 0, 1);
     for (int idx = count - 2; idx >= 0; idx--)
-        buf_put_format(out, "%09u", groups[idx]);
+        digits_print(out, groups[idx], 9);
 }
 
 void number_print_hex(struct buf *out, const uint8_t *at, size_t size, bool is_signed)

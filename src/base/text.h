@@ -15,6 +15,7 @@ bool hex_decode(bytes text, uint8_t *out, size_t size);
  * number_parse takes an optional sign and decimal digits, or 0x and hex digits; false when the text
  * is not a number or does not fit. */
 void number_print(struct buf *out, const uint8_t *at, size_t size, bool is_signed);
+void integer_print(struct buf *out, int64_t value);
 bool number_parse(bytes text, uint8_t *at, size_t size, bool is_signed);
 /* "0x1f", "-0x1", "0x0": the spelling of 256-bit integers in SATS-JSON. */
 void number_print_hex(struct buf *out, const uint8_t *at, size_t size, bool is_signed);

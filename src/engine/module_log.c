@@ -24,6 +24,7 @@ struct module_log {
     struct port *port;
     struct request *followers;
     struct buf pending;         /* whole lines of this turn */
+    struct buf echoed;          /* the same for stderr: a write a turn, not one a line */
     uint64_t dropped;           /* lines of this turn that found no room */
     struct disk_file *file;     /* owned: today's; NULL: none */
     uint64_t size;              /* of what it holds */
@@ -53,13 +54,14 @@ void module_log_free(struct module_log *log)
     module_log_flush(log);
     log->disk->close(log->disk->self, log->file);
     buf_deinit(&log->pending);
+    buf_deinit(&log->echoed);
     memory_free(log->dir);
     memory_free(log);
 }
 
 static void put_field(struct buf *out, const char *name, bytes value)
 {
-    buf_put_format(out, ",\"%s\":", name);
+    buf_put_text(out, name);
     json_print_string(out, value);
 }
 
@@ -76,28 +78,47 @@ static bytes cut_message(bytes message)
 
 void module_log_put_text(struct buf *out, bytes text)
 {
+    size_t plain = 0; /* where the run begins that is shown as it is */
     for (size_t idx = 0; idx < text.size; idx++) {
         const uint8_t byte = text.at[idx];
-        if (byte == '\n')
-            buf_put_text(out, "\n    ");
-        else
-            buf_put_u8(out, byte < 0x20 || byte == 0x7f ? '?' : byte);
+        if (byte >= 0x20 && byte != 0x7f)
+            continue;
+        buf_put(out, text.at + plain, idx - plain);
+        buf_put_text(out, byte == '\n' ? "\n    " : "?");
+        plain = idx + 1;
     }
+    buf_put(out, text.at + plain, text.size - plain);
     buf_put_u8(out, '\n');
 }
 
-static void echo_line(const struct module_log_line *line)
+static void put_word(struct buf *out, bytes word)
 {
-    static const char *const short_names[] = { "error", "warn", "info", "debug", "trace" };
-    struct buf out = { 0 };
-    buf_put_format(&out, "  %s%s%.*s%s%.*s", short_names[line->level], line->function.size > 0 ? " " : "",
-                   BYTES_FORMAT(line->function), line->file.size > 0 ? " " : "", BYTES_FORMAT(line->file));
-    if (line->line > 0)
-        buf_put_format(&out, ":%d", line->line);
-    buf_put_text(&out, ": ");
-    module_log_put_text(&out, cut_message(line->message));
-    fwrite(out.data, 1, out.size, stderr); /* in one piece: other threads write there, too */
-    buf_deinit(&out);
+    if (word.size > 0) {
+        buf_put_u8(out, ' ');
+        buf_put_bytes(out, word);
+    }
+}
+
+static void echo_line(struct buf *out, const struct module_log_line *line)
+{
+    static const char *const short_names[] = { "  error", "  warn", "  info", "  debug", "  trace" };
+    buf_put_text(out, short_names[line->level]);
+    put_word(out, line->function);
+    put_word(out, line->file);
+    if (line->line > 0) {
+        buf_put_u8(out, ':');
+        integer_print(out, line->line);
+    }
+    buf_put_text(out, ": ");
+    module_log_put_text(out, cut_message(line->message));
+}
+
+/* In one piece: other threads write there, too. */
+static void echo_flush(struct buf *echoed)
+{
+    if (echoed->size > 0)
+        fwrite(echoed->data, 1, echoed->size, stderr);
+    buf_clear(echoed);
 }
 
 static void write_line(struct module_log *log, const struct module_log_line *line)
@@ -108,17 +129,22 @@ static void write_line(struct module_log *log, const struct module_log_line *lin
         return;
     }
     struct buf *out = &log->pending;
-    buf_put_format(out, "{\"level\":\"%s\",\"ts\":%lld", level_names[line->level], (long long)line->timestamp_us);
+    buf_put_text(out, "{\"level\":\"");
+    buf_put_text(out, level_names[line->level]);
+    buf_put_text(out, "\",\"ts\":");
+    integer_print(out, line->timestamp_us);
     if (line->file.size > 0)
-        put_field(out, "filename", line->file);
-    if (line->line > 0)
-        buf_put_format(out, ",\"line_number\":%d", line->line);
+        put_field(out, ",\"filename\":", line->file);
+    if (line->line > 0) {
+        buf_put_text(out, ",\"line_number\":");
+        integer_print(out, line->line);
+    }
     if (line->function.size > 0)
-        put_field(out, "function", line->function);
-    put_field(out, "message", cut_message(line->message));
+        put_field(out, ",\"function\":", line->function);
+    put_field(out, ",\"message\":", cut_message(line->message));
     buf_put_text(out, "}\n");
     if (log->echo)
-        echo_line(line);
+        echo_line(&log->echoed, line);
 }
 
 void module_log_adopt(struct module_log *log)
@@ -128,10 +154,14 @@ void module_log_adopt(struct module_log *log)
 
 void module_log_say(void *context, const struct module_log_line *line)
 {
-    if (adopted != NULL)
+    struct buf alone = { 0 };
+    if (adopted != NULL) {
         write_line(adopted, line);
-    else
-        echo_line(line);
+        return;
+    }
+    echo_line(&alone, line);
+    echo_flush(&alone);
+    buf_deinit(&alone);
 }
 
 void module_log_system(struct module_log *log, int level, const char *format, ...)
@@ -235,6 +265,7 @@ void module_log_flush(struct module_log *log)
         module_log_system(log, 1, "%llu lines were dropped: a turn may log 4 MiB", (unsigned long long)dropped);
     }
     const bytes lines = buf_bytes(&log->pending);
+    echo_flush(&log->echoed);
     append(log, lines);
     for (struct request *follower = log->followers; follower != NULL; follower = follower->next)
         send_lines(log, follower, lines, PACKET_LOG_LINES);

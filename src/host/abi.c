@@ -372,6 +372,5 @@ static size_t shown_size(const char *text, size_t size)
 void stdb_reject(stdb_vm *abi, const char *text, uint32_t size)
 {
     struct vm *vm = vm_of(abi);
-    const bytes clean = clean_text(vm, text, shown_size(text, size));
-    diag_set(&vm->rejection, ERR_REJECTED, "%.*s", BYTES_FORMAT(clean));
+    diag_put(&vm->rejection, ERR_REJECTED, clean_text(vm, text, shown_size(text, size)));
 }

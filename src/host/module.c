@@ -321,13 +321,13 @@ static void call_end(struct module *module)
 /* The module's own refusal: its words for the caller, a line for the log. */
 static err call_refused(struct vm *vm, struct diag *diag)
 {
-    struct buf line;
-    buf_init(&line);
-    buf_put_format(&line, "refused: %s", vm->rejection.text);
-    vm_log(vm, 2, bytes_of(NULL, 0), 0, buf_bytes(&line));
-    buf_deinit(&line);
-    return diag_set(diag, ERR_REJECTED, "%s",
-                    vm->rejection.text[0] != '\0' ? vm->rejection.text : err_text(ERR_REJECTED));
+    static const char before[] = "refused: ";
+    char line[sizeof before + sizeof vm->rejection.text];
+    const bytes words = bytes_of_text(vm->rejection.text);
+    memcpy(line, before, sizeof before - 1);
+    memcpy(line + sizeof before - 1, words.at, words.size);
+    vm_log(vm, 2, bytes_of(NULL, 0), 0, bytes_of(line, sizeof before - 1 + words.size));
+    return diag_put(diag, ERR_REJECTED, words.size > 0 ? words : bytes_of_text(err_text(ERR_REJECTED)));
 }
 
 /* The whole story, for the log: text, id, source lines, stack. A tail call leaves no line of the module's on the

@@ -182,10 +182,15 @@ static void line_print(struct buf *out, bytes line, int32_t number, bool is_mean
         line.size--;
     if (line.size > LINE_SIZE_MAX)
         line.size = cut_at_character(line.at, LINE_SIZE_MAX);
-    buf_put_format(out, "\n%s%4d | ", is_meant ? "> " : "  ", number);
+    buf_put_text(out, is_meant ? "\n> " : "\n  ");
+    for (int32_t least = 1000; least > 1 && number < least; least /= 10)
+        buf_put_u8(out, ' ');
+    integer_print(out, number);
+    buf_put_text(out, " | ");
     const bool is_utf8 = text_is_utf8(line);
+    uint8_t *shown = buf_extend(out, line.size);
     for (size_t at = 0; at < line.size; at++)
-        buf_put_u8(out, is_shown(line.at[at], is_utf8) ? line.at[at] : '?');
+        shown[at] = is_shown(line.at[at], is_utf8) ? line.at[at] : '?';
 }
 
 static bytes take_line(bytes *left)
