@@ -61,6 +61,8 @@ return {
   positions = define.declared.positions,
   --- Runs the reducer at this place of the description, from 0. Its arguments are in vm.args.
   dispatch = calls.dispatch,
+  --- The same, but what is raised comes back.
+  dispatch_caught = calls.dispatch_caught,
   --- Runs the view at this place of the description, from 0. Its rows, or its query, are in vm.row then.
   view = views.dispatch,
 }

@@ -3,6 +3,8 @@ local use = ...
 local codec, context, define, fixed, lazy, reentry, rows, source =
   use "codec", use "context", use "define", use "fixed", use "lazy", use "reentry", use "rows", use "source"
 
+local xpcall, failed = xpcall, use("host").failed
+
 local calls = {}
 
 local invokers = {} -- by place; false: none was made yet
@@ -48,6 +50,14 @@ end
 --- Runs the reducer at this place, from 0. Without a local, whose name stacks would show for the module's function.
 function calls.dispatch(place)
   (invokers[place + 1] or make_invoker(place + 1))()
+end
+
+--- The same for the host's coroutine (V4 in host/vm.h): returns what was raised, or nothing.
+function calls.dispatch_caught(place)
+  local ok, raised = xpcall(calls.dispatch, failed, place)
+  if not ok then
+    return raised
+  end
 end
 
 return calls

@@ -1,8 +1,8 @@
 --- What stdlib/ is given of the trusted side: functions, no FFI.
 local use = ...
 local C, vm, host = use "library", use "vm", use "host"
-local blame, define, frozen, log, text, types, values =
-  use "blame", use "define", use "frozen", use "log", use "text", use "types", use "values"
+local blame, define, frozen, log, reentry, text, types, values =
+  use "blame", use "define", use "frozen", use "log", use "reentry", use "text", use "types", use "values"
 
 local function reject(...)
   if vm.in_call == 0 then
@@ -10,6 +10,9 @@ local function reject(...)
   end
   local message = text.compose("stdb.reject", ...)
   C.stdb_reject(vm, message, #message)
+  if not reentry.may_catch() then
+    host.leave()
+  end
   error(host.rejection, 0)
 end
 

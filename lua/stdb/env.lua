@@ -40,8 +40,10 @@ function maths.randomseed()
   blame.raise "math.randomseed: chance is seeded for each call, so that a call run again draws the same"
 end
 
-local coroutines = pick(coroutine, "create isyieldable running status yield")
-coroutines.resume, coroutines.wrap = reentry.resume, reentry.wrap
+local coroutines = pick(coroutine, "create status")
+for _, name in ipairs { "isyieldable", "resume", "running", "wrap", "yield" } do
+  coroutines[name] = reentry[name]
+end
 
 local bits = pick(require "bit", "arshift band bnot bor bswap bxor lshift rol ror rshift tobit tohex")
 

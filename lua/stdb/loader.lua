@@ -1,7 +1,7 @@
 --- Finds and runs the module's files. `require` knows the standard library and the files beside the module.
 local use = ...
 local host = use "host"
-local blame = use "blame"
+local blame, reentry = use "blame", use "reentry"
 
 local loader = {}
 
@@ -60,7 +60,7 @@ function loader.require(name)
   end
   loaded[name] = LOADING
   running[#running + 1] = name
-  local ok, result = pcall(chunk, core)
+  local ok, result = reentry.pcall(chunk, core)
   running[#running] = nil
   if not ok then
     loaded[name] = nil

@@ -279,7 +279,7 @@ void guard_prepare(lua_State *L)
     luaJIT_profile_start(L, "l", on_safepoint, NULL);
 }
 
-enum guard_end guard_call(lua_State *L, int args, int results, int handler, int64_t limit_us, int *status)
+static inline struct guard_thread *enter(lua_State *L, int64_t limit_us)
 {
     struct guard_thread *const thread = current != NULL ? current : thread_enter();
     const uint64_t number = atomic_load_explicit(&thread->watch.number, memory_order_relaxed);
@@ -289,13 +289,33 @@ enum guard_end guard_call(lua_State *L, int args, int results, int handler, int6
     thread->place.file[0] = '\0';
     thread->place.line = 0;
     watchdog_begin(&thread->watch, number + 1, limit_us);
-    if (sigsetjmp(thread->frame, 0) == 0)
-        *status = lua_pcall(L, args, results, handler);
+    return thread;
+}
+
+static inline enum guard_end come_back(struct guard_thread *thread)
+{
+    const uint64_t number = atomic_load_explicit(&thread->watch.number, memory_order_relaxed);
     atomic_signal_fence(memory_order_seq_cst);
-    atomic_store_explicit(&thread->watch.number, number + 2, memory_order_release);
+    atomic_store_explicit(&thread->watch.number, number + 1, memory_order_release);
     if (thread->zone_is_open)
         zone_protect(thread, false);
     return thread->end;
+}
+
+enum guard_end guard_call(lua_State *L, int args, int results, int handler, int64_t limit_us, int *status)
+{
+    struct guard_thread *const thread = enter(L, limit_us);
+    if (sigsetjmp(thread->frame, 0) == 0)
+        *status = lua_pcall(L, args, results, handler);
+    return come_back(thread);
+}
+
+enum guard_end guard_resume(lua_State *L, lua_State *routine, int args, int64_t limit_us, int *status)
+{
+    struct guard_thread *const thread = enter(L, limit_us);
+    if (sigsetjmp(thread->frame, 0) == 0)
+        *status = lua_resume(routine, args);
+    return come_back(thread);
 }
 
 void guard_end_call(enum guard_end why)

@@ -47,6 +47,8 @@ void guard_prepare(struct lua_State *L);
 /* lua_pcall(L, args, results, handler) under a limit of time. *status gets lua_pcall's result when the
  * answer is GUARD_RETURNED. Nests not. */
 enum guard_end guard_call(struct lua_State *L, int args, int results, int handler, int64_t limit_us, int *status);
+/* The same of lua_resume(routine, args), for a coroutine of L. */
+enum guard_end guard_resume(struct lua_State *L, struct lua_State *routine, int args, int64_t limit_us, int *status);
 /* From inside the running call: it is to end at the next safepoint. Without one running, nothing. */
 void guard_end_call(enum guard_end why);
 /* Of the last call on this thread that did not return. */

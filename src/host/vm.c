@@ -10,11 +10,21 @@
 #include <lualib.h>
 
 /* On the bottom of the stack, for as long as the VM lives. */
-enum { STACK_HANDLER = 1, STACK_ENTRIES, STACK_COUNT = STACK_ENTRIES + VM_ENTRY_COUNT - 1 };
+enum {
+    STACK_HANDLER = 1,
+    STACK_ROUTINE_MAKER,
+    STACK_ROUTINE, /* or nil */
+    STACK_ENTRIES,
+    STACK_COUNT = STACK_ENTRIES + VM_ENTRY_COUNT - 1,
+};
 
 enum { MEMORY_MIN = 4 << 20 }; /* what the libraries and lua/ need, and some */
 
-/* Its address is the value that a rejection raises. */
+/* V4. The first refusals are raised: functions are compiled meanwhile as they are when nothing is refused. From then on
+ * each refusal makes so many calls run in the routine; what they cost more is no more than raising one costs. */
+enum { REFUSALS_RAISED = 256, ROUTINE_CALLS = 64 };
+
+/* Its address is the value that a rejection raises or yields. */
 static char rejection_mark;
 
 static void *allocate(void *context, void *memory, size_t old_size, size_t new_size)
@@ -78,6 +88,30 @@ static int compile(lua_State *L)
     return 2;
 }
 
+static bool is_rejection(lua_State *L)
+{
+    return lua_islightuserdata(L, -1) && lua_touserdata(L, -1) == &rejection_mark;
+}
+
+/* host.failed, the message handler. */
+static int on_error(lua_State *L)
+{
+    struct vm *vm = vm_upvalue(L);
+    if (!is_rejection(L))
+        report_gather(&vm->report, L);
+    return 1;
+}
+
+/* host.leave (V4) */
+static int leave(lua_State *L)
+{
+    const struct vm *vm = vm_upvalue(L);
+    if (L != vm->routine || !lua_isyieldable(L))
+        return 0;
+    lua_pushlightuserdata(L, &rejection_mark);
+    return lua_yield(L, 1);
+}
+
 static void push_function(lua_State *L, struct vm *vm, lua_CFunction function, const char *name)
 {
     lua_pushlightuserdata(L, vm);
@@ -88,7 +122,7 @@ static void push_function(lua_State *L, struct vm *vm, lua_CFunction function, c
 static void push_host(lua_State *L, struct vm *vm)
 {
     const bytes cdef = bundle_find("src/host/abi.cdef");
-    lua_createtable(L, 0, 8);
+    lua_createtable(L, 0, 10);
     lua_pushlstring(L, (const char *)cdef.at, cdef.size);
     lua_setfield(L, -2, "cdef");
     lua_pushlightuserdata(L, &vm->abi);
@@ -97,12 +131,14 @@ static void push_host(lua_State *L, struct vm *vm)
     lua_setfield(L, -2, "entry");
     lua_pushlightuserdata(L, &rejection_mark);
     lua_setfield(L, -2, "rejection");
+    push_function(L, vm, on_error, "failed");
+    push_function(L, vm, leave, "leave");
     push_function(L, vm, bundle_content, "bundle");
     push_function(L, vm, read_file, "read");
     push_function(L, vm, compile, "compile");
 }
 
-/* From nothing to (dispatch, view, description, positions). */
+/* From nothing to (dispatch, view, dispatch_caught, description, positions). */
 static int boot(lua_State *L)
 {
     struct vm *vm = lua_touserdata(L, 1);
@@ -118,32 +154,18 @@ static int boot(lua_State *L)
     lua_call(L, 0, 0);
     lua_getfield(L, functions, "dispatch");
     lua_getfield(L, functions, "view");
+    lua_getfield(L, functions, "dispatch_caught");
     lua_getfield(L, functions, "describe");
     lua_call(L, 0, 1);
     lua_getfield(L, functions, "positions");
-    check(lua_isfunction(L, -4) && lua_isfunction(L, -3) && lua_type(L, -2) == LUA_TSTRING && lua_istable(L, -1));
+    check(lua_isfunction(L, -5) && lua_isfunction(L, -4) && lua_isfunction(L, -3) && lua_type(L, -2) == LUA_TSTRING &&
+          lua_istable(L, -1));
     return VM_ENTRY_COUNT + 2;
 }
 
-static bool is_rejection(lua_State *L)
+/* How a run has ended. Of one that failed, the value that it raised or yielded is on top of L's stack. */
+static err run_outcome(struct vm *vm, lua_State *L, enum guard_end end, int status)
 {
-    return lua_islightuserdata(L, -1) && lua_touserdata(L, -1) == &rejection_mark;
-}
-
-static int on_error(lua_State *L)
-{
-    struct vm *vm = vm_upvalue(L);
-    if (!is_rejection(L))
-        report_gather(&vm->report, L);
-    return 1;
-}
-
-/* The function and its arguments are on the stack. */
-static err run(struct vm *vm, int args, int results, int64_t limit_us)
-{
-    int status = 0;
-    vm->report.message[0] = '\0';
-    const enum guard_end end = guard_call(vm->L, args, results, STACK_HANDLER, limit_us, &status);
     if (end == GUARD_RETURNED && status == 0 && !vm->heap.exceeded)
         return OK;
     vm->is_dead = end != GUARD_RETURNED || vm->heap.exceeded || status == LUA_ERRMEM;
@@ -161,22 +183,97 @@ static err run(struct vm *vm, int args, int results, int64_t limit_us)
                "stack overflow in native code: calls through library functions are nested too deep");
         return ERR_MODULE;
     }
-    if (is_rejection(vm->L))
+    if (is_rejection(L))
         return ERR_REJECTED;
     if (vm->report.message[0] == '\0')
-        report_gather_value(&vm->report, vm->L);
+        report_gather_value(&vm->report, L);
     report_locate(&vm->report, vm->files);
     return ERR_MODULE;
 }
 
-err vm_dispatch(struct vm *vm, enum vm_entry entry, uint32_t place, int64_t limit_us)
+/* The function and its arguments are on the stack. */
+static err run(struct vm *vm, int args, int results, int64_t limit_us)
 {
-    check(!vm->is_dead);
+    int status = 0;
+    vm->report.message[0] = '\0';
+    const enum guard_end end = guard_call(vm->L, args, results, STACK_HANDLER, limit_us, &status);
+    return run_outcome(vm, vm->L, end, status);
+}
+
+static int make_routine(lua_State *L)
+{
+    lua_newthread(L);
+    return 1;
+}
+
+/* Makes the routine when there is none. False when there is no memory for one; the VM is dead then. */
+static bool routine_provide(struct vm *vm)
+{
+    if (vm->routine != NULL)
+        return true;
+    lua_pushvalue(vm->L, STACK_ROUTINE_MAKER);
+    vm->is_dead = lua_pcall(vm->L, 0, 1, 0) != 0 || vm->heap.exceeded;
+    lua_replace(vm->L, STACK_ROUTINE);
+    if (!vm->is_dead)
+        vm->routine = lua_tothread(vm->L, STACK_ROUTINE);
+    return !vm->is_dead;
+}
+
+/* What lua_pcall would have told: dispatch_caught() returns what was raised, and not the kind of the error. But where
+ * memory is refused, no handler runs. */
+static int routine_status(const struct vm *vm, lua_State *routine, int status)
+{
+    if (status != 0 || lua_gettop(routine) == 0)
+        return status;
+    const bool was_handled = vm->report.message[0] != '\0' || lua_type(routine, -1) != LUA_TSTRING;
+    return !was_handled && strcmp(lua_tostring(routine, -1), "not enough memory") == 0 ? LUA_ERRMEM : LUA_ERRRUN;
+}
+
+/* V4. The routine that ends is there for the next call; one that was left, or failed otherwise, is not. */
+static err run_in_routine(struct vm *vm, uint32_t place, int64_t limit_us)
+{
+    int status = 0;
+    if (!routine_provide(vm))
+        return ERR_OUT_OF_MEMORY;
+    lua_State *const routine = vm->routine;
+    vm->report.message[0] = '\0';
+    lua_pushvalue(vm->L, STACK_ENTRIES + VM_REDUCER_CAUGHT);
+    lua_pushnumber(vm->L, place);
+    lua_xmove(vm->L, routine, 2);
+    const enum guard_end end = guard_resume(vm->L, routine, 1, limit_us, &status);
+    const bool has_ended = end == GUARD_RETURNED && status == 0;
+    if (end == GUARD_RETURNED)
+        status = routine_status(vm, routine, status);
+    const err code = run_outcome(vm, routine, end, status);
+    if (!has_ended)
+        vm->routine = NULL;
+    else
+        lua_settop(routine, 0);
+    return code;
+}
+
+static err run_on_stack(struct vm *vm, enum vm_entry entry, uint32_t place, int64_t limit_us)
+{
     lua_pushvalue(vm->L, STACK_ENTRIES + (int)entry);
     lua_pushnumber(vm->L, place);
     const err code = run(vm, 1, 0, limit_us);
     if (code != OK && !vm->is_dead)
         lua_settop(vm->L, STACK_COUNT);
+    return code;
+}
+
+err vm_dispatch(struct vm *vm, enum vm_entry entry, uint32_t place, int64_t limit_us)
+{
+    check(!vm->is_dead);
+    err code;
+    if (vm->routine_calls > 0 && entry == VM_REDUCER) {
+        vm->routine_calls--;
+        code = run_in_routine(vm, place, limit_us);
+    } else {
+        code = run_on_stack(vm, entry, place, limit_us);
+    }
+    if (code == ERR_REJECTED && ++vm->refusals > REFUSALS_RAISED)
+        vm->routine_calls = ROUTINE_CALLS;
     return code;
 }
 
@@ -252,6 +349,8 @@ static err load(struct vm *vm, int64_t limit_us, struct vm_description *descript
     guard_prepare(L);
     lua_pushlightuserdata(L, vm);
     lua_pushcclosure(L, on_error, 1);
+    lua_pushcfunction(L, make_routine);
+    lua_pushnil(L);
     lua_pushcfunction(L, boot);
     lua_pushlightuserdata(L, vm);
     TRY(run(vm, 1, VM_ENTRY_COUNT + 2, limit_us));

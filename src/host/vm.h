@@ -6,6 +6,9 @@
  *     host.vm                     the stdb_vm as a light userdata
  *     host.entry                  the name of the module's first file
  *     host.rejection              the value raised after stdb_reject()
+ *     host.leave()                before that, where nothing of the module's may catch it: leaves the routine, if the
+ *                                 call runs in it (V4)
+ *     host.failed                 the message handler, which fills vm->report
  *     host.bundle(name)           text of a bundled file, or nil
  *     host.read(name)             text and chunk name of a module's file, or nil and a message
  *     host.compile(text, chunk)   function, or nil and a message; source only
@@ -17,14 +20,18 @@
  *     positions           where things were declared: { ["table user"] = { file = "module.lua", line = 12 } }
  *     dispatch(reducer)   runs the reducer of that place with the arguments in the stdb_vm
  *     view(view)          runs the view of that place; its rows or its query are in vm.row then
+ *     dispatch_caught(reducer)   the same as dispatch, under host.failed; returns what was raised, or nothing
  *
- * The functions raise what goes wrong.
+ * The other functions raise what goes wrong.
  *
  * Rules
  *   V1  Chunks of the module are named "@" and the file's name below its folder; trusted ones "=stdb/...".
  *       Reports show the former only.
  *   V2  A C function that Lua calls holds nothing while it calls LuaJIT: the call may be left there.
- *   V3  A VM whose call did not return, or that was refused memory, is dead: no more calls. */
+ *   V3  A VM whose call did not return, or that was refused memory, is dead: no more calls.
+ *   V4  An error finds its way out through the unwinder of C, which takes longer than a call. So while calls are refused
+ *       often, they run in a coroutine, the routine: a call that is refused yields, and its routine is left for good.
+ *       The module cannot tell the routine from none, and the reports of errors are the same. */
 #pragma once
 
 #include "host/abi.h"
@@ -40,6 +47,9 @@ struct lua_State;
 struct vm {
     stdb_vm abi;                   /* what Lua sees; the functions of abi.c get its address */
     struct lua_State *L;
+    struct lua_State *routine;     /* V4, on L's stack; NULL: it is made when it is needed */
+    uint64_t refusals;             /* V4: all there have been */
+    uint32_t routine_calls;        /* V4: how many of the next calls run in the routine */
     struct heap heap;
     size_t collect_at;             /* of the heap's use: more than this is looked through for garbage after a call */
     bool is_dead;                  /* V3 */
@@ -80,8 +90,8 @@ err vm_new(struct vm **vm, struct files *files, const struct module_limits *limi
            void *log_context, struct vm_description *description, struct report *report);
 void vm_free(struct vm *vm); /* NULL is fine */
 
-/* What boot.lua gives for calling. */
-enum vm_entry { VM_REDUCER, VM_VIEW, VM_ENTRY_COUNT };
+/* What boot.lua gives for calling. The last one is for vm_dispatch() alone, which takes it for the first (V4). */
+enum vm_entry { VM_REDUCER, VM_VIEW, VM_REDUCER_CAUGHT, VM_ENTRY_COUNT };
 
 /* Runs the function at this place. OK, ERR_REJECTED, ERR_MODULE, ERR_OUT_OF_TIME, ERR_OUT_OF_MEMORY; vm->report has
  * the story. */
