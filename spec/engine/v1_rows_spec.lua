@@ -82,6 +82,19 @@ describe("first rows of v1", function()
     assert.equal(2, made()) -- for the first alone, then for all three
   end)
 
+  it("are not made any more for a client that has gone, but for those who asked for the same", function()
+    local asked = 300 -- by one client: far more than are made while it asks
+    for number = 1, 3 do world:connect(number, "v1.json") end
+    for place = 1, asked do world:ask(1, "SELECT * FROM thing WHERE id <> " .. place) end
+    world:ask(2, "SELECT * FROM thing WHERE id <> " .. asked)
+    world.server:disconnect(1)
+    world:ask(3, ALL)
+    world:turn()
+    assert.same({ COUNT - 1 }, shown(2, applied(2).update))
+    assert.same({ COUNT }, shown(3, applied(3).update))
+    assert(made() < asked, made() .. " lists were made")
+  end)
+
   it("are of one moment for each, and what commits bring follows once", function()
     for number = 1, 4 do world:connect(number, number % 2 == 0 and "v1" or "v1.json") end
     world:ask(1, ALL)

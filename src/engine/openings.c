@@ -8,7 +8,7 @@ enum { CLOSE_INTERNAL = 1011, HELD_SIZE_MAX = 256 << 20 };
 
 struct batch {
     struct first_rows_batch *rows; /* NULL: batches before it work on all of them */
-    struct late_answer *answer;
+    struct late_answer *answer;    /* NULL: its client has gone */
     struct batch *next;
 };
 
@@ -69,11 +69,12 @@ static struct batch *take(struct openings *openings)
 
 static void work(struct openings *openings, struct batch *batch)
 {
+    struct late_answer *answer = batch->answer;
     if (batch->rows != NULL)
         first_rows_work(batch->rows, &openings->stopping);
     background_stand_back();
-    if (batch->answer->kind->prepare != NULL && !atomic_load(&openings->stopping)) /* nobody is told any more then */
-        batch->answer->kind->prepare(batch->answer);
+    if (answer != NULL && answer->kind->prepare != NULL && !atomic_load(&openings->stopping)) /* else nobody is told */
+        answer->kind->prepare(answer);
 }
 
 static void *run(void *context)
@@ -182,18 +183,76 @@ static void let_go(struct engine *engine, struct client *client)
     }
 }
 
+static void free_answer(struct batch *batch)
+{
+    if (batch->answer != NULL)
+        batch->answer->kind->free(batch->answer);
+    batch->answer = NULL;
+}
+
+static void finish_batches(struct batch *batch)
+{
+    for (struct batch *next; batch != NULL; batch = next) {
+        next = batch->next;
+        if (batch->rows != NULL)
+            first_rows_finish(batch->rows);
+        if (batch->answer != NULL) {
+            batch->answer->is_ready = true;
+            if (!batch->answer->is_wanted)
+                free_answer(batch);
+        }
+        memory_free(batch);
+    }
+}
+
+/* Under the lock. First all answers that nobody hears: one batch's rows may be wanted by another's. */
+static struct batch *take_unwanted(struct openings *openings)
+{
+    struct batch *unwanted = NULL, **place = &openings->first;
+    for (struct batch *batch = openings->first; batch != NULL; batch = batch->next) {
+        if (batch->answer != NULL && !batch->answer->is_wanted)
+            free_answer(batch);
+    }
+    openings->last = NULL;
+    for (struct batch *batch; (batch = *place) != NULL;) {
+        if (batch->answer != NULL || first_rows_are_awaited(batch->rows)) {
+            openings->last = batch;
+            place = &batch->next;
+        } else {
+            *place = batch->next;
+            batch->next = unwanted;
+            unwanted = batch;
+        }
+    }
+    return unwanted;
+}
+
+/* U4. What the worker is at goes when it is done. */
+static void forget_unwanted(struct openings *openings)
+{
+    pthread_mutex_lock(&openings->lock);
+    struct batch *unwanted = take_unwanted(openings);
+    pthread_mutex_unlock(&openings->lock);
+    finish_batches(unwanted);
+}
+
 void openings_drop(struct openings *openings, struct client *client)
 {
+    bool was_awaited = false;
     while (client->held != NULL) {
         struct held *held = take_held(openings, client);
-        if (held->packet != NULL)
+        if (held->packet != NULL) {
             packet_free(held->packet);
-        else if (held->answer->is_ready)
+        } else if (held->answer->is_ready) {
             held->answer->kind->free(held->answer);
-        else
+        } else {
             held->answer->is_wanted = false; /* the worker may be at it */
+            was_awaited = true;
+        }
         memory_free(held);
     }
+    if (was_awaited)
+        forget_unwanted(openings);
 }
 
 static struct batch *take_done(struct openings *openings)
@@ -203,19 +262,6 @@ static struct batch *take_done(struct openings *openings)
     openings->done = NULL;
     pthread_mutex_unlock(&openings->lock);
     return done;
-}
-
-static void finish_batches(struct batch *batch)
-{
-    for (struct batch *next; batch != NULL; batch = next) {
-        next = batch->next;
-        if (batch->rows != NULL)
-            first_rows_finish(batch->rows);
-        batch->answer->is_ready = true;
-        if (!batch->answer->is_wanted)
-            batch->answer->kind->free(batch->answer);
-        memory_free(batch);
-    }
 }
 
 void openings_finish(struct openings *openings)

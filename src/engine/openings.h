@@ -11,6 +11,8 @@
  *   U2  Every opening is answered once, by its rows or by the reason why there are none, unless its client goes.
  *   U3  What is worked on is worked on in the order in which it was asked for. So when an answer's turn has come, all
  *       rows that it needs are there, whoever asked for them first.
+ *   U4  What waits to be worked on goes with its client, unless others wait for the same rows: who asks for much and
+ *       leaves holds nobody up.
  *
  * Threads  the worker begins with the first batch. */
 #pragma once

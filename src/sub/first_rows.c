@@ -231,6 +231,15 @@ static void begin_tasks(struct worker *worker, struct first_rows *first)
     }
 }
 
+bool first_rows_are_awaited(const struct first_rows_batch *batch)
+{
+    for (const struct first_rows *rows = batch != NULL ? batch->first : NULL; rows != NULL; rows = rows->next) {
+        if (rows->holders > 1)
+            return true;
+    }
+    return false;
+}
+
 void first_rows_work(struct first_rows_batch *batch, const atomic_bool *stops)
 {
     struct worker worker = { .frozen = batch->frozen, .stops = stops };

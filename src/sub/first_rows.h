@@ -42,6 +42,8 @@ struct first_rows *first_rows_new(const struct query *query, bytes text, const s
 struct first_rows *first_rows_hold(struct first_rows *rows);
 void first_rows_let_go(struct first_rows *rows); /* NULL is fine */
 
+/* Whether anybody still holds rows of the batch, which may be NULL. The engine's thread. */
+bool first_rows_are_awaited(const struct first_rows_batch *batch);
 /* Fills every member and drops the view. Ends early, with ERR_BUSY, once *stops is set. */
 void first_rows_work(struct first_rows_batch *batch, const atomic_bool *stops);
 /* On the engine's thread again: the members are good, and the batch is freed. Also for a batch never worked on. */
