@@ -315,7 +315,8 @@ describe("describing a file", function()
     server.write_file(path, [[
       local stdb = require "stdb"
       local t = stdb.types
-      local job = stdb.table("job", { schedule = "run", { "id", t.u64, primary_key = true }, { "at", t.schedule_at } })
+      local job = stdb.table("job", { public = true, schedule = "run",
+        { "id", t.u64, primary_key = true }, { "at", t.schedule_at } })
       stdb.reducer("run", { { "job", job } }, print)
       stdb.view("next", { returns = t.query(job), anonymous = true }, print)
       stdb.view("mine", t.array(job), print)
@@ -323,7 +324,7 @@ describe("describing a file", function()
     local _, output = program.run("describe", path)
     server.remove_folder(folder)
     assert.equal([[
-table job (private)  -- each row runs run when its time has come
+table job (public)  -- each row runs run when its time has come
   id: u64  -- primary key, btree index
   at: schedule_at
 view next  -- the same for everyone
@@ -335,6 +336,16 @@ view mine  -- to each caller their own
 reducer run(job: Job)  -- runs by itself
 filter SELECT * FROM job
 ]], output)
+  end)
+
+  it("refuses what a server would refuse, filters among it", function()
+    local folder = server.new_folder()
+    local path = folder .. "/module.lua"
+    server.write_file(path, 'local stdb = require "stdb"\n\nstdb.filter "SELECT * FROM job"\n')
+    local code, output, complaint = program.run("describe", path)
+    server.remove_folder(folder)
+    assert.same({ 1, "" }, { code, output })
+    assert.truthy(complaint:find "module%.lua:3: [^\n]*job", complaint)
   end)
 end)
 

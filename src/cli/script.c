@@ -18,6 +18,7 @@
 #include "cli/offline.h"
 #include "cli/place.h"
 #include "cli/script_data.h"
+#include "engine/filters.h"
 #include "host/bundle.h"
 #include "host/guard.h"
 #include "host/module.h"
@@ -157,20 +158,30 @@ static void say_line(void *context, const struct module_log_line *line)
     fprintf(stderr, "%.*s\n", BYTES_FORMAT(line->message));
 }
 
+/* All that a new database would refuse is refused: its filters, too. */
+static err print_schema(const struct module *module, struct buf *out, struct schema_fault *fault, struct diag *diag)
+{
+    struct schema *schema;
+    struct filters filters;
+    TRY(schema_build(module_def(module), NULL, &schema, fault, diag));
+    const err code = filters_init(&filters, schema, fault, diag);
+    if (code == OK) {
+        schema_print_v10(out, schema);
+        filters_deinit(&filters);
+    }
+    schema_free(schema);
+    return code;
+}
+
 static err describe_module(const char *path, struct buf *out, struct diag *diag)
 {
     struct module *module;
-    struct schema *schema;
     struct schema_fault fault;
     TRY(guard_start(diag));
     TRY(module_load(&module, path, &module_limits_default, say_line, NULL, diag));
-    const err code = schema_build(module_def(module), NULL, &schema, &fault, diag);
-    if (code == OK) {
-        schema_print_v10(out, schema);
-        schema_free(schema);
-    } else {
+    const err code = print_schema(module, out, &fault, diag);
+    if (code != OK)
         module_explain(module, &fault, 1, diag);
-    }
     module_free(module);
     return code;
 }
