@@ -15,12 +15,15 @@ local function plain(text)
   return (text:gsub("%c", function(char) return shown[char] or "?" end))
 end
 
+-- What the database itself says has this for its file and its function: official tools know it so.
+local OWN = "__spacetimedb__"
+
 local function line_text(line)
   local micros = tonumber(line.ts.number)
   local parts = { os.date("!%Y-%m-%dT%H:%M:%S", math.floor(micros / 1e6)), (".%03dZ "):format(math.floor(micros / 1e3) % 1e3) }
   parts[#parts + 1] = line.level:upper() .. ": "
-  if line["function"] then parts[#parts + 1] = line["function"] .. " " end
-  if line.filename then
+  if line.filename ~= OWN and line["function"] then parts[#parts + 1] = line["function"] .. " " end
+  if line.filename ~= OWN and line.filename then
     parts[#parts + 1] = line.filename .. (line.line_number and ":" .. line.line_number.number or "") .. ": "
   end
   parts[#parts + 1] = line.message

@@ -71,11 +71,14 @@ local function from_base64(text)
   return table.concat(out)
 end
 
+local NO_TOKEN = "this needs a token that names an identity: --token, or a server of yours on this machine\n"
+  .. "The owner's is in the server's data directory: --token \"$(cat .stdb/owner-token)\""
+
 --- Who the token says we are, as hex. Raises when there is none.
 function server:identity()
   local claims = self.token and self.token:match "^[^.]*%.([^.]*)%."
   local identity = claims and from_base64(claims):match '"hex_identity"%s*:%s*"(%x+)"'
-  if not identity then error("this needs a token that names an identity: --token, or a server of yours on this machine", 0) end
+  if not identity then error(NO_TOKEN, 0) end
   return identity
 end
 

@@ -240,6 +240,11 @@ describe("a command", function()
       assert.equal(2, (stdb("logs", "world", "--level-exact", "info", "--level", "warn")))
     end)
 
+    it("prints what the database itself says without a place", function()
+      local _, output = stdb("logs", "world")
+      assert.truthy(output:find "^[^ ]+ INFO: add table `%w+`\n", output)
+    end)
+
     it("lets no control characters through, and shows lines as lines", function()
       stdb("call", "world", "say", "\27[31mred\nline")
       local _, output = stdb("logs", "world", "--num-lines", "1")
