@@ -26,7 +26,8 @@ return {
   about = "Makes a database of a backup, or rolls one back to a moment that it has kept. The server is stopped meanwhile,\n"
     .. "or consents to a rollback by --live: the database's clients are disconnected, and it goes on with the module of\n"
     .. "that moment. What a database held before is not deleted, but kept in a folder of its own under DIR/abandoned,\n"
-    .. "which log, sql and check read. Cut short, the old state is there or the new one.",
+    .. "which log, sql and check read. Cut short, the old state is there or the new one. A module whose files are lost\n"
+    .. "is in the database: `stdb-lua salvage` writes it out, and `stdb-lua run` serves it again.",
   options = server.with_options {
     { "--to", "MOMENT", "go back to this offset, or to this time like 2026-11-20T08:15:30Z" },
     { "--live", false, "on a running server, whose clients lose what came after the moment" },

@@ -132,6 +132,8 @@ describe("a run", function()
     assert.equal(200, world:sql("DELETE FROM thing", world:owner_token()).status)
     assert.truthy(world:reload(without):find "new version in force")
     assert.equal(200, world:call("other").status)
+    local another = 'local stdb = require "stdb"\nstdb.table("thing", { { "text", stdb.types.string } })\n'
+    assert.truthy(world:reload(another):find "new version in force") -- the table is another now, for it was gone
   end)
 
   it("notices the edit of a file in a folder that was replaced by another", function()
