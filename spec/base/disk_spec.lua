@@ -56,6 +56,16 @@ describe("disk", function()
     assert.is_nil(content "a.new")
   end)
 
+  it("syncs no file that was deleted, because what stands there is lost", function()
+    local file = open "a"
+    assert.equal(0, disk.write_at(disk.self, file, 0, "hello", 5, diag))
+    assert.equal(0, disk.sync(disk.self, file, diag))
+    os.remove(dir .. "/a")
+    assert.equal(401, disk.sync(disk.self, file, diag))
+    assert.equal("cannot sync " .. dir .. "/a: somebody has deleted it", ffi.string(diag.text))
+    disk.close(disk.self, file)
+  end)
+
   it("names what it cannot open", function()
     assert.is_nil(content "absent")
     assert.equal("cannot open " .. dir .. "/absent: No such file or directory", ffi.string(diag.text))

@@ -6,7 +6,8 @@
  * Rules
  *   D1  write_at() completes short writes or fails; it never writes half and returns OK.
  *   D2  What must survive is synced by file_sync() or dir_sync(); a new name also needs dir_sync().
- *   D3  After a failed sync nobody knows what is stored: the caller stops, it never retries. */
+ *   D3  After a failed sync nobody knows what is stored: the caller stops, it never retries.
+ *   D4  A file that was deleted while it is open cannot be synced: nobody would find again what stands in it. */
 #pragma once
 
 #include "base/err.h"

@@ -22,6 +22,7 @@ static const char *advice(int failure)
 {
     return failure == ENOSPC   ? " (the disk is full)"
            : failure == EDQUOT ? " (this user's share of the disk is full)"
+           : failure == EFBIG  ? " (files of this process may not be larger: see `ulimit -f`)"
                                : "";
 }
 
@@ -103,8 +104,11 @@ static err real_write_at(void *self, struct disk_file *file, uint64_t offset, co
 /* fdatasync also stores a changed size; only times may be missing afterwards. */
 static err real_sync(void *self, struct disk_file *file, struct diag *diag)
 {
-    if (fdatasync(file->fd) != 0) /* D3: not even after EINTR is it tried again */
+    struct stat status;
+    if (fdatasync(file->fd) != 0 || fstat(file->fd, &status) != 0) /* D3: not even after EINTR is it tried again */
         return refuse(diag, "cannot sync", file->path);
+    if (status.st_nlink == 0) /* D4 */
+        return diag_set(diag, ERR_DISK, "cannot sync %s: somebody has deleted it", file->path);
     return OK;
 }
 
