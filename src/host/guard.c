@@ -77,20 +77,29 @@ static bool is_overdue(const struct guard_thread *thread)
            atomic_load(&thread->watch.overdue) == atomic_load_explicit(&thread->watch.number, memory_order_relaxed);
 }
 
+static void end_overdue(struct guard_thread *thread, const void *context)
+{
+    if (thread->end == GUARD_RETURNED)
+        thread->end = GUARD_OUT_OF_TIME;
+    if (!atomic_load(&thread->watch.out_of_grace)) {
+        jit_state_interrupt(thread->L);
+    } else if (jit_state_is_inside(thread->L, interrupted_at(context))) {
+        atomic_store(&thread->watch.is_signalled, false);
+        leave(thread, thread->end);
+    } else {
+        jit_state_shut_text();
+    }
+}
+
 static void on_overdue(int signal, siginfo_t *info, void *context)
 {
     struct guard_thread *thread = current;
-    if (!is_overdue(thread))
-        return;
     const int errno_before = errno;
-    if (thread->end == GUARD_RETURNED)
-        thread->end = GUARD_OUT_OF_TIME;
-    if (!atomic_load(&thread->watch.out_of_grace))
-        jit_state_interrupt(thread->L);
-    else if (jit_state_is_inside(thread->L, interrupted_at(context)))
-        leave(thread, thread->end);
-    else
-        jit_state_shut_text();
+    if (thread == NULL)
+        return;
+    if (is_overdue(thread))
+        end_overdue(thread, context);
+    atomic_store(&thread->watch.is_signalled, false);
     errno = errno_before;
 }
 

@@ -52,7 +52,8 @@ static enum look look_at(struct watch *watch)
         return LOOK_BUSY;
     atomic_store(&watch->out_of_grace, overrun_us > GUARD_GRACE_US);
     atomic_store(&watch->overdue, number);
-    pthread_kill(watch->thread, watchdog.signal);
+    if (!atomic_exchange(&watch->is_signalled, true) && pthread_kill(watch->thread, watchdog.signal) != 0)
+        atomic_store(&watch->is_signalled, false);
     return LOOK_BUSY;
 }
 

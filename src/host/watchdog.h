@@ -19,6 +19,7 @@ struct watch {
     atomic_int_fast64_t limit_us;  /* of that call */
     atomic_uint_fast64_t overdue;  /* the number of a call that is over its limit; the watchdog's */
     atomic_bool out_of_grace;      /* ... and has not ended since */
+    atomic_bool is_signalled;      /* a signal is on its way; who gets it takes that back when it is done with it */
     /* the watchdog's own */
     pthread_t thread;
     uint64_t seen;       /* an odd number that is timed */
@@ -27,7 +28,8 @@ struct watch {
     struct watch *next;
 };
 
-/* Starts the thread. It sends `signal` to the threads of overdue calls, again and again until they end. */
+/* Starts the thread. It sends `signal` to the threads of overdue calls, again and again until they end, and never a second
+ * one before the first was taken: a thread that does not get to run would find many, one on top of the other. */
 err watchdog_start(int signal, struct diag *diag);
 void watchdog_add(struct watch *watch); /* the calling thread's */
 void watchdog_remove(struct watch *watch);
