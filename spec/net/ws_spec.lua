@@ -585,9 +585,9 @@ describe("Connections on which nothing happens", function()
     return held
   end
 
-  it("hold less than 4 KiB of memory", function()
+  it("hold less than 8 KiB of memory", function()
     local held = held_by_each(400)
-    if held then assert.truthy(held < 4096, held) end
+    if held then assert.truthy(held < 8192, held) end
   end)
 
   it("do not hold on to the room that a long message took", function()

@@ -10,7 +10,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "net/control_room.h"
 #include "net/listener.h"
 #include "net/link.h"
 
@@ -20,7 +19,7 @@
 #include <strings.h>
 
 enum {
-    READ_SIZE = 64 << 10,     /* one read of a socket; see control_room.h too */
+    READ_SIZE = 64 << 10,     /* one read of a socket; also what libwebsockets keeps for each connection */
     WRITE_SIZE_MAX = 1 << 30, /* every write goes to the socket whole: we decide its size */
     HEAD_SIZE_MAX = 24 << 10, /* two tokens of the largest size and ordinary headers */
     HEAD_TIMEOUT_S = 20,
@@ -256,7 +255,6 @@ err server_new(struct server **out, const struct server_options *options, struct
     server->sweep_ms = options->sweep_us > 0 ? (uint64_t)options->sweep_us / 1000 : sweep_interval(&server->ws);
     loop_init(server);
     listener_raise_limit();
-    control_room_open();
     server->context = context_new(server);
     err code = OK;
     if (server->context == NULL)
