@@ -542,15 +542,19 @@ describe("Time", function()
   end)
 
   it("keeps a client that takes a long message, though it says nothing meanwhile", function()
-    local client = greeted(engine)
-    client:send "big 90000000"
+    local patient = net.start_engine { ping_interval_us = 300000, idle_timeout_us = 1000000 }
+    local quick = greeted(patient)
+    quick:send "large 90000000" -- it is made now, and is at hand when the slow one asks
+    assert.equal(90000000, #receive(quick, 20))
+    local slow = greeted(patient)
+    slow:send "large 90000000"
     repeat
-      local frame = assert(client:receive_frame(5))
-      net.client.sleep(0.004)
+      local frame = assert(slow:receive_frame(5))
+      net.client.sleep(0.008)
     until frame.fin and frame.opcode == "continuation"
-    client:send "here"
-    assert.equal("here", receive(client))
-    client:close(1000)
+    slow:send "here"
+    assert.equal("here", receive(slow))
+    assert.equal(0, patient:stop())
   end)
 
   it("keeps a client that sends anything at all", function()

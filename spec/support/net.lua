@@ -4,7 +4,7 @@ local ws_client = require "spec.support.ws_client"
 
 -- All specs share one FFI: what others may declare, too, has a name of its own here.
 ffi.cdef [[
-int net_pipe(int fds[2]) __asm__("pipe");
+int net_pipe(int fds[2], int flags) __asm__("pipe2");
 int net_fork(void) __asm__("fork");
 int net_dup2(int from, int to) __asm__("dup2");
 int net_close(int fd) __asm__("close");
@@ -96,9 +96,11 @@ end
 
 -- The echo engine
 
+local CLOSE_ON_EXEC = 0x80000 -- an engine that inherited another's input would keep it from ending
+
 local function spawn(path, args)
   local input, output = ffi.new "int[2]", ffi.new "int[2]"
-  assert(C.net_pipe(input) == 0 and C.net_pipe(output) == 0)
+  assert(C.net_pipe(input, CLOSE_ON_EXEC) == 0 and C.net_pipe(output, CLOSE_ON_EXEC) == 0)
   local argv = ffi.new("const char *[?]", #args + 2)
   argv[0] = path
   for idx, arg in ipairs(args) do argv[idx] = arg end
@@ -106,8 +108,6 @@ local function spawn(path, args)
   if pid == 0 then
     C.net_dup2(input[0], 0)
     C.net_dup2(output[1], 1)
-    C.net_close(input[1])
-    C.net_close(output[0])
     C.net_execv(path, argv)
     C.net_exit(127)
   end
