@@ -214,9 +214,11 @@ enum version_fate fleet_version_fate(struct fleet *fleet)
 
 void fleet_print_others(struct fleet *fleet, struct buf *out)
 {
+    pthread_mutex_lock(&fleet->lock); /* the keeper may be adding one */
     for (const struct member *member = fleet->members; member != NULL; member = member->next)
         if (member != fleet->first)
             buf_put_format(out, "%s%s", out->size > 0 ? ", " : "", member->name);
+    pthread_mutex_unlock(&fleet->lock);
 }
 
 /* --- Ending --- */
