@@ -1,6 +1,7 @@
 /* run — serve one module, and put each saved version of it in force. */
 #include "cli/commands.h"
 
+#include "base/background.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "cli/args.h"
@@ -321,6 +322,7 @@ static void serve_until_stopped(struct run *run)
     fleet_start(&run->fleet);
     place_note_server(&run->fleet.place, port);
     say_where(run);
+    background_begin(); /* calls go first while a version is loaded; no thread is begun by this one from here on */
     uv_run(&run->loop, UV_RUN_DEFAULT);
 
     release_signals(run);
