@@ -4,7 +4,7 @@ local use = ...
 local blame, reentry = use "blame", use "reentry"
 local ffi = require "ffi"
 
-local type, select, unpack, native_tostring, native_format = type, select, unpack, tostring, string.format
+local type, select, unpack, native_tostring, format = type, select, unpack, tostring, string.format
 local getmetatable, concat, find = debug.getmetatable, table.concat, string.find
 
 local text = {}
@@ -74,7 +74,7 @@ function text.format(pattern, ...)
   end
   local count = select("#", ...)
   if count <= 6 and not has_objects(...) then
-    return (native_format(pattern, ...))
+    return (format(pattern, ...))
   end
   local values = { ... }
   for place = 1, count do
@@ -82,7 +82,7 @@ function text.format(pattern, ...)
       values[place] = text.tostring(values[place])
     end
   end
-  return (native_format(pattern, unpack(values, 1, count)))
+  return (format(pattern, unpack(values, 1, count)))
 end
 
 --- The values as print writes them: separated by tabs.

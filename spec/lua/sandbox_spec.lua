@@ -152,6 +152,12 @@ describe("the environment", function()
       check(span .. {}) check(print .. span) check(span .. coroutine.create(print))]]
   end)
 
+  it("names string.format where an argument is not what it takes", function()
+    load_ok [[
+      local _, complaint = pcall(string.format, "%d", "five")
+      assert(complaint:find "bad argument #2 to 'format' %(number expected, got string%)", complaint)]]
+  end)
+
   it("runs a table's own __tostring", function()
     load_ok [[
       local name = setmetatable({}, { __tostring = function() return "me" end })
