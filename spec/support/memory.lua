@@ -21,6 +21,13 @@ function memory.allocated()
   return tonumber(sizes.uordblks + sizes.hblkhd)
 end
 
+--- The same after all is freed that earlier specs have left to Lua's collector: it must not go while something is measured.
+function memory.settled()
+  collectgarbage()
+  collectgarbage() -- what the first one has finalized
+  return memory.allocated()
+end
+
 --- Bytes that another process holds, without mapped files; nil where sanitizers hold more than the program does.
 function memory.of_process(pid)
   if pcall(sanitizer_bytes) then return nil end
