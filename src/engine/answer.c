@@ -74,6 +74,7 @@ void answer_add_parts(struct engine *engine, struct client *client, const struct
         }
         close_inline(engine, packet);
         add_part(packet, parts[idx].shared->size, shared_ref(parts[idx].shared));
+        engine->gathered_size += parts[idx].shared->size;
     }
 }
 
@@ -125,7 +126,6 @@ void answer_flush(struct engine *engine)
             port_send(engine->port, packet);
     }
     engine->open_clients = NULL;
-    engine->gathered_size = 0;
 }
 
 bool answer_is_much(const struct engine *engine)

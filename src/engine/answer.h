@@ -6,7 +6,8 @@
  *       back until that much is durable (O2 of port.h): such a client never learns of what a crash could undo. Others are
  *       told at once, and with nothing under way nobody waits.
  *   M2  What is gathered is bounded, whatever a turn is asked for: it is handed over before the turn ends when it has
- *       become much. How much may wait for a client from there on is for net to say (S3 of net/ws.h). */
+ *       become much, what is shared counted for each client that is told it. How much may wait for a client from there
+ *       on is for net to say (S3 of net/ws.h), or for openings.h. */
 #pragma once
 
 #include "engine/state.h"
@@ -25,7 +26,7 @@ void answer_drop(struct engine *engine, struct session *session);
 struct packet *answer_put_aside(struct client *client);
 void answer_send_ahead(struct engine *engine, struct client *client, struct packet *aside);
 
-/* Hands all that was gathered to the port. */
+/* Makes packets of all that was gathered: for the port, or held behind an opening. */
 void answer_flush(struct engine *engine);
 /* Whether it had better be handed over before anything more is done (M2). */
 bool answer_is_much(const struct engine *engine);

@@ -11,7 +11,7 @@
 
 enum {
     MESSAGE_MAX = 4096,
-    PENDING_MAX = 4 << 20,      /* a turn's lines beyond this are counted, not kept */
+    PENDING_MAX = 4 << 20,      /* lines beyond this between two flushes are counted, not kept */
     FOLLOW_LINES_DEFAULT = 0,   /* follow alone: only what comes */
     FOLLOW_LINES_MAX = 2500,
     TAIL_CHUNK = 65536,

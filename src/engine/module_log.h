@@ -25,7 +25,8 @@ void module_log_put_text(struct buf *out, bytes text);
 void module_log_adopt(struct module_log *log);
 /* Lines of the database itself: "Creating table `x`". */
 void module_log_system(struct module_log *log, int level, const char *format, ...) PRINTF_LIKE(3, 4);
-/* Puts what was written since the last time into the file, to the followers and, for an echo, to stderr. Once a turn. */
+/* Puts what was written since the last time into the file, to the followers and, for an echo, to stderr. At
+ * the end of each turn, and in a long one whenever its answers are handed over. */
 void module_log_flush(struct module_log *log);
 
 /* Answers a REQUEST_LOGS: the lines wanted; it stays as a follower when it asks for that. Returns whether

@@ -22,6 +22,7 @@ struct openings {
     struct batch *done;         /* under the lock */
     atomic_bool stopping;
     uint32_t holder_count; /* clients with something held */
+    bool has_unwanted;     /* answers whose clients have gone may be waiting (U4) */
 };
 
 /* What waits for a client to be told, in order: an answer whose rows are not there yet, or a packet behind it. */
@@ -227,9 +228,10 @@ static struct batch *take_unwanted(struct openings *openings)
     return unwanted;
 }
 
-/* U4. What the worker is at goes when it is done. */
+/* U4, for all clients that have gone since the last time. What the worker is at goes when it is done. */
 static void forget_unwanted(struct openings *openings)
 {
+    openings->has_unwanted = false;
     pthread_mutex_lock(&openings->lock);
     struct batch *unwanted = take_unwanted(openings);
     pthread_mutex_unlock(&openings->lock);
@@ -238,7 +240,6 @@ static void forget_unwanted(struct openings *openings)
 
 void openings_drop(struct openings *openings, struct client *client)
 {
-    bool was_awaited = false;
     while (client->held != NULL) {
         struct held *held = take_held(openings, client);
         if (held->packet != NULL) {
@@ -247,12 +248,10 @@ void openings_drop(struct openings *openings, struct client *client)
             held->answer->kind->free(held->answer);
         } else {
             held->answer->is_wanted = false; /* the worker may be at it */
-            was_awaited = true;
+            openings->has_unwanted = true;
         }
         memory_free(held);
     }
-    if (was_awaited)
-        forget_unwanted(openings);
 }
 
 static struct batch *take_done(struct openings *openings)
@@ -278,15 +277,21 @@ void openings_finish(struct openings *openings)
     }
 }
 
-void openings_bound(struct openings *openings)
+static void bound_holders(struct openings *openings)
 {
-    if (openings->holder_count == 0)
-        return;
     for (struct client *client = openings->engine->clients; client != NULL; client = client->next) {
         if (client->held_size > HELD_SIZE_MAX && !client->closing)
             answer_close(openings->engine, client, CLOSE_INTERNAL,
                          "more has happened than can be kept while the first rows are worked out");
     }
+}
+
+void openings_tidy(struct openings *openings)
+{
+    if (openings->holder_count > 0)
+        bound_holders(openings);
+    if (openings->has_unwanted)
+        forget_unwanted(openings);
 }
 
 void openings_stop(struct openings *openings)

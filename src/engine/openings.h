@@ -45,8 +45,9 @@ void openings_free(struct openings *openings); /* NULL is fine */
 void openings_begin(struct openings *openings, struct client *client, struct late_answer *answer);
 /* Once a turn: answers what has been worked out. */
 void openings_finish(struct openings *openings);
-/* Whenever messages have been handed over: ends the clients for which too much waits behind their openings. */
-void openings_bound(struct openings *openings);
+/* Whenever messages are handed over: gives up what nobody waits for any more (U4), and ends the clients for which too
+ * much waits behind their openings. */
+void openings_tidy(struct openings *openings);
 
 /* Whether the client's packets wait, and the next one's place among them. */
 bool openings_hold(struct client *client, struct packet *packet);

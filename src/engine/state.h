@@ -82,7 +82,7 @@ struct engine {
     uint64_t row_limit;           /* rows that a statement of another than the owner may expect to read; 0: any */
     struct client *clients;       /* all connected */
     struct client *open_clients;  /* with messages made in this turn */
-    size_t gathered_size;         /* of those messages, less what is shared */
+    size_t gathered_size;         /* of all messages made since the last handing over (M2 in answer.h) */
     struct v1_message v1_message; /* the one being made: v1_answer.h */
     struct v1_updates v1_updates; /* of the running commit */
     atomic_uint_fast64_t v1_lists_shown; /* first rows put into v1's words, since the start, by any thread; for specs */

@@ -54,8 +54,9 @@ static void hand_over(struct engine *engine)
 {
     module_log_flush(engine->module_log);
     answer_flush(engine);
-    openings_bound(engine->openings);
+    openings_tidy(engine->openings);
     port_send_flush(engine->port);
+    engine->gathered_size = 0;
     wal_flush(engine->wal);
 }
 

@@ -53,9 +53,11 @@ static bool may_leave(const struct packet *packet, const struct outbox_terms *te
     return packet != NULL && packet->needs <= terms->durable;
 }
 
-size_t outbox_size_behind(const struct outbox *outbox)
+bool outbox_is_beyond(const struct outbox *outbox, uint32_t message_count, size_t size)
 {
-    return outbox->first != NULL ? outbox->size - outbox->first->size : 0;
+    const struct packet *first = outbox->first;
+    return first != NULL && (outbox->message_count - first->message_count > message_count ||
+                             outbox->size - first->size > size);
 }
 
 bool outbox_is_ready(const struct outbox *outbox, const struct outbox_terms *terms)

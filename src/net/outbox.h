@@ -46,8 +46,8 @@ void outbox_put(struct outbox *outbox, struct packet *packet);
 bool outbox_is_ready(const struct outbox *outbox, const struct outbox_terms *terms);
 /* The close or drop that stands first and may leave now, or NULL. Borrowed until the outbox changes. */
 struct packet *outbox_ending(const struct outbox *outbox, const struct outbox_terms *terms);
-/* Bytes that wait behind the first packet. */
-size_t outbox_size_behind(const struct outbox *outbox);
+/* Whether more than so many messages or bytes wait behind the first packet. */
+bool outbox_is_beyond(const struct outbox *outbox, uint32_t message_count, size_t size);
 /* Appends frames of what may leave, about a megabyte of them. */
 void outbox_fill(struct outbox *outbox, const struct outbox_terms *terms, struct buf *frames);
 

@@ -359,9 +359,7 @@ void ws_deliver(struct packet *packet)
         packet_free(packet);
         return;
     }
-    const bool overflows = link->outbox.message_count + packet->message_count > MESSAGES_QUEUED_MAX ||
-                           outbox_size_behind(&link->outbox) > BYTES_QUEUED_MAX; /* S3 */
-    if (overflows && link->outbox.first != NULL) {
+    if (outbox_is_beyond(&link->outbox, MESSAGES_QUEUED_MAX, BYTES_QUEUED_MAX)) { /* S3 */
         packet_free(packet);
         drop(link);
         return;

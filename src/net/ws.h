@@ -8,8 +8,8 @@
  *   S1  A message in several pieces is put together here, up to 32 MiB; a whole one goes straight on.
  *   S2  More than 16,384 frames that the engine has not taken: closed with 1013. More than 64 MiB: the socket
  *       is not read until the engine has caught up.
- *   S3  A client that does not read: more than 16,384 messages waiting for it, or 64 MiB behind what it is being sent,
- *       and it is dropped. One message of any size never counts against itself.
+ *   S3  A client that does not read: more than 16,384 messages or 64 MiB waiting behind what it is being sent, and it is
+ *       dropped. What is handed over at once, one message of any size or many, never counts against itself.
  *   S4  Nothing heard for the idle time, nor taken of what is sent: dropped. Pings are sent in between, one at a time. */
 #pragma once
 

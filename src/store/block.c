@@ -5,7 +5,7 @@
 #include <pthread.h>
 #include <sys/mman.h>
 
-enum { SPARES_MAX = 1024 };
+enum { SPARES_MAX = 256 }; /* as many are given back by who drops the last view, 5 us each */
 
 /* A spare block's first bytes lead to the next one. */
 struct spare {
