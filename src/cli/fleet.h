@@ -6,8 +6,8 @@
  *
  * When the log of one fails, that database stops (W3) and the others serve on; the last one takes the process with it.
  *
- * Threads  fleet_open, fleet_start, fleet_tend, fleet_publish, fleet_version_fate, fleet_stop and fleet_close from one,
- *          the others from the keeper's (keeper.h) in between. */
+ * Threads  fleet_open, fleet_start, fleet_tend, fleet_publish, fleet_version_fate, fleet_print_others, fleet_stop and
+ *          fleet_close from one, the others from the keeper's (keeper.h) in between. */
 #pragma once
 
 #include "cli/archive.h"

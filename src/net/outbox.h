@@ -7,6 +7,7 @@
  *     v2   | 82 len | 00 | message |              one message in a payload, frame after frame; v1 likewise
  *     v1.json   | 81 len | message |              the same, as text
  *     any       | 02 len | 00 | message … | 00 len | … message | 80 len | … |     a payload over 256 KiB, in fragments
+ *                                                                                (01, without the 00, for v1.json)
  *
  * Rules
  *   F1  Packets leave in order (O2 of engine/port.h); one that waits for the disk stops those behind it.

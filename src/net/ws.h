@@ -10,7 +10,8 @@
  *       is not read until the engine has caught up.
  *   S3  A client that does not read: more than 16,384 messages or 64 MiB waiting behind what it is being sent, and it is
  *       dropped. What is handed over at once, one message of any size or many, never counts against itself.
- *   S4  Nothing heard for the idle time, nor taken of what is sent: dropped. Pings are sent in between, one at a time. */
+ *   S4  Nothing heard for the idle time, nor room made in the socket for more of a long message: dropped. Pings are sent
+ *       in between, one at a time. */
 #pragma once
 
 #include "net/caller.h"
